@@ -1,0 +1,108 @@
+//! Owns the identity of nodes and links. Knows nothing of addresses: an id outlives every address.
+
+use core::{fmt, str::FromStr};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+/// A node's name: 20 bytes, written as 40 lowercase hex digits on the wire and in files.
+///
+/// The order is protocol: the smaller id yields on an epoch collision, and ranks break ties by it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(pub [u8; 20]);
+
+/// The text is not 40 lowercase hex digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadNodeId;
+
+impl fmt::Display for BadNodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a node id is 40 lowercase hex digits")
+    }
+}
+
+impl core::error::Error for BadNodeId {}
+
+impl NodeId {
+    /// Length of the textual form.
+    pub const TEXT_LEN: usize = 40;
+
+    /// Reads the textual form; only lowercase digits count, as on the wire.
+    pub fn from_text(text: &[u8]) -> Result<Self, BadNodeId> {
+        if text.len() != Self::TEXT_LEN {
+            return Err(BadNodeId);
+        }
+        let mut bytes = [0; 20];
+        for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
+            *byte = hex_digit(pair[0])? << 4 | hex_digit(pair[1])?;
+        }
+        Ok(Self(bytes))
+    }
+
+    /// The 40 bytes that stand for this id on the wire.
+    #[must_use]
+    pub fn to_text(self) -> [u8; 40] {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut text = [0; 40];
+        for (pair, byte) in text.chunks_exact_mut(2).zip(self.0) {
+            pair[0] = DIGITS[usize::from(byte >> 4)];
+            pair[1] = DIGITS[usize::from(byte & 15)];
+        }
+        text
+    }
+}
+
+fn hex_digit(digit: u8) -> Result<u8, BadNodeId> {
+    match digit {
+        b'0'..=b'9' => Ok(digit - b'0'),
+        b'a'..=b'f' => Ok(digit - b'a' + 10),
+        _ => Err(BadNodeId),
+    }
+}
+
+impl fmt::Display for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(core::str::from_utf8(&self.to_text()).unwrap_or_default())
+    }
+}
+
+impl fmt::Debug for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for NodeId {
+    type Err = BadNodeId;
+    fn from_str(text: &str) -> Result<Self, BadNodeId> {
+        Self::from_text(text.as_bytes())
+    }
+}
+
+impl Serialize for NodeId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for NodeId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = alloc::string::String::deserialize(deserializer)?;
+        text.parse().map_err(D::Error::custom)
+    }
+}
+
+/// One TCP connection of the bus, named by the end that opened it.
+///
+/// Outbound numbers are handed out by the core, inbound numbers by the driver; either may be used
+/// again once the link is down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LinkId {
+    /// Opened by this node: requests and broadcasts leave here, their answers come back here.
+    Outbound(u32),
+    /// Opened by a peer: its requests arrive here, our answers to them leave here.
+    Inbound(u32),
+}
+
+/// The driver's name for one admin request, echoed in its reply.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct RequestId(pub u64);

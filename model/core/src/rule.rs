@@ -1,0 +1,181 @@
+//! Owns the catalogue of rules: every transition of the protocol has an id, one sentence and a source.
+//! Knows nothing of how a rule is carried out: that is in `rules/`.
+
+use alloc::string::String;
+use core::{fmt, str::FromStr};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+/// Generates [`Rule`] and its catalogue from one table.
+macro_rules! rules {
+    ($($name:ident $id:literal $sentence:literal $source:literal;)+) => {
+        /// A transition of the protocol.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Rule {
+            $(#[doc = $sentence] $name,)+
+        }
+
+        impl Rule {
+            /// Every rule, in the order of the catalogue.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// The id used in documents, scenarios, traces and reports.
+            #[must_use]
+            pub const fn id(self) -> &'static str {
+                match self { $(Self::$name => $id,)+ }
+            }
+
+            /// What happens, in one sentence.
+            #[must_use]
+            pub const fn sentence(self) -> &'static str {
+                match self { $(Self::$name => $sentence,)+ }
+            }
+
+            /// The function or message of redis-server that shows it.
+            #[must_use]
+            pub const fn source(self) -> &'static str {
+                match self { $(Self::$name => $source,)+ }
+            }
+        }
+    };
+}
+
+rules! {
+    StartFresh "START-1" "A node without a configuration file starts as a primary without slots under a new id." "clusterLoadConfig, clusterInit";
+    StartRestored "START-2" "A node with a configuration file starts with the id, epochs, nodes and slots that it last saved." "clusterLoadConfig";
+    StartEpochRaised "START-3" "The restored current epoch is at least the greatest config epoch in the file." "clusterLoadConfig";
+
+    HandshakeAsked "HANDSHAKE-1" "An administrator's MEET creates an entry in handshake, under a temporary id, to which MEET is sent." "clusterStartHandshake";
+    HandshakeRepeated "HANDSHAKE-2" "A MEET to an address that is in handshake already changes nothing." "clusterHandshakeInProgress";
+    HandshakeAddressRefused "HANDSHAKE-3" "A MEET to something that is no IP address, or to port 0, is refused." "clusterStartHandshake";
+    HandshakeMeetSent "HANDSHAKE-4" "The first message on a new link to a node to be met is MEET." "clusterLinkConnectHandler";
+    HandshakeStranger "HANDSHAKE-5" "A MEET from an unknown sender creates an entry in handshake at the sender's address." "clusterProcessPacket";
+    HandshakeDone "HANDSHAKE-6" "The first answer on the link of an entry in handshake gives it its real id and makes it a member." "clusterProcessPacket, clusterRenameNode";
+    HandshakeKnown "HANDSHAKE-7" "If the id that answers a handshake is known already, that node's address is brought up to date and the entry in handshake is dropped." "clusterProcessPacket";
+    HandshakeTimeout "HANDSHAKE-8" "An entry that is in handshake for longer than the handshake timeout is dropped." "clusterCron";
+    HandshakeWrongId "HANDSHAKE-9" "If another id than expected answers on an outbound link, the address is held wrong: it is cleared and the link closed." "clusterProcessPacket";
+    HandshakeMeetAnswered "HANDSHAKE-10" "The first PONG on the link ends the repetition of MEET." "valkey #461";
+
+    LinkOpened "LINK-1" "The cron opens an outbound link to every known node that lacks one and has an address." "clusterCron, clusterNodeCronHandleReconnect";
+    LinkUpPing "LINK-2" "The first message on a new link to a member is PING; an older ping that is still unanswered keeps its time." "clusterLinkConnectHandler";
+    LinkRenewed "LINK-3" "An outbound link that is older than the node timeout, and silent for half of it with a ping outstanding, is closed to be opened anew." "clusterCron";
+    LinkBound "LINK-4" "An inbound link belongs to the first known sender heard on it; that sender's older inbound link is closed." "getNodeFromLinkAndMsg, setClusterNodeToInboundClusterLink";
+    LinkLost "LINK-5" "A link that goes down is forgotten; the node that it led to keeps its state." "freeClusterLink";
+    LinkRefusedAtOnce "LINK-6" "A connection attempt that fails at once starts the failure clock as an unanswered ping does." "clusterNodeCronHandleReconnect";
+
+    PingChosen "PING-1" "Once a second, of five nodes chosen at random, the one whose last answer is oldest is pinged." "clusterCron";
+    PingOverdue "PING-2" "A node whose last answer is older than half the node timeout is pinged." "clusterCron";
+    PingAnswered "PING-3" "Every PING and MEET is answered with PONG on the link it came on, whoever sent it." "clusterProcessPacket";
+    PingReturned "PING-4" "A PONG on the outbound link ends the outstanding ping." "clusterProcessPacket";
+
+    AddressOwnLearned "ADDRESS-1" "A node without an announced address takes the local address of the connection that a MEET, or while it knows none a PING, came in on." "clusterProcessPacket";
+    AddressFollowed "ADDRESS-2" "A PING that shows another address than the known one replaces it, and the outbound link is closed." "nodeUpdateAddressIfNeeded";
+    AddressGossiped "ADDRESS-3" "A gossiped address replaces that of a node that this node suspects or holds failed and the sender does not." "clusterProcessGossipSection";
+    HostnameTaken "ADDRESS-4" "The host name in a heartbeat's extensions replaces the stored one; none clears it." "updateAnnouncedHostname";
+
+    GossipSent "GOSSIP-1" "A heartbeat tells of a tenth of the known nodes, at least three, chosen at random, and of every suspected node." "clusterSendPing";
+    GossipNewNode "GOSSIP-2" "A node that a known sender tells of becomes a member, with the flags told." "clusterProcessGossipSection";
+    GossipBanned "GOSSIP-3" "A node that was forgotten does not come back through gossip until its ban ends." "clusterBlacklistExists";
+    GossipFresher "GOSSIP-4" "A fresher pong time is taken over from gossip for a node that nobody suspects and that has no ping outstanding." "clusterProcessGossipSection";
+
+    RolePrimary "ROLE-1" "A sender that names no primary is a primary." "clusterSetNodeAsMaster";
+    RoleReplica "ROLE-2" "A primary that begins to name a primary becomes its replica and owns no slot any more." "clusterProcessPacket";
+    RoleMoved "ROLE-3" "A replica that names another known primary is attached to that one." "clusterProcessPacket";
+    RoleNoFailover "ROLE-4" "Whether a node abstains from failovers is taken from its headers." "clusterProcessPacket";
+
+    SlotTaken "SLOT-1" "A primary's claim takes a slot that nobody owns, that its owner no longer claims, or whose owner has a smaller config epoch." "clusterUpdateSlotsConfigWith";
+    SlotUnclaimed "SLOT-2" "A slot that its owner no longer claims stays bound to it, but any claim may take it." "clusterUpdateSlotsConfigWith";
+    SlotReclaimed "SLOT-3" "An owner that claims its slot again holds it as before." "clusterUpdateSlotsConfigWith";
+    SlotImportKept "SLOT-4" "A slot that this node is importing is not rebound by claims." "clusterUpdateSlotsConfigWith";
+    SlotUpdateSent "SLOT-5" "A sender whose claim is older than the recorded owner's is told of the newer claim." "clusterProcessPacket";
+    SlotUpdateTaken "SLOT-6" "An UPDATE with a greater config epoch than recorded is treated as a claim of its subject." "clusterProcessPacket";
+    SlotUpdateStale "SLOT-7" "An UPDATE about an unknown node, about oneself, or with no greater config epoch changes nothing." "clusterProcessPacket";
+    SlotAdded "SLOT-8" "ADDSLOTS binds slots that nobody owns to this node, all of them or none." "clusterCommand";
+    SlotDeleted "SLOT-9" "DELSLOTS unbinds slots, whoever owns them, all of them or none." "clusterCommand";
+    SlotRequestRefused "SLOT-10" "A request that names a busy slot to add, a free slot to delete, or one slot twice is refused." "clusterCommand";
+
+    EpochRaised "EPOCH-1" "The current epoch rises to the greatest heard from a member." "clusterProcessPacket";
+    EpochClaimRaised "EPOCH-2" "The recorded config epoch of a sender rises to what its header says." "clusterProcessPacket";
+    EpochCollision "EPOCH-3" "Of two primaries with one config epoch, that with the smaller id takes a new one." "clusterHandleConfigEpochCollision";
+    EpochBumped "EPOCH-4" "A node whose config epoch is not the greatest takes a new one without asking." "clusterBumpConfigEpochWithoutConsensus";
+    EpochStill "EPOCH-5" "A node whose config epoch is the greatest keeps it when asked to bump it." "clusterBumpConfigEpochWithoutConsensus";
+    EpochSet "EPOCH-6" "A node that knows no other and has no epoch takes the one it is given." "clusterCommand";
+    EpochSetRefused "EPOCH-7" "SET-CONFIG-EPOCH is refused when other nodes are known or the epoch is not zero." "clusterCommand";
+
+    HealthSuspected "HEALTH-1" "A node that left a ping unanswered and was silent for the node timeout is suspected (PFAIL)." "clusterCron";
+    HealthTrusted "HEALTH-2" "A PONG clears the suspicion." "clusterProcessPacket";
+    HealthReported "HEALTH-3" "A primary's gossip that calls a node suspected or failed is a failure report." "clusterNodeAddFailureReport";
+    HealthReportWithdrawn "HEALTH-4" "A primary's gossip that calls a node healthy withdraws its report." "clusterNodeDelFailureReport";
+    HealthReportExpired "HEALTH-5" "A report older than twice the node timeout does not count." "clusterNodeCleanupFailureReports";
+    HealthFailed "HEALTH-6" "A suspected node that a majority of the voting primaries reports is failed (FAIL), and every node is told." "markNodeAsFailingIfNeeded";
+    HealthFailTold "HEALTH-7" "A FAIL message from a member about another is believed." "clusterProcessPacket";
+    HealthFailIgnored "HEALTH-8" "A FAIL message from a stranger, about a stranger, about oneself or about a failed node changes nothing." "clusterProcessPacket";
+    HealthCleared "HEALTH-9" "FAIL of a replica, or of a primary without slots, ends with its next PONG." "clearNodeFailureIfNeeded";
+    HealthClearedLate "HEALTH-10" "FAIL of a primary with slots ends with a PONG that comes later than twice the node timeout." "clearNodeFailureIfNeeded";
+
+    StateUncovered "STATE-1" "Where full coverage is required, a slot without owner or with a failed one puts the cluster down." "clusterUpdateState";
+    StateMinority "STATE-2" "A node that reaches no majority of the voting primaries holds the cluster down." "clusterUpdateState";
+    StateOk "STATE-3" "The cluster is up when no reason holds it down." "clusterUpdateState";
+    StateWritableDelay "STATE-4" "A primary that has just started holds the cluster down for the writable delay." "clusterUpdateState";
+    StateRejoinDelay "STATE-5" "A primary that was in the minority holds the cluster down for the rejoin delay after." "clusterUpdateState";
+
+    ForgetDone "FORGET-1" "FORGET removes a node, unbinds its slots, drops its reports and bans it from gossip for a while." "clusterCommand, clusterDelNode, clusterBlacklistAddNode";
+    ForgetRefused "FORGET-2" "FORGET of an unknown node, of oneself or of one's primary is refused." "clusterCommand";
+
+    ConfigSaved "CONFIG-1" "SAVECONFIG saves at once." "clusterCommand";
+    ConfigChanged "CONFIG-2" "A changed configuration holds from the next transition on." "updateClusterFlags, updateClusterIp";
+
+    LinkStranger "LINK-7" "A message of an unknown sender has no effect, but for MEET and the answer to PING." "clusterProcessPacket";
+    MessageUnused "MESSAGE-1" "A message of a kind that this node does not act on is counted and dropped." "clusterProcessPacket";
+}
+
+impl Rule {
+    /// The rule with this id.
+    #[must_use]
+    pub fn by_id(id: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|rule| rule.id() == id)
+    }
+
+    /// The part of the id before the number: the concern that the rule belongs to.
+    #[must_use]
+    pub fn area(self) -> &'static str {
+        self.id().split('-').next().unwrap_or_default()
+    }
+}
+
+/// No rule has this id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnknownRule;
+
+impl fmt::Display for UnknownRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no rule has this id")
+    }
+}
+
+impl core::error::Error for UnknownRule {}
+
+impl FromStr for Rule {
+    type Err = UnknownRule;
+    fn from_str(id: &str) -> Result<Self, UnknownRule> {
+        Self::by_id(id).ok_or(UnknownRule)
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.id())
+    }
+}
+
+impl Serialize for Rule {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.id())
+    }
+}
+
+impl<'de> Deserialize<'de> for Rule {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let id = String::deserialize(deserializer)?;
+        id.parse().map_err(D::Error::custom)
+    }
+}

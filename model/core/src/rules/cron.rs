@@ -1,0 +1,116 @@
+//! The periodic work, in the protocol's order: links and handshakes, one random ping, then each
+//! member's link, ping and suspicion, and the cluster state. Knows no period: the node's timing has it.
+
+use crate::{
+    message::{ClusterState, Flags},
+    peer::Pos,
+    rule::Rule,
+    step::Turn,
+    time::Millis,
+};
+use smallvec::SmallVec;
+
+/// The random ping goes to the best of so many nodes.
+const PING_CANDIDATES: usize = 5;
+
+impl<const SLOTS: usize> Turn<'_, SLOTS> {
+    pub(crate) fn cron(&mut self) {
+        self.tend_links();
+        self.ping_at_random();
+        for pos in self.node.peers.positions() {
+            if !self.node.peers[pos].is_any(Flags::MYSELF | Flags::NOADDR | Flags::HANDSHAKE) {
+                self.tend_member(pos);
+            }
+        }
+        if self.node.state == ClusterState::Fail {
+            self.evaluate_later();
+        }
+    }
+
+    /// Drops handshakes that took too long, opens the links that lack, and counts suspects.
+    fn tend_links(&mut self) {
+        let handshake_timeout_ms = self.node.config.timing.handshake_timeout_ms();
+        let mut suspected = 0;
+        let mut index = 0;
+        while index < self.node.peers.len() {
+            let pos = self.node.peers.at(index);
+            let peer = &self.node.peers[pos];
+            index += 1;
+            if peer.is_any(Flags::MYSELF | Flags::NOADDR) {
+                continue;
+            }
+            suspected += usize::from(peer.is(Flags::PFAIL));
+            if peer.is(Flags::HANDSHAKE) && self.now.since(peer.created) > handshake_timeout_ms {
+                self.rule(Rule::HandshakeTimeout);
+                self.remove_node(pos);
+                index -= 1;
+            } else if peer.outbound.is_none() {
+                self.open_outbound(pos);
+            }
+        }
+        self.node.suspected = suspected;
+    }
+
+    fn ping_at_random(&mut self) {
+        if self.node.crons_until_ping > 0 {
+            self.node.crons_until_ping -= 1;
+            return;
+        }
+        self.node.crons_until_ping = self.node.config.timing.crons_per_ping.saturating_sub(1);
+        if let Some(pos) = self.ping_candidate() {
+            self.rule(Rule::PingChosen);
+            self.send_ping(pos);
+        }
+    }
+
+    /// Of a few distinct nodes chosen at random, the one that may be pinged and was heard longest ago.
+    fn ping_candidate(&mut self) -> Option<Pos> {
+        let mut chosen: SmallVec<[usize; PING_CANDIDATES]> = SmallVec::new();
+        let known = self.node.peers.len();
+        let candidates = PING_CANDIDATES.min(known);
+        // Floyd's sampling: each subset of `candidates` places is as likely as any other.
+        for last in known - candidates..known {
+            let is_choice = known > candidates;
+            let pick = if is_choice { self.random.below(last as u64 + 1) } else { last as u64 };
+            let pick = usize::try_from(pick).unwrap_or_default();
+            chosen.push(if chosen.contains(&pick) { last } else { pick });
+        }
+        let places = chosen.into_iter().map(|index| self.node.peers.at(index));
+        let fit = places.filter(|&pos| {
+            let peer = &self.node.peers[pos];
+            let is_linked = peer.outbound.is_some() && peer.ping_sent.is_none();
+            is_linked && !peer.is_any(Flags::MYSELF | Flags::HANDSHAKE)
+        });
+        fit.min_by_key(|&pos| (self.node.peers[pos].pong_received.unwrap_or_default(), pos))
+    }
+
+    /// Renews a member's stale link, pings it when that is overdue, and suspects it when it is silent.
+    fn tend_member(&mut self, pos: Pos) {
+        let node_timeout_ms = self.node.config.timing.node_timeout_ms;
+        let now = self.now;
+        let age_ms = |instant: Option<Millis>| now.since(instant.unwrap_or_default());
+        let peer = &self.node.peers[pos];
+        let outstanding_ms = peer.ping_sent.map(|sent| now.since(sent));
+        let silent_ms = age_ms(peer.data_received);
+        if let Some(ping_ms) = outstanding_ms {
+            let half_ms = node_timeout_ms / 2;
+            let is_old = self.link_age_ms(pos).is_some_and(|age_ms| age_ms > node_timeout_ms);
+            if is_old && ping_ms > half_ms && silent_ms > half_ms {
+                self.rule(Rule::LinkRenewed);
+                self.close_outbound(pos);
+            }
+            if ping_ms.min(silent_ms) > node_timeout_ms {
+                self.suspect(pos);
+            }
+        } else if peer.outbound.is_some() && age_ms(peer.pong_received) > node_timeout_ms / 2 {
+            self.rule(Rule::PingOverdue);
+            self.send_ping(pos);
+        }
+    }
+
+    fn link_age_ms(&self, pos: Pos) -> Option<u64> {
+        let number = self.node.peers[pos].outbound?;
+        let link = self.node.links.get(crate::ids::LinkId::Outbound(number))?;
+        Some(self.now.since(link.opened))
+    }
+}

@@ -1,0 +1,80 @@
+//! How epochs rise: heard from others, taken in a collision, bumped or set on request.
+
+use crate::{
+    effect::{Refusal, Reply},
+    message::Header,
+    mutant::Mutant,
+    peer::Pos,
+    rule::Rule,
+    step::{Save, Turn},
+};
+
+impl<const SLOTS: usize> Turn<'_, SLOTS> {
+    /// Takes over the epochs in a member's header.
+    pub(super) fn hear_epochs(&mut self, pos: Pos, header: &Header<SLOTS>) {
+        if header.current_epoch > self.node.current_epoch && !self.is_mutant(Mutant::EpochNotRaised) {
+            self.rule(Rule::EpochRaised);
+            self.node.current_epoch = header.current_epoch;
+        }
+        if header.config_epoch > self.node.peers[pos].config_epoch {
+            self.rule(Rule::EpochClaimRaised);
+            self.node.peers[pos].config_epoch = header.config_epoch;
+            self.save(Save::Sync);
+        }
+    }
+
+    /// Two primaries must not claim under one epoch: the one with the smaller id takes a new one.
+    pub(super) fn settle_collision(&mut self, pos: Pos, header: &Header<SLOTS>) {
+        let (own, other) = (self.node.myself(), &self.node.peers[pos]);
+        let collides = own.is_primary() && other.is_primary() && own.config_epoch == header.config_epoch;
+        if collides && (own.id < other.id || self.is_mutant(Mutant::CollisionBothMove)) {
+            self.rule(Rule::EpochCollision);
+            self.take_new_epoch();
+        }
+    }
+
+    pub(crate) fn bump_epoch(&mut self) -> Reply {
+        let claims = self.node.peers.iter().map(|peer| peer.config_epoch);
+        let greatest = claims.max().unwrap_or_default().max(self.node.current_epoch);
+        let own = self.node.myself().config_epoch;
+        if own != 0 && own == greatest {
+            self.rule(Rule::EpochStill);
+            return Reply::Still(own);
+        }
+        self.rule(Rule::EpochBumped);
+        self.take_new_epoch();
+        Reply::Bumped(self.node.current_epoch)
+    }
+
+    fn take_new_epoch(&mut self) {
+        if !self.is_mutant(Mutant::CollisionReusesEpoch) {
+            self.node.current_epoch = self.node.current_epoch.saturating_add(1);
+        }
+        let (me, epoch) = (self.node.me, self.node.current_epoch);
+        self.node.peers[me].config_epoch = epoch;
+        if !self.is_mutant(Mutant::EpochNotSaved) {
+            self.save(Save::Sync);
+        }
+    }
+
+    pub(crate) fn set_config_epoch(&mut self, epoch: u64) -> Result<Reply, Refusal> {
+        let refusal = if self.node.peers.len() > 1 {
+            Some(Refusal::EpochNotAlone)
+        } else if self.node.myself().config_epoch != 0 {
+            Some(Refusal::EpochNotZero)
+        } else {
+            None
+        };
+        if let Some(refusal) = refusal {
+            self.rule(Rule::EpochSetRefused);
+            return Err(refusal);
+        }
+        self.rule(Rule::EpochSet);
+        let me = self.node.me;
+        self.node.peers[me].config_epoch = epoch;
+        self.node.current_epoch = self.node.current_epoch.max(epoch);
+        self.save(Save::Soon);
+        self.evaluate_later();
+        Ok(Reply::Done)
+    }
+}

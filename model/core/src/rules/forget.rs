@@ -1,0 +1,63 @@
+//! How nodes leave: on request with a ban, or because a handshake came to nothing.
+
+use crate::{
+    effect::{Refusal, Reply},
+    ids::NodeId,
+    peer::Pos,
+    rule::Rule,
+    step::{Save, Turn},
+};
+
+impl<const SLOTS: usize> Turn<'_, SLOTS> {
+    pub(crate) fn forget(&mut self, id: NodeId) -> Result<Reply, Refusal> {
+        let refusal = match self.node.peers.find(&id) {
+            None => Refusal::UnknownNode(id),
+            Some(pos) if pos == self.node.me => Refusal::ForgetMyself,
+            Some(_) if self.node.myself().primary == Some(id) => Refusal::ForgetMyPrimary,
+            Some(pos) => {
+                self.rule(Rule::ForgetDone);
+                self.ban(id);
+                self.remove_node(pos);
+                self.save(Save::Soon);
+                self.evaluate_later();
+                return Ok(Reply::Done);
+            }
+        };
+        self.rule(Rule::ForgetRefused);
+        Err(refusal)
+    }
+
+    fn ban(&mut self, id: NodeId) {
+        let now = self.now;
+        self.node.banned.retain(|_, until| *until >= now);
+        let until = now.after(self.node.config.timing.forget_ms);
+        self.node.banned.insert(id, until);
+    }
+
+    pub(super) fn is_banned(&mut self, id: &NodeId) -> bool {
+        let now = self.now;
+        if self.node.banned.get(id).is_some_and(|until| *until < now) {
+            self.node.banned.remove(id);
+        }
+        self.node.banned.contains_key(id)
+    }
+
+    /// Takes a node out of every table: its slots, the moves and reports that name it, its links,
+    /// and its replicas' tie to it.
+    pub(super) fn remove_node(&mut self, pos: Pos) {
+        let id = self.node.peers[pos].id;
+        self.node.migrating.retain(|_, to| *to != id);
+        self.node.importing.retain(|_, from| *from != id);
+        self.node.unbind_all(pos);
+        self.close_outbound(pos);
+        self.close_inbound(pos);
+        self.attach(pos, None);
+        for peer in self.node.peers.iter_mut() {
+            peer.reports.retain(|report| report.by != id);
+            if peer.primary == Some(id) {
+                peer.primary = None;
+            }
+        }
+        self.node.remove_peer(pos);
+    }
+}

@@ -1,0 +1,143 @@
+//! How nodes are suspected, reported, failed and trusted again.
+
+use crate::{
+    ids::NodeId,
+    message::{Body, Flags},
+    mutant::Mutant,
+    peer::{Pos, Report},
+    rule::Rule,
+    step::{Save, Turn},
+};
+
+impl<const SLOTS: usize> Turn<'_, SLOTS> {
+    /// Suspects a member that was silent too long.
+    pub(super) fn suspect(&mut self, pos: Pos) {
+        if self.node.peers[pos].is_any(Flags::PFAIL | Flags::FAIL) {
+            return;
+        }
+        self.rule(Rule::HealthSuspected);
+        self.node.peers[pos].flags.insert(Flags::PFAIL);
+        self.evaluate_later();
+        let is_lone_voter = self.node.size == 1 && self.node.myself().is_voter();
+        if self.node.config.profile.lone_voter_marks_fail && is_lone_voter {
+            self.fail_by_quorum(pos);
+        }
+    }
+
+    /// A PONG came from a node: whatever was held against it ends, at once or in time.
+    pub(super) fn trust(&mut self, pos: Pos) {
+        let peer = &self.node.peers[pos];
+        if peer.is(Flags::PFAIL) {
+            self.rule(Rule::HealthTrusted);
+            self.node.peers[pos].flags.remove(Flags::PFAIL);
+            self.save(Save::Soon);
+            self.evaluate_later();
+        } else if peer.is(Flags::FAIL) {
+            self.clear_failure(pos);
+        }
+    }
+
+    fn clear_failure(&mut self, pos: Pos) {
+        let peer = &self.node.peers[pos];
+        let failed_ms = self.now.since(peer.failed_at.unwrap_or_default());
+        let rule = if !peer.is_voter() {
+            Rule::HealthCleared
+        } else if failed_ms > self.node.config.timing.report_valid_ms() {
+            Rule::HealthClearedLate
+        } else {
+            return;
+        };
+        self.rule(rule);
+        let peer = &mut self.node.peers[pos];
+        peer.flags.remove(Flags::FAIL);
+        peer.failed_at = None;
+        self.save(Save::Soon);
+        self.evaluate_later();
+    }
+
+    /// Adds or refreshes a report about a node.
+    pub(super) fn report(&mut self, pos: Pos, reporter: Pos) {
+        if self.node.config.profile.reports_from_voters && !self.node.peers[reporter].is_voter() {
+            return;
+        }
+        self.rule(Rule::HealthReported);
+        let by = self.node.peers[reporter].id;
+        let at = self.now;
+        let reports = &mut self.node.peers[pos].reports;
+        match reports.binary_search_by_key(&by, |report| report.by) {
+            Ok(index) => reports[index].at = at,
+            Err(index) => reports.insert(index, Report { by, at }),
+        }
+    }
+
+    /// Takes a report back.
+    pub(super) fn withdraw_report(&mut self, pos: Pos, reporter: Pos) {
+        let by = self.node.peers[reporter].id;
+        let reports = &mut self.node.peers[pos].reports;
+        if let Ok(index) = reports.binary_search_by_key(&by, |report| report.by) {
+            reports.remove(index);
+            self.rule(Rule::HealthReportWithdrawn);
+        }
+    }
+
+    /// How many reports about a node are valid; drops those that are not.
+    pub(super) fn count_reports(&mut self, pos: Pos) -> usize {
+        let never = self.is_mutant(Mutant::ReportNeverExpires);
+        let valid_ms = if never { u64::MAX } else { self.node.config.timing.report_valid_ms() };
+        let now = self.now;
+        let reports = &mut self.node.peers[pos].reports;
+        let before = reports.len();
+        reports.retain(|report| now.since(report.at) <= valid_ms);
+        let after = reports.len();
+        if after < before {
+            self.rule(Rule::HealthReportExpired);
+        }
+        after
+    }
+
+    /// Fails a suspected node if enough primaries report it, this one included.
+    pub(super) fn fail_by_quorum(&mut self, pos: Pos) {
+        let peer = &self.node.peers[pos];
+        if !peer.is(Flags::PFAIL) || peer.is(Flags::FAIL) {
+            return;
+        }
+        let own = self.node.myself();
+        let counts = if self.node.config.profile.reports_from_voters { own.is_voter() } else { own.is_primary() };
+        let extra = usize::from(self.is_mutant(Mutant::FailWithoutQuorum));
+        let reporters = self.count_reports(pos) + usize::from(counts) + extra;
+        if reporters < self.quorum() {
+            return;
+        }
+        self.rule(Rule::HealthFailed);
+        self.fail(pos);
+        let id = self.node.peers[pos].id;
+        self.broadcast(&Body::Fail(id));
+    }
+
+    /// A FAIL message came.
+    pub(super) fn told_of_failure(&mut self, member: Option<Pos>, id: &NodeId) {
+        let subject = self.node.peers.find(id).filter(|&pos| pos != self.node.me);
+        let is_believed = member.is_some() || self.is_mutant(Mutant::FailFromStranger);
+        match subject {
+            Some(pos) if is_believed && !self.node.peers[pos].is(Flags::FAIL) => {
+                self.rule(Rule::HealthFailTold);
+                self.fail(pos);
+            }
+            Some(_) | None => self.rule(Rule::HealthFailIgnored),
+        }
+    }
+
+    fn fail(&mut self, pos: Pos) {
+        let peer = &mut self.node.peers[pos];
+        peer.flags.remove(Flags::PFAIL);
+        peer.flags.insert(Flags::FAIL);
+        peer.failed_at = Some(self.now);
+        self.save(Save::Soon);
+        self.evaluate_later();
+    }
+
+    /// A majority of the voting primaries.
+    pub(super) fn quorum(&self) -> usize {
+        self.node.size / 2 + 1
+    }
+}

@@ -1,0 +1,156 @@
+//! How heartbeats are made: the header, the gossip chosen, the extensions. Knows nothing of what
+//! receivers do with them.
+
+use crate::{
+    address::Host,
+    ids::LinkId,
+    message::{Body, Extension, Flags, GossipEntry, Header, Heartbeat, Message, MessageFlags},
+    peer::{Peer, Pos},
+    rule::Rule,
+    step::Turn,
+};
+use alloc::{vec, vec::Vec};
+use smallvec::SmallVec;
+
+/// A heartbeat tells of one in so many known nodes ...
+const GOSSIP_SHARE: usize = 10;
+/// ... and of at least so many.
+const GOSSIP_MIN: usize = 3;
+/// Random picks stop after so many tries for each entry wanted.
+const TRIES_PER_ENTRY: usize = 3;
+
+impl<const SLOTS: usize> Turn<'_, SLOTS> {
+    /// PINGs a node on its outbound link, and starts the clock of its answer.
+    pub(super) fn send_ping(&mut self, pos: Pos) {
+        let Some(number) = self.node.peers[pos].outbound else { return };
+        let heartbeat = self.heartbeat(Some(pos));
+        self.node.peers[pos].ping_sent = Some(self.now);
+        self.send_heartbeat(LinkId::Outbound(number), Body::Ping(heartbeat));
+    }
+
+    pub(super) fn send_meet(&mut self, link: LinkId, pos: Pos) {
+        let heartbeat = self.heartbeat(Some(pos));
+        self.send_heartbeat(link, Body::Meet(heartbeat));
+    }
+
+    pub(super) fn send_pong(&mut self, link: LinkId) {
+        let receiver = self.node.links.get(link).and_then(|link| link.peer);
+        let heartbeat = self.heartbeat(receiver);
+        self.send_heartbeat(link, Body::Pong(heartbeat));
+    }
+
+    fn send_heartbeat(&mut self, link: LinkId, body: Body<SLOTS>) {
+        let mut header = self.header();
+        let has_extensions = |heartbeat: &Heartbeat| !heartbeat.extensions.is_empty();
+        if matches!(&body, Body::Ping(beat) | Body::Pong(beat) | Body::Meet(beat) if has_extensions(beat)) {
+            header.mflags |= MessageFlags::EXTENSIONS;
+        }
+        self.send(link, Message { header, body });
+    }
+
+    /// Sends one message to every member that has an outbound link.
+    pub(super) fn broadcast(&mut self, body: &Body<SLOTS>) {
+        for pos in self.node.peers.positions() {
+            let peer = &self.node.peers[pos];
+            if let (Some(number), false) = (peer.outbound, peer.is_any(Flags::MYSELF | Flags::HANDSHAKE)) {
+                let message = Message { header: self.header(), body: body.clone() };
+                self.send(LinkId::Outbound(number), message);
+            }
+        }
+    }
+
+    /// The header of every message of this node.
+    pub(super) fn header(&self) -> Header<SLOTS> {
+        let node = &*self.node;
+        let own = node.myself();
+        let claimant = node.claimant(node.me).map(|pos| &node.peers[pos]);
+        Header {
+            sender: own.id,
+            current_epoch: node.current_epoch,
+            config_epoch: claimant.map_or(0, |peer| peer.config_epoch),
+            offset: own.offset,
+            slots: claimant.map(|peer| peer.slots.clone()).unwrap_or_default(),
+            primary: own.primary,
+            address: node.announced_address(),
+            flags: own.flags,
+            state: node.state,
+            mflags: MessageFlags::empty(),
+        }
+    }
+
+    fn heartbeat(&mut self, receiver: Option<Pos>) -> Heartbeat {
+        let hostname = &self.node.config.hostname;
+        let extensions = if hostname.is_empty() { vec![] } else { vec![Extension::Hostname(hostname.clone())] };
+        Heartbeat { gossip: self.gossip(receiver), extensions }
+    }
+
+    /// What to tell of other nodes: a random few, and every suspected one.
+    fn gossip(&mut self, receiver: Option<Pos>) -> Vec<GossipEntry> {
+        let known = self.node.peers.len();
+        let wanted = GOSSIP_MIN.max(known / GOSSIP_SHARE).min(known.saturating_sub(2));
+        let receiver = receiver.filter(|_| self.node.config.profile.gossip_skips_receiver);
+        let mut chosen = self.choose_gossip(wanted, receiver);
+        if self.node.suspected > 0 {
+            let suspects = self.node.peers.positions().filter(|&pos| {
+                let peer = &self.node.peers[pos];
+                peer.is(Flags::PFAIL) && !peer.is_any(Flags::HANDSHAKE | Flags::NOADDR)
+            });
+            chosen.extend(suspects.take(self.node.suspected));
+        }
+        if !chosen.is_empty() {
+            self.rule(Rule::GossipSent);
+        }
+        chosen.into_iter().map(|pos| gossip_entry(&self.node.peers[pos])).collect()
+    }
+
+    /// Distinct random nodes worth telling of. Where there are no more than wanted, no die is cast.
+    fn choose_gossip(&mut self, wanted: usize, receiver: Option<Pos>) -> SmallVec<[Pos; 16]> {
+        let is_worth_telling = |peer: &Peer<SLOTS>, pos: Pos| {
+            let is_idle = peer.outbound.is_none() && peer.slots.is_empty();
+            let excluded = Flags::MYSELF | Flags::PFAIL | Flags::HANDSHAKE | Flags::NOADDR;
+            !is_idle && !peer.is_any(excluded) && Some(pos) != receiver
+        };
+        let mut chosen = SmallVec::new();
+        let known = self.node.peers.len();
+        if known <= 2 * GOSSIP_MIN {
+            // So few that picking at random would mostly miss: deal from the eligible ones instead.
+            let peers = &self.node.peers;
+            let mut deck: SmallVec<[Pos; 8]> =
+                peers.positions().filter(|&pos| is_worth_telling(&peers[pos], pos)).collect();
+            while chosen.len() < wanted && !deck.is_empty() {
+                let is_choice = deck.len() > wanted - chosen.len();
+                let index = if is_choice { self.random.below(deck.len() as u64) } else { 0 };
+                chosen.push(deck.remove(usize::try_from(index).unwrap_or_default()));
+            }
+            return chosen;
+        }
+        let mut seen: SmallVec<[u64; 16]> = SmallVec::from_elem(0, known.div_ceil(64));
+        for _ in 0..wanted * TRIES_PER_ENTRY {
+            if chosen.len() == wanted {
+                break;
+            }
+            let index = usize::try_from(self.random.below(known as u64)).unwrap_or_default();
+            let pos = self.node.peers.at(index);
+            let mark = 1 << (index % 64);
+            if seen[index / 64] & mark == 0 && is_worth_telling(&self.node.peers[pos], pos) {
+                chosen.push(pos);
+            }
+            seen[index / 64] |= mark;
+        }
+        chosen
+    }
+}
+
+fn gossip_entry<const SLOTS: usize>(peer: &Peer<SLOTS>) -> GossipEntry {
+    let mut address = peer.address.clone();
+    if !address.host.fits_wire() {
+        address.host = Host::Unknown;
+    }
+    GossipEntry {
+        node: peer.id,
+        ping_sent_s: peer.ping_sent.unwrap_or_default().seconds(),
+        pong_received_s: peer.pong_received.unwrap_or_default().seconds(),
+        address,
+        flags: peer.flags,
+    }
+}

@@ -1,0 +1,120 @@
+//! What a message does, in the protocol's order. Knows the order only: each part is its concern's.
+
+use crate::{
+    ids::LinkId,
+    message::{Body, Flags, Header, Heartbeat, Message},
+    mutant::Mutant,
+    peer::Pos,
+    rule::Rule,
+    step::Turn,
+};
+
+impl<const SLOTS: usize> Turn<'_, SLOTS> {
+    pub(crate) fn receive(&mut self, link: LinkId, message: Message<SLOTS>) {
+        let Message { header, body } = message;
+        let sender = self.identify(link, &header);
+        let member = sender.filter(|&pos| pos != self.node.me);
+        if let Some(pos) = member {
+            self.heard(pos, &header);
+        }
+        match &body {
+            Body::Ping(heartbeat) => self.pinged(link, &header, heartbeat, sender, false),
+            Body::Meet(heartbeat) => self.pinged(link, &header, heartbeat, sender, true),
+            Body::Pong(heartbeat) => self.heartbeat_in(link, &header, heartbeat, sender, Kind::Pong),
+            Body::Fail(id) => self.told_of_failure(member, id),
+            Body::Update(claim) => self.told_of_claim(member, claim),
+            Body::FailoverAuthRequest
+            | Body::FailoverAuthAck
+            | Body::ManualFailoverStart
+            | Body::Publish(_)
+            | Body::PublishShard(_)
+            | Body::Module(_) => self.rule(Rule::MessageUnused),
+        }
+    }
+
+    /// What every message of a known sender tells: it is alive, and which epochs it has seen.
+    fn heard(&mut self, pos: Pos, header: &Header<SLOTS>) {
+        self.node.peers[pos].data_received = Some(self.now);
+        if !self.node.peers[pos].is(Flags::HANDSHAKE) {
+            self.hear_epochs(pos, header);
+            self.node.peers[pos].offset = header.offset;
+        }
+    }
+
+    /// PING and MEET ask for an answer before anything else is made of them.
+    fn pinged(
+        &mut self,
+        link: LinkId,
+        header: &Header<SLOTS>,
+        heartbeat: &Heartbeat,
+        sender: Option<Pos>,
+        is_meet: bool,
+    ) {
+        self.learn_own_address(link, is_meet);
+        if sender.is_none() {
+            if is_meet || self.is_mutant(Mutant::HandshakeFromPing) {
+                self.met_by_stranger(link, header);
+                self.take_gossip(None, heartbeat);
+            } else {
+                self.rule(Rule::LinkStranger);
+            }
+        }
+        self.rule(Rule::PingAnswered);
+        self.send_pong(link);
+        let kind = if is_meet { Kind::Meet } else { Kind::Ping };
+        self.heartbeat_in(link, header, heartbeat, sender, kind);
+    }
+
+    /// What PING, PONG and MEET have in common.
+    fn heartbeat_in(
+        &mut self,
+        link: LinkId,
+        header: &Header<SLOTS>,
+        heartbeat: &Heartbeat,
+        sender: Option<Pos>,
+        kind: Kind,
+    ) {
+        let is_outbound = matches!(link, LinkId::Outbound(_));
+        if is_outbound && !self.check_identity(link, header, sender) {
+            return;
+        }
+        let member = sender.filter(|&pos| pos != self.node.me);
+        if let Some(pos) = member {
+            self.take_failover_abstention(pos, header);
+            if kind == Kind::Ping && !self.node.peers[pos].is(Flags::HANDSHAKE) {
+                self.follow_address(pos, link, header);
+            }
+        }
+        if is_outbound && kind == Kind::Pong {
+            self.pong_returned(link);
+        }
+        let Some(pos) = member else { return };
+        self.take_role(pos, header);
+        self.take_claim(pos, header);
+        self.settle_collision(pos, header);
+        self.take_gossip(Some(pos), heartbeat);
+        // Gossip may have brought nodes in: the sender's place moved with them.
+        if let Some(pos) = self.node.peers.find(&header.sender) {
+            self.take_hostname(pos, heartbeat);
+        }
+    }
+
+    /// An answer came back on the link that this node opened.
+    fn pong_returned(&mut self, link: LinkId) {
+        let Some(pos) = self.node.links.get(link).and_then(|link| link.peer) else { return };
+        self.rule(Rule::PingReturned);
+        self.meet_answered(pos);
+        let peer = &mut self.node.peers[pos];
+        peer.pong_received = Some(self.now);
+        peer.ping_sent = None;
+        self.trust(pos);
+    }
+}
+
+/// Which of the three heartbeats a message is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Ping,
+    Pong,
+    Meet,
+}

@@ -1,0 +1,150 @@
+//! Who owns which slot: claims in headers, UPDATE in both directions, and requests to add and delete.
+
+use crate::{
+    effect::{Refusal, Reply},
+    ids::LinkId,
+    message::{Body, Claim, Flags, Header, Message},
+    mutant::Mutant,
+    peer::Pos,
+    rule::Rule,
+    slots::{Slot, SlotSet},
+    step::{Save, Turn},
+};
+
+impl<const SLOTS: usize> Turn<'_, SLOTS> {
+    /// Compares a header's claim with what is recorded of the claimant, and acts on the difference.
+    pub(super) fn take_claim(&mut self, pos: Pos, header: &Header<SLOTS>) {
+        let is_known = |pos: Pos| self.node.peers[pos].slots == header.slots;
+        if self.node.claimant(pos).is_none_or(is_known) {
+            return;
+        }
+        if self.node.peers[pos].is_primary() {
+            self.bind_claim(pos, header.config_epoch, &header.slots);
+        }
+        self.correct_stale_claim(pos, header);
+    }
+
+    /// Binds to a primary the slots that it claims and may take, and marks those that it lets go.
+    fn bind_claim(&mut self, pos: Pos, epoch: u64, claimed: &SlotSet<SLOTS>) {
+        for slot in self.node.peers[pos].slots.without(claimed).iter() {
+            if self.node.unclaimed.insert(slot) {
+                self.rule_once(Rule::SlotUnclaimed);
+            }
+        }
+        for slot in claimed.iter() {
+            if self.node.owners.get(slot) == Some(pos) {
+                if self.node.unclaimed.remove(slot) {
+                    self.rule_once(Rule::SlotReclaimed);
+                }
+            } else if self.node.importing.contains_key(&slot) {
+                self.rule_once(Rule::SlotImportKept);
+            } else if self.may_take(slot, epoch) {
+                self.rule_once(Rule::SlotTaken);
+                if !self.is_mutant(Mutant::ClaimKeepsLoser) {
+                    self.node.unbind(slot);
+                }
+                self.node.bind(slot, pos);
+                self.node.unclaimed.remove(slot);
+                self.save(Save::Sync);
+                self.evaluate_later();
+            }
+        }
+    }
+
+    fn may_take(&self, slot: Slot, epoch: u64) -> bool {
+        let is_newer = |owner: Pos| self.node.peers[owner].config_epoch < epoch;
+        if self.is_mutant(Mutant::ClaimIgnoresEpoch) {
+            return true;
+        }
+        self.node.is_up_for_claim(slot) || self.node.owners.get(slot).is_some_and(is_newer)
+    }
+
+    /// Tells a sender whose claim is older than a recorded one; of several such owners, the first.
+    fn correct_stale_claim(&mut self, pos: Pos, header: &Header<SLOTS>) {
+        let newer_owner = header.slots.iter().find_map(|slot| {
+            let owner = self.node.owners.get(slot).filter(|&owner| owner != pos)?;
+            let is_newer = self.node.peers[owner].config_epoch > header.config_epoch;
+            (is_newer && !self.node.unclaimed.contains(slot)).then_some(owner)
+        });
+        let link = self.node.peers[pos].outbound;
+        if let (Some(owner), Some(number)) = (newer_owner, link) {
+            self.rule(Rule::SlotUpdateSent);
+            let peer = &self.node.peers[owner];
+            let claim = Claim {
+                node: peer.id,
+                config_epoch: peer.config_epoch,
+                slots: peer.slots.without(&self.node.unclaimed),
+            };
+            let message = Message { header: self.header(), body: Body::Update(claim) };
+            self.send(LinkId::Outbound(number), message);
+        }
+    }
+
+    /// An UPDATE came.
+    pub(super) fn told_of_claim(&mut self, member: Option<Pos>, claim: &Claim<SLOTS>) {
+        let subject = self.node.peers.find(&claim.node).filter(|_| member.is_some());
+        let newer = subject.filter(|&pos| self.node.peers[pos].config_epoch < claim.config_epoch);
+        let Some(pos) = newer.filter(|&pos| pos != self.node.me) else {
+            self.rule(Rule::SlotUpdateStale);
+            return;
+        };
+        self.rule(Rule::SlotUpdateTaken);
+        if !self.node.peers[pos].is_primary() {
+            self.take_primary(pos);
+        }
+        self.node.peers[pos].config_epoch = claim.config_epoch;
+        self.save(Save::Sync);
+        self.bind_claim(pos, claim.config_epoch, &claim.slots);
+    }
+
+    pub(crate) fn add_slots(&mut self, slots: &[Slot]) -> Result<Reply, Refusal> {
+        let is_busy = |turn: &Self, slot| turn.node.owners.get(slot).is_some();
+        let wanted = self.check_slots(slots, |turn, slot| is_busy(turn, slot).then_some(Refusal::SlotBusy(slot)))?;
+        self.rule(Rule::SlotAdded);
+        let me = self.node.me;
+        for slot in wanted.iter() {
+            self.node.importing.remove(&slot);
+            self.node.bind(slot, me);
+        }
+        self.note_first_slots(me, &wanted);
+        self.save(Save::Soon);
+        self.evaluate_later();
+        Ok(Reply::Done)
+    }
+
+    /// A primary that gets its first slot while any primary has replicas may be given some, too.
+    fn note_first_slots(&mut self, pos: Pos, added: &SlotSet<SLOTS>) {
+        let are_first = !added.is_empty() && self.node.peers[pos].slots == *added;
+        if are_first && self.node.peers.iter().any(|peer| peer.primary.is_some()) {
+            self.node.peers[pos].flags.insert(Flags::MIGRATE_TO);
+        }
+    }
+
+    pub(crate) fn del_slots(&mut self, slots: &[Slot]) -> Result<Reply, Refusal> {
+        let is_free = |turn: &Self, slot| turn.node.owners.get(slot).is_none();
+        let wanted =
+            self.check_slots(slots, |turn, slot| is_free(turn, slot).then_some(Refusal::SlotUnassigned(slot)))?;
+        self.rule(Rule::SlotDeleted);
+        wanted.iter().for_each(|slot| self.node.unbind(slot));
+        self.save(Save::Soon);
+        self.evaluate_later();
+        Ok(Reply::Done)
+    }
+
+    /// The set of slots that a request names, unless one of them is refused or repeated.
+    fn check_slots(
+        &mut self,
+        slots: &[Slot],
+        refusal: impl Fn(&Self, Slot) -> Option<Refusal>,
+    ) -> Result<SlotSet<SLOTS>, Refusal> {
+        let mut wanted = SlotSet::new();
+        for &slot in slots {
+            let refused = refusal(self, slot).or_else(|| (!wanted.insert(slot)).then_some(Refusal::SlotRepeated(slot)));
+            if let Some(refused) = refused {
+                self.rule(Rule::SlotRequestRefused);
+                return Err(refused);
+            }
+        }
+        Ok(wanted)
+    }
+}

@@ -1,0 +1,154 @@
+//! How a node comes to be: under a new id, or from what it saved. Knows no file.
+
+use crate::{
+    address::{Address, Host},
+    config::Config,
+    durable::{Durable, NodeView},
+    effect::Effects,
+    ids::NodeId,
+    link::Links,
+    message::{ClusterState, Flags},
+    node::{BadImage, Node, Origin},
+    peer::{Peer, Peers, Pos},
+    random::Random,
+    rule::Rule,
+    slots::{Owners, SlotSet},
+    step::{Save, Turn},
+    time::Millis,
+};
+use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
+
+impl<const SLOTS: usize> Node<SLOTS> {
+    /// A node as it stands when its process starts, and what must be done before anything else.
+    pub fn start(config: Arc<Config>, origin: Origin<SLOTS>, now: Millis) -> Result<(Self, Effects<SLOTS>), BadImage> {
+        let mut node = match origin {
+            Origin::Fresh(id) => Self::fresh(config, id, now),
+            Origin::Restored(image) => return Self::restored(config, *image, now),
+        };
+        let mut turn = Turn::new(&mut node, now, Random::new(0));
+        turn.rule(Rule::StartFresh);
+        turn.save(Save::Sync);
+        let effects = turn.finish();
+        Ok((node, effects))
+    }
+
+    fn fresh(config: Arc<Config>, id: NodeId, now: Millis) -> Self {
+        let mut peers = Peers::default();
+        let mut own = Peer::new(id, Flags::MYSELF | Flags::PRIMARY, Address::default(), now);
+        own.hostname = config.hostname.clone();
+        let me = peers.insert(own);
+        let mut node = Self {
+            me,
+            peers,
+            links: Links::default(),
+            owners: Owners::default(),
+            unclaimed: SlotSet::new(),
+            migrating: BTreeMap::new(),
+            importing: BTreeMap::new(),
+            current_epoch: 0,
+            last_vote_epoch: 0,
+            state: ClusterState::Fail,
+            size: 1,
+            first_evaluated: None,
+            minority_at: None,
+            banned: BTreeMap::new(),
+            suspected: 0,
+            next_cron: now.after(config.timing.cron_ms),
+            crons_until_ping: 0,
+            config,
+        };
+        node.adopt_config();
+        node
+    }
+
+    fn restored(config: Arc<Config>, image: Durable<SLOTS>, now: Millis) -> Result<(Self, Effects<SLOTS>), BadImage> {
+        let mut selves = image.nodes.iter().filter(|view| view.flags.contains(Flags::MYSELF));
+        let own = selves.next().ok_or(BadImage::NoMyself)?;
+        if selves.next().is_some() {
+            return Err(BadImage::TwoMyselves);
+        }
+        let mut node = Self::fresh(config, own.id, now);
+        let own_host = own.address.host.clone();
+        node.peers[node.me] = restored_peer(own, now);
+        for view in image.nodes.iter().filter(|view| !view.flags.contains(Flags::MYSELF)) {
+            if node.peers.len() >= Pos::MAX {
+                return Err(BadImage::TooMany);
+            }
+            node.insert_peer(restored_peer(view, now)).ok_or(BadImage::Repeated(view.id))?;
+        }
+        node.insert_named_only(&image, now);
+        for view in &image.nodes {
+            node.restore_slots(view);
+        }
+        node.migrating = image.migrating;
+        node.importing = image.importing;
+        node.current_epoch = image.current_epoch;
+        node.last_vote_epoch = image.last_vote_epoch;
+        node.adopt_config();
+        if node.peers[node.me].address.host.is_unknown() {
+            let me = node.me;
+            node.peers[me].address.host = own_host;
+        }
+        let mut turn = Turn::new(&mut node, now, Random::new(0));
+        turn.rule(Rule::StartRestored);
+        turn.raise_to_greatest_epoch();
+        let effects = turn.finish();
+        Ok((node, effects))
+    }
+
+    /// Nodes that the image names only as somebody's primary, or as the other end of a slot's move.
+    fn insert_named_only(&mut self, image: &Durable<SLOTS>, now: Millis) {
+        let primaries = image.nodes.iter().filter_map(|view| view.primary);
+        let others = image.migrating.values().chain(image.importing.values()).copied();
+        for id in primaries.chain(others).collect::<Vec<_>>() {
+            self.insert_peer(Peer::new(id, Flags::empty(), Address::default(), now));
+        }
+    }
+
+    fn restore_slots(&mut self, view: &NodeView<SLOTS>) {
+        let Some(pos) = self.peers.find(&view.id) else { return };
+        for slot in view.slots.iter() {
+            if self.owners.get(slot).is_none() {
+                self.bind(slot, pos);
+            }
+        }
+    }
+
+    /// Takes over what the configuration says about this node itself.
+    pub(crate) fn adopt_config(&mut self) {
+        let announced = self.announced_address();
+        let hostname = self.config.hostname.clone();
+        let no_failover = self.config.replica_no_failover;
+        let own = &mut self.peers[self.me];
+        let host = match announced.host {
+            Host::Unknown => own.address.host.clone(),
+            Host::Ip(_) | Host::Name(_) => announced.host.clone(),
+        };
+        own.address = Address { host, ..announced };
+        own.hostname = hostname;
+        own.flags.set(Flags::NOFAILOVER, no_failover);
+    }
+}
+
+fn restored_peer<const SLOTS: usize>(view: &NodeView<SLOTS>, now: Millis) -> Peer<SLOTS> {
+    let is_replica = view.flags.contains(Flags::REPLICA);
+    let mut peer = Peer::new(view.id, view.flags, view.address.clone(), now);
+    peer.hostname = view.hostname.clone();
+    peer.primary = view.primary;
+    // A replica's stored epoch is its primary's: kept as its own, a takeover would bump nothing.
+    peer.config_epoch = if is_replica && view.primary.is_some() { 0 } else { view.config_epoch };
+    peer.ping_sent = view.ping_sent.map(|_| now);
+    peer.pong_received = view.pong_received.map(|_| now);
+    peer.failed_at = view.flags.contains(Flags::FAIL).then_some(now);
+    peer
+}
+
+impl<const SLOTS: usize> Turn<'_, SLOTS> {
+    fn raise_to_greatest_epoch(&mut self) {
+        let greatest = self.node.peers.iter().map(|peer| peer.config_epoch).max().unwrap_or_default();
+        if greatest > self.node.current_epoch {
+            self.rule(Rule::StartEpochRaised);
+            self.node.current_epoch = greatest;
+        }
+    }
+}

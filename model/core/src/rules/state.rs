@@ -1,0 +1,64 @@
+//! Whether the cluster serves requests, in this node's view.
+
+use crate::{
+    message::{ClusterState, Flags},
+    mutant::Mutant,
+    rule::Rule,
+    step::Turn,
+};
+
+impl<const SLOTS: usize> Turn<'_, SLOTS> {
+    /// Evaluates the cluster state; runs at the end of a step that made it due.
+    pub(crate) fn evaluate_state(&mut self) {
+        let first = *self.node.first_evaluated.get_or_insert(self.now);
+        let is_primary = self.node.myself().is_primary();
+        let held_by_start = self.now.since(first) < self.node.config.timing.writable_delay_ms;
+        if is_primary && self.node.state == ClusterState::Fail && held_by_start {
+            self.rule(Rule::StateWritableDelay);
+            return;
+        }
+        self.count_voters();
+        let mut state = ClusterState::Ok;
+        if self.node.config.require_full_coverage && !self.is_covered() {
+            self.rule(Rule::StateUncovered);
+            state = ClusterState::Fail;
+        }
+        if self.reachable_voters() < self.quorum() {
+            self.rule(Rule::StateMinority);
+            self.node.minority_at = Some(self.now);
+            if !self.is_mutant(Mutant::OkInMinority) {
+                state = ClusterState::Fail;
+            }
+        }
+        if state == self.node.state {
+            return;
+        }
+        if state == ClusterState::Ok {
+            if is_primary && self.is_rejoining() {
+                self.rule(Rule::StateRejoinDelay);
+                return;
+            }
+            self.rule(Rule::StateOk);
+        }
+        self.node.state = state;
+    }
+
+    fn is_covered(&self) -> bool {
+        self.node.owners.iter().all(|(_, owner)| owner.is_some())
+            && !self.node.peers.iter().any(|peer| peer.is(Flags::FAIL) && !peer.slots.is_empty())
+    }
+
+    fn count_voters(&mut self) {
+        self.node.size = self.node.peers.iter().filter(|peer| peer.is_voter()).count();
+    }
+
+    fn reachable_voters(&self) -> usize {
+        let is_reachable = |peer: &&_| crate::Peer::is_voter(peer) && !peer.is_any(Flags::PFAIL | Flags::FAIL);
+        self.node.peers.iter().filter(is_reachable).count()
+    }
+
+    fn is_rejoining(&self) -> bool {
+        let rejoin_ms = self.node.config.timing.rejoin_ms();
+        self.node.minority_at.is_some_and(|at| self.now.since(at) < rejoin_ms)
+    }
+}

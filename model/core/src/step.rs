@@ -1,0 +1,136 @@
+//! Owns the one entrance of the protocol and the order within a step: the event, then what the
+//! event made due (the cluster state), then what must be saved. Knows no rule's inside.
+
+use crate::{
+    effect::{Effect, Effects, Persist, Reply},
+    ids::{LinkId, RequestId},
+    input::{Command, Event, Input},
+    message::Message,
+    mutant::Mutant,
+    node::{Deadline, Node, Why},
+    random::Random,
+    rule::Rule,
+    time::Millis,
+};
+use alloc::{boxed::Box, vec::Vec};
+
+/// Takes a node through one input. Total: it never fails and never panics, whatever the input.
+pub fn step<const SLOTS: usize>(node: &mut Node<SLOTS>, input: Input<SLOTS>) -> Effects<SLOTS> {
+    let mut turn = Turn::new(node, input.now, input.random);
+    match input.event {
+        Event::LinkUp { link, local, remote } => turn.link_up(link, local, remote),
+        Event::LinkDown { link } => turn.link_down(link),
+        Event::LinkRefused { link } => turn.link_refused(link),
+        Event::Received { link, message } => turn.receive(link, *message),
+        Event::Tick => turn.tick(),
+        Event::Admin { request, command } => turn.admin(request, command),
+        Event::Configured(config) => turn.configured(config),
+    }
+    turn.finish()
+}
+
+/// When the node next needs a [`Event::Tick`], and why. A tick that comes sooner does nothing.
+#[must_use]
+pub fn next_deadline<const SLOTS: usize>(node: &Node<SLOTS>) -> Deadline {
+    Deadline { at: node.next_cron, why: Why::Cron }
+}
+
+/// What a step wants saved.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Save {
+    Nothing,
+    /// Must survive the end of the process.
+    Soon,
+    /// Must survive a power loss.
+    Sync,
+}
+
+/// A node in the middle of a step, with what the step has gathered so far.
+pub(crate) struct Turn<'a, const SLOTS: usize> {
+    pub(crate) node: &'a mut Node<SLOTS>,
+    pub(crate) now: Millis,
+    pub(crate) random: Random,
+    then: Vec<Effect<SLOTS>>,
+    rules: Vec<Rule>,
+    save: Save,
+    evaluate: bool,
+}
+
+impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
+    pub(crate) fn new(node: &'a mut Node<SLOTS>, now: Millis, random: Random) -> Self {
+        Self { node, now, random, then: Vec::new(), rules: Vec::new(), save: Save::Nothing, evaluate: false }
+    }
+
+    /// Settles what the event made due, and hands out what is to be done.
+    pub(crate) fn finish(mut self) -> Effects<SLOTS> {
+        if self.evaluate {
+            self.evaluate_state();
+        }
+        let persist = (self.save > Save::Nothing)
+            .then(|| Persist { sync: self.save == Save::Sync, image: Box::new(self.node.durable()) });
+        Effects { persist, then: self.then, rules: self.rules, dice: self.random }
+    }
+
+    /// Notes that a rule fired.
+    pub(crate) fn rule(&mut self, rule: Rule) {
+        self.rules.push(rule);
+    }
+
+    /// Whether this node is to commit a deliberate fault here.
+    #[cfg(feature = "mutants")]
+    pub(crate) fn is_mutant(&self, mutant: Mutant) -> bool {
+        self.node.config.mutant == Some(mutant)
+    }
+
+    /// Whether this node is to commit a deliberate fault here: never, in this build.
+    #[cfg(not(feature = "mutants"))]
+    pub(crate) fn is_mutant(&self, _: Mutant) -> bool {
+        false
+    }
+
+    /// Has the node's image saved before any effect of this step.
+    pub(crate) fn save(&mut self, save: Save) {
+        self.save = self.save.max(save);
+    }
+
+    /// Has the cluster state evaluated at the end of this step.
+    pub(crate) fn evaluate_later(&mut self) {
+        self.evaluate = true;
+    }
+
+    /// Notes that a rule fired, unless the last one noted is the same: for rules that fire slot by slot.
+    pub(crate) fn rule_once(&mut self, rule: Rule) {
+        if self.rules.last() != Some(&rule) {
+            self.rules.push(rule);
+        }
+    }
+
+    pub(crate) fn perform(&mut self, effect: Effect<SLOTS>) {
+        self.then.push(effect);
+    }
+
+    pub(crate) fn send(&mut self, link: LinkId, message: Message<SLOTS>) {
+        self.perform(Effect::Send { link, message: Box::new(message) });
+    }
+
+    fn tick(&mut self) {
+        if self.now >= self.node.next_cron {
+            self.node.next_cron = self.now.after(self.node.config.timing.cron_ms.max(1));
+            self.cron();
+        }
+    }
+
+    fn admin(&mut self, request: RequestId, command: Command) {
+        let outcome = match command {
+            Command::Meet { host, port, cport } => self.meet(host, port, cport),
+            Command::Forget(id) => self.forget(id),
+            Command::AddSlots(slots) => self.add_slots(&slots),
+            Command::DelSlots(slots) => self.del_slots(&slots),
+            Command::BumpEpoch => Ok(self.bump_epoch()),
+            Command::SetConfigEpoch(epoch) => self.set_config_epoch(epoch),
+            Command::SaveConfig => Ok(self.save_config()),
+        };
+        let reply = outcome.unwrap_or_else(Reply::Refused);
+        self.perform(Effect::Reply { request, reply });
+    }
+}
