@@ -98,6 +98,8 @@ pub enum Refusal {
         /// As given.
         address: Address,
     },
+    /// A slot that the cluster does not have.
+    NoSuchSlot,
     /// ADDSLOTS: somebody owns it.
     SlotBusy(Slot),
     /// DELSLOTS: nobody owns it.
@@ -122,6 +124,7 @@ impl fmt::Display for Refusal {
             Self::InvalidAddress { address } => {
                 write!(f, "Invalid node address specified: {}:{}", address.host, address.port)
             }
+            Self::NoSuchSlot => f.write_str("Invalid or out of range slot"),
             Self::SlotBusy(slot) => write!(f, "Slot {slot} is already busy"),
             Self::SlotUnassigned(slot) => write!(f, "Slot {slot} is already unassigned"),
             Self::SlotRepeated(slot) => write!(f, "Slot {slot} specified multiple times"),

@@ -61,6 +61,8 @@ rules! {
     LinkBound "LINK-4" "An inbound link belongs to the first known sender heard on it; that sender's older inbound link is closed." "getNodeFromLinkAndMsg, setClusterNodeToInboundClusterLink";
     LinkLost "LINK-5" "A link that goes down is forgotten; the node that it led to keeps its state." "freeClusterLink";
     LinkRefusedAtOnce "LINK-6" "A connection attempt that fails at once starts the failure clock as an unanswered ping does." "clusterNodeCronHandleReconnect";
+    LinkStranger "LINK-7" "A message of an unknown sender has no effect, but for MEET and the answer to PING." "clusterProcessPacket";
+    LinkUnknown "LINK-8" "An input about a link that the node does not have changes nothing." "handleLinkIOError";
 
     PingChosen "PING-1" "Once a second, of five nodes chosen at random, the one whose last answer is oldest is pinged." "clusterCron";
     PingOverdue "PING-2" "A node whose last answer is older than half the node timeout is pinged." "clusterCron";
@@ -124,7 +126,6 @@ rules! {
     ConfigSaved "CONFIG-1" "SAVECONFIG saves at once." "clusterCommand";
     ConfigChanged "CONFIG-2" "A changed configuration holds from the next transition on." "updateClusterFlags, updateClusterIp";
 
-    LinkStranger "LINK-7" "A message of an unknown sender has no effect, but for MEET and the answer to PING." "clusterProcessPacket";
     MessageUnused "MESSAGE-1" "A message of a kind that this node does not act on is counted and dropped." "clusterProcessPacket";
 }
 

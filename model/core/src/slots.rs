@@ -143,12 +143,6 @@ impl<const SLOTS: usize> SlotSet<SLOTS> {
         runs
     }
 
-    /// The slots that are in this set or in `other`, but not in both.
-    #[must_use]
-    pub fn difference_symmetric(&self, other: &Self) -> Self {
-        Self::from_words(self.words().zip(other.words()).map(|(left, right)| left ^ right))
-    }
-
     /// The slots of this set that are not in `other`.
     #[must_use]
     pub fn without(&self, other: &Self) -> Self {

@@ -38,7 +38,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
                 self.node.links.put(Link { id, peer: None, opened, up: true, local, remote });
             }
             LinkId::Outbound(_) => {
-                let Some(link) = self.node.links.get_mut(id) else { return };
+                let Some(link) = self.node.links.get_mut(id) else { return self.rule(Rule::LinkUnknown) };
                 link.up = true;
                 link.local = local;
                 link.remote = remote;
@@ -68,14 +68,15 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
     }
 
     pub(crate) fn link_down(&mut self, id: LinkId) {
-        if self.node.links.get(id).is_some() {
-            self.rule(Rule::LinkLost);
-            self.forget_link(id);
+        if self.node.links.get(id).is_none() {
+            return self.rule(Rule::LinkUnknown);
         }
+        self.rule(Rule::LinkLost);
+        self.forget_link(id);
     }
 
     pub(crate) fn link_refused(&mut self, id: LinkId) {
-        let Some(link) = self.node.links.get(id) else { return };
+        let Some(link) = self.node.links.get(id) else { return self.rule(Rule::LinkUnknown) };
         if let Some(pos) = link.peer.filter(|_| matches!(id, LinkId::Outbound(_))) {
             self.rule(Rule::LinkRefusedAtOnce);
             self.node.peers[pos].ping_sent.get_or_insert(self.now);

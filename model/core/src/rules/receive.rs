@@ -12,6 +12,10 @@ use crate::{
 impl<const SLOTS: usize> Turn<'_, SLOTS> {
     pub(crate) fn receive(&mut self, link: LinkId, message: Message<SLOTS>) {
         let Message { header, body } = message;
+        if self.node.links.get(link).is_none() {
+            self.rule(Rule::LinkUnknown);
+            return;
+        }
         let sender = self.identify(link, &header);
         let member = sender.filter(|&pos| pos != self.node.me);
         if let Some(pos) = member {
@@ -92,9 +96,10 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         self.take_role(pos, header);
         self.take_claim(pos, header);
         self.settle_collision(pos, header);
+        let id = self.node.peers[pos].id;
         self.take_gossip(Some(pos), heartbeat);
         // Gossip may have brought nodes in: the sender's place moved with them.
-        if let Some(pos) = self.node.peers.find(&header.sender) {
+        if let Some(pos) = self.node.peers.find(&id) {
             self.take_hostname(pos, heartbeat);
         }
     }

@@ -62,11 +62,12 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
     /// Moves a node from its primary, if it had one, to another, if it gets one.
     pub(super) fn attach(&mut self, pos: Pos, primary: Option<crate::ids::NodeId>) {
         let former = core::mem::replace(&mut self.node.peers[pos].primary, primary);
-        for id in [former, primary].into_iter().flatten() {
-            let has_replicas = self.node.peers.iter().any(|peer| peer.primary == Some(id));
-            if let Some(pos) = self.node.peers.find(&id) {
-                self.node.peers[pos].flags.set(Flags::MIGRATE_TO, has_replicas);
-            }
+        if let Some(pos) = primary.and_then(|id| self.node.peers.find(&id)) {
+            self.node.peers[pos].flags.insert(Flags::MIGRATE_TO);
+        }
+        let has_replicas = |id| self.node.peers.iter().any(|peer| peer.primary == Some(id));
+        if let Some(pos) = former.filter(|&id| !has_replicas(id)).and_then(|id| self.node.peers.find(&id)) {
+            self.node.peers[pos].flags.remove(Flags::MIGRATE_TO);
         }
     }
 }

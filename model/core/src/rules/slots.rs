@@ -139,7 +139,11 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
     ) -> Result<SlotSet<SLOTS>, Refusal> {
         let mut wanted = SlotSet::new();
         for &slot in slots {
-            let refused = refusal(self, slot).or_else(|| (!wanted.insert(slot)).then_some(Refusal::SlotRepeated(slot)));
+            let is_slot = slot.index() < SLOTS;
+            let refused = (!is_slot).then_some(Refusal::NoSuchSlot);
+            let refused = refused
+                .or_else(|| refusal(self, slot))
+                .or_else(|| (!wanted.insert(slot)).then_some(Refusal::SlotRepeated(slot)));
             if let Some(refused) = refused {
                 self.rule(Rule::SlotRequestRefused);
                 return Err(refused);

@@ -80,6 +80,7 @@ impl<const SLOTS: usize> Node<SLOTS> {
         for view in &image.nodes {
             node.restore_slots(view);
         }
+        node.mark_primaries_with_replicas();
         node.migrating = image.migrating;
         node.importing = image.importing;
         node.current_epoch = image.current_epoch;
@@ -102,6 +103,14 @@ impl<const SLOTS: usize> Node<SLOTS> {
         let others = image.migrating.values().chain(image.importing.values()).copied();
         for id in primaries.chain(others).collect::<Vec<_>>() {
             self.insert_peer(Peer::new(id, Flags::empty(), Address::default(), now));
+        }
+    }
+
+    fn mark_primaries_with_replicas(&mut self) {
+        for id in self.peers.iter().filter_map(|peer| peer.primary).collect::<Vec<_>>() {
+            if let Some(pos) = self.peers.find(&id) {
+                self.peers[pos].flags.insert(Flags::MIGRATE_TO);
+            }
         }
     }
 

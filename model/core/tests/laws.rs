@@ -1,0 +1,328 @@
+//! Laws of the step function, on arbitrary inputs from arbitrary reachable states.
+
+use proptest::{collection::vec, prelude::*, sample::select};
+use slotbus_core::{
+    Address, Body, ClusterState, Command, Config, Effect, Effects, Event, Flags, Header, Host, Input, LinkId, Message,
+    Millis, Node, NodeId, Origin, Random, RequestId, Slot, SlotSet, Timing,
+    message::{Claim, Extension, GossipEntry, Heartbeat, MessageFlags, ModuleMessage, Publication},
+    next_deadline, step,
+};
+
+const SLOTS: usize = 8;
+const START: Millis = Millis(1_000_000);
+
+fn id(number: u8) -> NodeId {
+    NodeId([number; 20])
+}
+
+fn any_id() -> impl Strategy<Value = NodeId> {
+    (1u8..6).prop_map(id)
+}
+
+fn any_host() -> impl Strategy<Value = Host> {
+    select(vec!["", "127.0.0.1", "10.0.0.2", "::1", "node.example"]).prop_map(|text| {
+        let Ok(host) = text.parse();
+        host
+    })
+}
+
+fn any_link() -> impl Strategy<Value = LinkId> {
+    prop_oneof![(0u32..5).prop_map(LinkId::Outbound), (0u32..5).prop_map(LinkId::Inbound)]
+}
+
+fn any_slots() -> impl Strategy<Value = SlotSet<SLOTS>> {
+    any::<u64>().prop_map(|word| SlotSet::from_words([word]))
+}
+
+fn any_address() -> impl Strategy<Value = Address> {
+    (any_host(), 0u16..3, 0u16..3).prop_map(|(host, port, cport)| Address { host, port, cport, pport: 0 })
+}
+
+fn any_flags() -> impl Strategy<Value = Flags> {
+    any::<u16>().prop_map(Flags::from_bits_retain)
+}
+
+prop_compose! {
+    fn any_header()(
+        sender in any_id(),
+        current_epoch in 0u64..5,
+        config_epoch in 0u64..5,
+        slots in any_slots(),
+        primary in proptest::option::of(any_id()),
+        address in any_address(),
+        flags in any_flags(),
+        mflags in any::<u8>(),
+    ) -> Header<SLOTS> {
+        Header {
+            sender, current_epoch, config_epoch, offset: 0, slots, primary, address, flags,
+            state: ClusterState::Ok,
+            mflags: MessageFlags::from_bits_retain(mflags),
+        }
+    }
+}
+
+prop_compose! {
+    fn any_gossip()(node in any_id(), pong_received_s in 990u32..1100, address in any_address(), flags in any_flags())
+        -> GossipEntry
+    {
+        GossipEntry { node, ping_sent_s: 0, pong_received_s, address, flags }
+    }
+}
+
+fn any_heartbeat() -> impl Strategy<Value = Heartbeat> {
+    let extension = prop_oneof![
+        Just(Extension::Hostname("a.example".into())),
+        any_id().prop_map(Extension::ShardId),
+        any_id().prop_map(|node| Extension::Forgotten { node, ttl_s: 60 }),
+        Just(Extension::Other { kind: 77, payload: vec![0; 8] }),
+    ];
+    (vec(any_gossip(), 0..4), vec(extension, 0..3)).prop_map(|(gossip, extensions)| Heartbeat { gossip, extensions })
+}
+
+fn any_body() -> impl Strategy<Value = Body<SLOTS>> {
+    let publication = || Publication { channel: b"c".to_vec(), payload: b"m".to_vec() };
+    let claim =
+        (any_id(), 0u64..5, any_slots()).prop_map(|(node, config_epoch, slots)| Claim { node, config_epoch, slots });
+    prop_oneof![
+        any_heartbeat().prop_map(Body::Ping),
+        any_heartbeat().prop_map(Body::Pong),
+        any_heartbeat().prop_map(Body::Meet),
+        any_id().prop_map(Body::Fail),
+        claim.prop_map(Body::Update),
+        Just(Body::FailoverAuthRequest),
+        Just(Body::FailoverAuthAck),
+        Just(Body::ManualFailoverStart),
+        Just(Body::Publish(publication())),
+        Just(Body::PublishShard(publication())),
+        Just(Body::Module(ModuleMessage { module: [0; 8], kind: 0, payload: Vec::new() })),
+    ]
+}
+
+fn any_command() -> impl Strategy<Value = Command> {
+    let slots = || vec((0u16..10).prop_map(Slot), 0..4);
+    prop_oneof![
+        (any_host(), 0u16..3, 0u16..3).prop_map(|(host, port, cport)| Command::Meet { host, port, cport }),
+        any_id().prop_map(Command::Forget),
+        slots().prop_map(Command::AddSlots),
+        slots().prop_map(Command::DelSlots),
+        Just(Command::BumpEpoch),
+        (0u64..5).prop_map(Command::SetConfigEpoch),
+        Just(Command::SaveConfig),
+    ]
+}
+
+fn any_event() -> impl Strategy<Value = Event<SLOTS>> {
+    let message = (any_header(), any_body()).prop_map(|(header, body)| Box::new(Message { header, body }));
+    prop_oneof![
+        2 => (any_link(), any_host(), any_host())
+            .prop_map(|(link, local, remote)| Event::LinkUp { link, local, remote }),
+        1 => any_link().prop_map(|link| Event::LinkDown { link }),
+        1 => any_link().prop_map(|link| Event::LinkRefused { link }),
+        8 => (any_link(), message).prop_map(|(link, message)| Event::Received { link, message }),
+        4 => Just(Event::Tick),
+        3 => any_command().prop_map(|command| Event::Admin { request: RequestId(1), command }),
+        1 => any::<bool>().prop_map(|full| Event::Configured(config(full).into())),
+    ]
+}
+
+/// Pauses between inputs and dice, with the events.
+fn any_inputs() -> impl Strategy<Value = Vec<(u64, u64, Event<SLOTS>)>> {
+    vec((select(vec![0, 1, 99, 100, 1000, 3000]), any::<u64>(), any_event()), 0..60)
+}
+
+fn config(require_full_coverage: bool) -> Config {
+    let timing = Timing { node_timeout_ms: 2000, ..Timing::default() };
+    Config { require_full_coverage, timing, ..Config::default() }
+}
+
+fn start() -> Node<SLOTS> {
+    Node::start(config(true).into(), Origin::Fresh(id(3)), START).expect("a fresh node starts").0
+}
+
+fn run(
+    inputs: &[(u64, u64, Event<SLOTS>)],
+    mut seen: impl FnMut(&Node<SLOTS>, &Effects<SLOTS>),
+) -> (Node<SLOTS>, Millis) {
+    let mut node = start();
+    let mut now = START;
+    for (pause_ms, word, event) in inputs {
+        now = now.after(*pause_ms);
+        let effects = step(&mut node, Input { now, random: Random::new(*word), event: event.clone() });
+        seen(&node, &effects);
+    }
+    (node, now)
+}
+
+/// Whether the tables of a node agree with each other.
+fn assert_consistent(node: &Node<SLOTS>) {
+    for (slot, owner) in node.owners().iter() {
+        for pos in node.peers().positions() {
+            let is_owner = owner == Some(pos);
+            assert_eq!(node.peers()[pos].slots.contains(slot), is_owner, "slot {slot} of {:?}", node.peers()[pos].id);
+        }
+    }
+    let ids: Vec<_> = node.peers().iter().map(|peer| peer.id).collect();
+    assert!(ids.is_sorted_by(|left, right| left < right), "the table is sorted: {ids:?}");
+    assert!(node.myself().is_any(Flags::MYSELF));
+    assert_eq!(node.peers().iter().filter(|peer| peer.is(Flags::MYSELF)).count(), 1);
+    for pos in node.peers().positions() {
+        let peer = &node.peers()[pos];
+        for link in [peer.outbound.map(LinkId::Outbound), peer.inbound.map(LinkId::Inbound)].into_iter().flatten() {
+            assert_eq!(node.links().get(link).map(|link| link.peer), Some(Some(pos)), "{link:?}");
+        }
+    }
+    for link in node.links().iter() {
+        let Some(pos) = link.peer else { continue };
+        let peer = &node.peers()[pos];
+        let back = [peer.outbound.map(LinkId::Outbound), peer.inbound.map(LinkId::Inbound)];
+        assert!(back.contains(&Some(link.id)), "{:?} leads to a node that does not have it", link.id);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn step_is_total_and_keeps_the_tables_consistent(inputs in any_inputs()) {
+        run(&inputs, |node, _| assert_consistent(node));
+    }
+
+    #[test]
+    fn step_is_deterministic(inputs in any_inputs()) {
+        let (mut first, mut second) = (Vec::new(), Vec::new());
+        let one = run(&inputs, |_, effects| first.push(effects.clone()));
+        let other = run(&inputs, |_, effects| second.push(effects.clone()));
+        prop_assert_eq!(first, second);
+        prop_assert_eq!(one, other);
+    }
+
+    #[test]
+    fn effects_name_only_links_that_exist(inputs in any_inputs()) {
+        let mut known: Vec<LinkId> = Vec::new();
+        let mut now = START;
+        let mut node = start();
+        for (pause_ms, word, event) in inputs {
+            now = now.after(pause_ms);
+            match &event {
+                Event::LinkUp { link: link @ LinkId::Inbound(_), .. } => known.push(*link),
+                Event::LinkDown { link } | Event::LinkRefused { link } => known.retain(|other| other != link),
+                Event::LinkUp { .. } | Event::Received { .. } | Event::Tick | Event::Admin { .. } | Event::Configured(_) => {}
+            }
+            for effect in step(&mut node, Input { now, random: Random::new(word), event }).then {
+                match effect {
+                    Effect::Connect { link, .. } => {
+                        prop_assert!(!known.contains(&link), "{link:?} is open");
+                        known.push(link);
+                    }
+                    Effect::Close { link } => {
+                        prop_assert!(known.contains(&link), "{link:?} is not open");
+                        known.retain(|other| *other != link);
+                    }
+                    Effect::Send { link, .. } => prop_assert!(known.contains(&link), "{link:?} is not open"),
+                    Effect::Reply { .. } => {}
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_shifted_clock_changes_nothing(inputs in any_inputs(), next in any_event(), shift_ms in 0u64..10_000_000) {
+        let (node, now) = run(&inputs, |_, _| {});
+        let (from, to) = (now, now.after(shift_ms));
+        // Gossip carries instants, which a shift of one node's clock would have to translate.
+        prop_assume!(!matches!(&next, Event::Received { message, .. } if message.heartbeat().is_some()));
+        let mut stayed = node.clone();
+        let mut moved = node.rebased(from, to);
+        let stay = step(&mut stayed, Input { now: from, random: Random::new(7), event: next.clone() });
+        let moving = step(&mut moved, Input { now: to, random: Random::new(7), event: next });
+        prop_assert_eq!(stay.rules, moving.rules);
+        prop_assert_eq!(stayed.rebased(from, to), moved.rebased(to, to));
+    }
+
+    #[test]
+    fn what_is_saved_is_what_stands(inputs in any_inputs()) {
+        let mut saved = start().durable();
+        run(&inputs, |node, effects| {
+            if let Some(persist) = &effects.persist {
+                saved = *persist.image.clone();
+            }
+            // No header may show an epoch of this node's own that is not on disk.
+            for effect in &effects.then {
+                if let Effect::Send { message, .. } = effect {
+                    let own = saved.nodes.iter().find(|view| view.id == node.id()).expect("the image has this node");
+                    assert!(message.header.config_epoch <= own.config_epoch, "an epoch left before it was saved");
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn a_saved_node_starts_again_as_it_was(inputs in any_inputs()) {
+        let (node, now) = run(&inputs, |_, _| {});
+        let image = node.durable();
+        let config = node.config().clone();
+        let (restored, _) = Node::start(config, Origin::Restored(image.clone().into()), now).expect("an image loads");
+        let again = restored.durable();
+        prop_assert_eq!(again.last_vote_epoch, image.last_vote_epoch);
+        prop_assert!(again.current_epoch >= image.current_epoch);
+        prop_assert_eq!(restored.id(), node.id());
+        for view in &image.nodes {
+            let same = again.nodes.iter().find(|other| other.id == view.id).expect("every node is there");
+            prop_assert_eq!(&same.slots, &view.slots);
+            prop_assert_eq!(same.flags.difference(Flags::MIGRATE_TO), view.flags.difference(Flags::MIGRATE_TO));
+        }
+        assert_consistent(&restored);
+    }
+
+    #[test]
+    fn deadlines_lie_ahead(inputs in any_inputs()) {
+        let (mut node, now) = run(&inputs, |_, _| {});
+        let deadline = next_deadline(&node).at.max(now);
+        let _ = step(&mut node, Input { now: deadline, random: Random::new(1), event: Event::Tick });
+        prop_assert!(next_deadline(&node).at > deadline);
+    }
+
+    #[test]
+    fn inputs_and_effects_survive_their_text_form(inputs in any_inputs()) {
+        let mut now = START;
+        let mut node = start();
+        for (pause_ms, word, event) in inputs {
+            now = now.after(pause_ms);
+            let input = Input { now, random: Random::new(word), event };
+            let text = serde_json::to_string(&input).expect("an input is written");
+            prop_assert_eq!(&serde_json::from_str::<Input<SLOTS>>(&text).expect("and read"), &input);
+            let mut effects = step(&mut node, input);
+            let text = serde_json::to_string(&effects).expect("effects are written");
+            effects.dice = Random::new(0);
+            prop_assert_eq!(serde_json::from_str::<Effects<SLOTS>>(&text).expect("and read"), effects);
+        }
+    }
+
+    #[test]
+    fn dice_are_enumerable(radices in vec(2u64..5, 0..4)) {
+        let roll = |word| {
+            let mut dice = Random::new(word);
+            let digits: Vec<_> = radices.iter().map(|&radix| dice.below(radix)).collect();
+            (digits, dice)
+        };
+        let outcomes = roll(0).1.outcomes();
+        let mut seen: Vec<_> = (0..outcomes).map(roll).filter(|(_, dice)| dice.is_spent()).map(|(digits, _)| digits).collect();
+        prop_assert_eq!(seen.len() as u64, radices.iter().product::<u64>());
+        seen.sort();
+        seen.dedup();
+        prop_assert_eq!(seen.len() as u64, outcomes);
+    }
+
+    #[test]
+    fn slot_sets_are_sets(left in any::<u64>(), right in any::<u64>()) {
+        let (one, other) = (SlotSet::<SLOTS>::from_words([left]), SlotSet::<SLOTS>::from_words([right]));
+        let expected = |keep: fn(bool, bool) -> bool| -> Vec<u16> {
+            (0..8u16).filter(|slot| keep(left >> slot & 1 == 1, right >> slot & 1 == 1)).collect()
+        };
+        let listed = |set: &SlotSet<SLOTS>| set.iter().map(|slot| slot.0).collect::<Vec<_>>();
+        prop_assert_eq!(listed(&one), expected(|left, _| left));
+        prop_assert_eq!(listed(&one.without(&other)), expected(|left, right| left && !right));
+        let rebuilt: SlotSet<SLOTS> = one.iter().collect();
+        prop_assert_eq!(rebuilt, one);
+    }
+}
