@@ -1,0 +1,89 @@
+//! The two commands of this repository. `cargo verify` builds the binaries and runs the main job;
+//! `cargo suite` installs what the tests need, then runs every test and the main job.
+//! Owns the order of these steps, and nothing that they do.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode},
+    time::Instant,
+};
+
+/// Programs that the tests run, with the Debian package that has each.
+const PROGRAMS: [(&str, &str); 2] = [("redis-server", "redis-server"), ("redis-cli", "redis-tools")];
+
+fn main() -> ExitCode {
+    let outcome = match env::args().nth(1).as_deref() {
+        Some("verify") => verify(),
+        Some("suite") => suite(),
+        Some(_) | None => Err("usage: cargo verify | cargo suite".to_owned()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            eprintln!("xtask: {reason}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The main job: every standard configuration checked, live clusters of real processes, their traces verified.
+fn verify() -> Result<(), String> {
+    cargo(&["build", "--release", "--locked", "--workspace", "--bins"])?;
+    run(Command::new(root().join("target/release/slotbus-conform")).arg("tour"))
+}
+
+fn suite() -> Result<(), String> {
+    install_programs()?;
+    cargo(&["test", "--release", "--locked", "--workspace"])?;
+    verify()
+}
+
+fn install_programs() -> Result<(), String> {
+    let missing: Vec<_> = PROGRAMS.iter().filter(|(program, _)| !is_installed(program)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let packages = missing.iter().map(|(_, package)| *package);
+    // The package would start a server of its own, which no test wants.
+    let policy = "printf '#!/bin/sh\\nexit 101\\n' > /usr/sbin/policy-rc.d && chmod +x /usr/sbin/policy-rc.d";
+    let install = format!(
+        "export DEBIAN_FRONTEND=noninteractive; [ -e /usr/sbin/policy-rc.d ] || {{ {policy}; made=1; }}; \
+         apt-get update -qq && apt-get install -y -qq --no-install-recommends {}; status=$?; \
+         [ -z \"$made\" ] || rm -f /usr/sbin/policy-rc.d; exit $status",
+        packages.collect::<Vec<_>>().join(" ")
+    );
+    let mut command = if is_root() { Command::new("sh") } else { Command::new("sudo") };
+    if !is_root() {
+        command.arg("sh");
+    }
+    run(command.arg("-c").arg(install))
+}
+
+fn is_root() -> bool {
+    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n")
+}
+
+fn is_installed(program: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
+fn cargo(arguments: &[&str]) -> Result<(), String> {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    run(Command::new(cargo).args(arguments).current_dir(root()))
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    let line = format!("{command:?}").replace('"', "");
+    eprintln!("==> {line}");
+    let begun = Instant::now();
+    let status = command.status().map_err(|error| format!("cannot run {line}: {error}"))?;
+    eprintln!("<== {:.0} s", begun.elapsed().as_secs_f64());
+    if status.success() { Ok(()) } else { Err(format!("{line} failed: {status}")) }
+}
+
+/// The repository's root.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(PathBuf::new, Path::to_path_buf)
+}
