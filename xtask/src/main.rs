@@ -35,7 +35,7 @@ fn verify() -> Result<(), String> {
 
 fn suite() -> Result<(), String> {
     install_programs()?;
-    cargo(&["test", "--release", "--locked", "--workspace"])?;
+    cargo(&["test", "--locked", "--workspace"])?;
     verify()
 }
 
