@@ -24,6 +24,13 @@ pub struct Config {
     pub allow_replica_migration: bool,
     /// This node does not start failovers (`cluster-replica-no-failover`).
     pub replica_no_failover: bool,
+    /// A replica older than this many node timeouts does not stand for election
+    /// (`cluster-replica-validity-factor`); 0 for no limit.
+    pub replica_validity_factor: u64,
+    /// A replica leaves its primary only if so many others stay (`cluster-migration-barrier`).
+    pub migration_barrier: usize,
+    /// A name for people (`cluster-announce-human-nodename` of later versions); empty for none.
+    pub human_name: Box<str>,
     /// Periods and delays.
     pub timing: Timing,
     /// Which variant of the protocol to follow.
@@ -45,6 +52,9 @@ impl Default for Config {
             require_full_coverage: true,
             allow_replica_migration: true,
             replica_no_failover: false,
+            replica_validity_factor: 10,
+            migration_barrier: 1,
+            human_name: "".into(),
             timing: Timing::default(),
             profile: Profile::SLOTBUS,
             #[cfg(feature = "mutants")]
@@ -72,6 +82,20 @@ pub struct Timing {
     pub writable_delay_ms: u64,
     /// A forgotten node does not come back through gossip for this long.
     pub forget_ms: u64,
+    /// A failover attempt lasts twice the node timeout, but at least this long.
+    pub election_min_ms: u64,
+    /// A replica waits this long before it asks for votes, so that FAIL can spread ...
+    pub election_delay_ms: u64,
+    /// ... and a random time below this ...
+    pub election_jitter_ms: u64,
+    /// ... and this long for every replica of its primary with a greater offset.
+    pub election_rank_ms: u64,
+    /// Period of the pings in the replication stream (`repl-ping-replica-period`).
+    pub replica_ping_ms: u64,
+    /// A manual failover is given up after this long; clients are paused for twice as long.
+    pub manual_failover_ms: u64,
+    /// A primary must have been without replicas for this long before one migrates to it.
+    pub migration_delay_ms: u64,
     /// A gossiped pong time may lie this far in the future.
     pub gossip_ahead_ms: u64,
 }
@@ -87,6 +111,13 @@ impl Default for Timing {
             rejoin_max_ms: 5000,
             writable_delay_ms: 2000,
             forget_ms: 60_000,
+            election_min_ms: 2000,
+            election_delay_ms: 500,
+            election_jitter_ms: 500,
+            election_rank_ms: 1000,
+            replica_ping_ms: 10_000,
+            manual_failover_ms: 5000,
+            migration_delay_ms: 5000,
             gossip_ahead_ms: 500,
         }
     }
@@ -111,13 +142,38 @@ impl Timing {
         self.node_timeout_ms.clamp(self.rejoin_min_ms, self.rejoin_max_ms.max(self.rejoin_min_ms))
     }
 
+    /// How long a replica waits for votes.
+    #[must_use]
+    pub fn election_timeout_ms(&self) -> u64 {
+        self.node_timeout_ms.saturating_mul(2).max(self.election_min_ms)
+    }
+
+    /// How long after an attempt a replica tries again.
+    #[must_use]
+    pub fn election_retry_ms(&self) -> u64 {
+        self.election_timeout_ms().saturating_mul(2)
+    }
+
+    /// How old a replica's data may be for it to stand for election.
+    #[must_use]
+    pub fn data_age_max_ms(&self, validity_factor: u64) -> u64 {
+        self.replica_ping_ms.saturating_add(self.node_timeout_ms.saturating_mul(validity_factor))
+    }
+
     /// No rule tells two ages apart that both exceed this.
     #[must_use]
     pub fn age_limit_ms(&self) -> u64 {
-        [self.handshake_timeout_ms(), self.report_valid_ms(), self.rejoin_ms(), self.writable_delay_ms]
-            .into_iter()
-            .max()
-            .unwrap_or_default()
-            .saturating_add(1)
+        [
+            self.handshake_timeout_ms(),
+            self.report_valid_ms(),
+            self.rejoin_ms(),
+            self.writable_delay_ms,
+            self.election_retry_ms(),
+            self.migration_delay_ms,
+        ]
+        .into_iter()
+        .max()
+        .unwrap_or_default()
+        .saturating_add(1)
     }
 }

@@ -4,10 +4,11 @@ use crate::{
     address::Address,
     durable::Durable,
     ids::{LinkId, NodeId, RequestId},
-    message::Message,
+    message::{Message, Publication},
     random::Random,
     rule::Rule,
-    slots::Slot,
+    slots::{Slot, SlotSet},
+    time::Millis,
 };
 use alloc::{boxed::Box, vec::Vec};
 use core::fmt;
@@ -66,6 +67,36 @@ pub enum Effect<const SLOTS: usize> {
         /// What.
         message: Box<Message<SLOTS>>,
     },
+    /// Replicate this primary from now on; without an address, as soon as there is one.
+    Follow {
+        /// Whom.
+        primary: NodeId,
+        /// Where.
+        address: Address,
+    },
+    /// Replicate nobody from now on: this node is a primary.
+    Lead,
+    /// Hold back the writes of clients until this instant, unless told otherwise before.
+    PauseWrites {
+        /// Until when, on this node's clock.
+        until: Millis,
+    },
+    /// Let clients write again.
+    ResumeWrites,
+    /// Delete every key of these slots: another node owns them now.
+    DropKeys {
+        /// Which slots.
+        slots: SlotSet<SLOTS>,
+    },
+    /// Delete every key.
+    DropAllKeys,
+    /// Hand a message to the local subscribers of its channel.
+    Deliver {
+        /// What to whom.
+        publication: Publication,
+        /// Whether the channel is a sharded one.
+        sharded: bool,
+    },
     /// Answer an admin request.
     Reply {
         /// Which request.
@@ -112,6 +143,38 @@ pub enum Refusal {
     ForgetMyself,
     /// FORGET: one's own primary.
     ForgetMyPrimary,
+    /// SETSLOT on a replica.
+    NotPrimary,
+    /// SETSLOT MIGRATING: not the owner.
+    NotOwner(Slot),
+    /// SETSLOT IMPORTING: already the owner.
+    AlreadyOwner(Slot),
+    /// SETSLOT MIGRATING and IMPORTING: no such node.
+    UnheardOfNode(NodeId),
+    /// SETSLOT: the node is a replica.
+    TargetNotPrimary,
+    /// SETSLOT MIGRATING and IMPORTING: this node itself.
+    TargetIsMyself,
+    /// SETSLOT NODE: keys of the slot are still here.
+    SlotHasKeys(Slot),
+    /// REPLICATE: oneself.
+    ReplicateMyself,
+    /// REPLICATE: a replica.
+    ReplicateReplica,
+    /// REPLICATE: a primary with slots or keys.
+    NotEmpty,
+    /// ADDSLOTS on a replica.
+    ReplicaOwnsNothing,
+    /// FAILOVER on a primary.
+    FailoverOnPrimary,
+    /// FAILOVER: the primary is not known.
+    PrimaryUnknown,
+    /// FAILOVER: the primary is failed, or there is no link to it.
+    PrimaryDown,
+    /// FLUSHSLOTS with keys.
+    FlushWithKeys,
+    /// RESET of a primary with keys.
+    ResetWithKeys,
     /// SET-CONFIG-EPOCH: other nodes are known.
     EpochNotAlone,
     /// SET-CONFIG-EPOCH: the node has an epoch.
@@ -131,6 +194,25 @@ impl fmt::Display for Refusal {
             Self::UnknownNode(node) => write!(f, "Unknown node {node}"),
             Self::ForgetMyself => f.write_str("I tried hard but I can't forget myself..."),
             Self::ForgetMyPrimary => f.write_str("Can't forget my master!"),
+            Self::NotPrimary => f.write_str("Please use SETSLOT only with masters."),
+            Self::NotOwner(slot) => write!(f, "I'm not the owner of hash slot {slot}"),
+            Self::AlreadyOwner(slot) => write!(f, "I'm already the owner of hash slot {slot}"),
+            Self::UnheardOfNode(node) => write!(f, "I don't know about node {node}"),
+            Self::TargetNotPrimary => f.write_str("Target node is not a master"),
+            Self::TargetIsMyself => f.write_str("Target node is myself"),
+            Self::SlotHasKeys(slot) => write!(
+                f,
+                "Can't assign hashslot {slot} to a different node while I still hold keys for this hash slot."
+            ),
+            Self::ReplicateMyself => f.write_str("Can't replicate myself"),
+            Self::ReplicateReplica => f.write_str("I can only replicate a master, not a replica."),
+            Self::NotEmpty => f.write_str("To set a master the node must be empty and without assigned slots."),
+            Self::ReplicaOwnsNothing => f.write_str("A replica can't own slots, use a master instead."),
+            Self::FailoverOnPrimary => f.write_str("You should send CLUSTER FAILOVER to a replica"),
+            Self::PrimaryUnknown => f.write_str("I'm a replica but my master is unknown to me"),
+            Self::PrimaryDown => f.write_str("Master is down or failed, please use CLUSTER FAILOVER FORCE"),
+            Self::FlushWithKeys => f.write_str("DB must be empty to perform CLUSTER FLUSHSLOTS."),
+            Self::ResetWithKeys => f.write_str("CLUSTER RESET can't be called with master nodes containing keys"),
             Self::EpochNotAlone => {
                 f.write_str("The user can assign a config epoch only when the node does not know any other node.")
             }

@@ -4,9 +4,9 @@ use crate::{
     address::Host,
     config::Config,
     ids::{LinkId, NodeId, RequestId},
-    message::Message,
+    message::{Message, Publication},
     random::Random,
-    slots::Slot,
+    slots::{Slot, SlotSet},
     time::Millis,
 };
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
@@ -65,6 +65,28 @@ pub enum Event<const SLOTS: usize> {
     },
     /// The configuration changed while running.
     Configured(Arc<Config>),
+    /// The data set was loaded; comes once, before clients are served.
+    Loaded {
+        /// Slots that hold keys.
+        slots: SlotSet<SLOTS>,
+    },
+    /// How replication stands. Comes whenever the offset or the link changes, at most once per message.
+    Replication(Replication),
+    /// More bytes wait to be sent on a link than the configured limit allows.
+    Backlogged {
+        /// Which link.
+        link: LinkId,
+    },
+}
+
+/// How replication stands, as the core needs to know it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Replication {
+    /// Bytes of the replication stream processed; on a primary, produced.
+    pub offset: u64,
+    /// As a replica, when the primary was last heard, or the link to it was lost. None if this node
+    /// has never been in step with a primary.
+    pub fresh_at: Option<Millis>,
 }
 
 /// What an administrator can ask that changes the node.
@@ -92,4 +114,67 @@ pub enum Command {
     SetConfigEpoch(u64),
     /// CLUSTER SAVECONFIG.
     SaveConfig,
+    /// CLUSTER FLUSHSLOTS.
+    FlushSlots {
+        /// Whether this node holds any key.
+        has_keys: bool,
+    },
+    /// CLUSTER SETSLOT.
+    SetSlot {
+        /// Which slot.
+        slot: Slot,
+        /// What about it.
+        change: SlotChange,
+        /// Whether this node holds a key of the slot.
+        has_keys: bool,
+    },
+    /// CLUSTER REPLICATE.
+    Replicate {
+        /// The primary to follow.
+        primary: NodeId,
+        /// Whether this node holds any key.
+        has_keys: bool,
+    },
+    /// CLUSTER FAILOVER.
+    Failover(FailoverMode),
+    /// CLUSTER RESET.
+    Reset {
+        /// With a new id and all epochs at zero (HARD), this being the id.
+        hard: Option<NodeId>,
+        /// Whether this node holds any key.
+        has_keys: bool,
+    },
+    /// PUBLISH and SPUBLISH.
+    Publish {
+        /// What to whom.
+        publication: Publication,
+        /// To this node's shard only.
+        sharded: bool,
+    },
+}
+
+/// What CLUSTER SETSLOT can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SlotChange {
+    /// Being moved to this node.
+    Migrating(NodeId),
+    /// Being taken over from this node.
+    Importing(NodeId),
+    /// Neither.
+    Stable,
+    /// Owned by this node from now on.
+    Node(NodeId),
+}
+
+/// How CLUSTER FAILOVER is to proceed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailoverMode {
+    /// The primary pauses, the replica catches up, then asks for votes.
+    Coordinated,
+    /// Ask for votes without the primary.
+    Force,
+    /// Take the slots without asking anybody.
+    Takeover,
 }

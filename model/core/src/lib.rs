@@ -49,7 +49,7 @@ pub use config::{Config, Timing};
 pub use durable::{Durable, NodeView};
 pub use effect::{Effect, Effects, Persist, Refusal, Reply};
 pub use ids::{LinkId, NodeId, RequestId};
-pub use input::{Command, Event, Input};
+pub use input::{Command, Event, FailoverMode, Input, Replication, SlotChange};
 pub use message::{Body, ClusterState, Flags, Header, Message};
 pub use mutant::Mutant;
 pub use node::{BadImage, Deadline, Node, Origin, Why};

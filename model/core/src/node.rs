@@ -6,13 +6,14 @@ use crate::{
     config::Config,
     durable::{Durable, NodeView},
     ids::NodeId,
+    input::Replication,
     link::Links,
     message::{ClusterState, Flags},
     peer::{Peer, Peers, Pos},
     slots::{Owners, Slot, SlotSet},
     time::Millis,
 };
-use alloc::{boxed::Box, collections::BTreeMap, sync::Arc};
+use alloc::{boxed::Box, collections::BTreeMap, sync::Arc, vec::Vec};
 use core::{
     fmt,
     hash::{Hash, Hasher},
@@ -43,6 +44,41 @@ pub struct Node<const SLOTS: usize> {
     pub(crate) suspected: usize,
     pub(crate) next_cron: Millis,
     pub(crate) crons_until_ping: u8,
+    pub(crate) replication: Replication,
+    pub(crate) election: Election,
+    pub(crate) manual: Option<ManualFailover>,
+    /// Whom the driver was last told to replicate.
+    pub(crate) followed: Option<NodeId>,
+}
+
+/// A replica's attempt to be elected.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Election {
+    /// When votes are to be asked for; none if there never was an attempt.
+    pub at: Option<Millis>,
+    /// Whether votes were asked for.
+    pub asked: bool,
+    /// The epoch in which they were.
+    pub epoch: u64,
+    /// How many replicas of the same primary are ahead.
+    pub rank: u64,
+    /// Answers counted.
+    pub votes: usize,
+    /// Who answered, ascending by id.
+    pub voters: Vec<NodeId>,
+}
+
+/// A manual failover under way, on the replica that asked for it or on its primary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ManualFailover {
+    /// When it is given up.
+    pub end: Millis,
+    /// On the primary: the replica that asked for it.
+    pub replica: Option<NodeId>,
+    /// On the replica: the offset at which the primary paused, once heard.
+    pub primary_offset: Option<u64>,
+    /// On the replica: whether votes may be asked for.
+    pub can_start: bool,
 }
 
 /// The hash leaves the configuration out: it is the same in all states of a run, and equality still has it.
@@ -67,11 +103,15 @@ impl<const SLOTS: usize> Hash for Node<SLOTS> {
             suspected,
             next_cron,
             crons_until_ping,
+            replication,
+            election,
+            manual,
+            followed,
         } = self;
         (me, peers, links, owners, unclaimed).hash(hasher);
         (migrating, importing, current_epoch, last_vote_epoch, state).hash(hasher);
         (size, first_evaluated, minority_at, banned, suspected).hash(hasher);
-        (next_cron, crons_until_ping).hash(hasher);
+        (next_cron, crons_until_ping, replication, election, manual, followed).hash(hasher);
     }
 }
 
@@ -124,6 +164,8 @@ pub struct Deadline {
 pub enum Why {
     /// The periodic work of the cluster is due.
     Cron,
+    /// The time of this replica's election has come.
+    Election,
 }
 
 impl<const SLOTS: usize> Node<SLOTS> {
@@ -209,6 +251,43 @@ impl<const SLOTS: usize> Node<SLOTS> {
     #[must_use]
     pub fn my_epoch(&self) -> u64 {
         self.claimant(self.me).map_or(0, |pos| self.peers[pos].config_epoch)
+    }
+
+    /// How replication stands, as last heard from the driver.
+    #[must_use]
+    pub fn replication(&self) -> Replication {
+        self.replication
+    }
+
+    /// This node's attempt to be elected.
+    #[must_use]
+    pub fn election(&self) -> &Election {
+        &self.election
+    }
+
+    /// The manual failover under way.
+    #[must_use]
+    pub fn manual_failover(&self) -> Option<ManualFailover> {
+        self.manual
+    }
+
+    /// The primary that this node replicates, if it is a replica and knows it.
+    #[must_use]
+    pub fn my_primary(&self) -> Option<Pos> {
+        let own = self.myself();
+        own.primary.filter(|_| !own.is_primary()).and_then(|id| self.peers.find(&id))
+    }
+
+    /// The replicas of a node, ascending by id.
+    pub fn replicas(&self, primary: NodeId) -> impl Iterator<Item = Pos> + '_ {
+        self.peers.positions().filter(move |&pos| self.peers[pos].primary == Some(primary))
+    }
+
+    /// The shard of a node: what it says, or else the id of its primary or its own.
+    #[must_use]
+    pub fn shard(&self, pos: Pos) -> NodeId {
+        let peer = &self.peers[pos];
+        peer.shard.or(peer.primary).unwrap_or(peer.id)
     }
 
     /// Whether the cluster serves requests, in this node's view.
@@ -334,8 +413,17 @@ impl<const SLOTS: usize> Node<SLOTS> {
         let peers = self.peers.iter_mut().flat_map(Peer::instants_mut);
         let own = [&mut self.first_evaluated, &mut self.minority_at].into_iter().flatten();
         let banned = self.banned.values_mut();
-        for instant in links.chain(peers).chain(own).chain(banned).chain([&mut self.next_cron]) {
+        let failover = self.election.at.iter_mut().chain(self.manual.iter_mut().map(|manual| &mut manual.end));
+        let next = [&mut self.next_cron];
+        for instant in links.chain(peers).chain(own).chain(banned).chain(failover).chain(next) {
             *instant = instant.rebased(from, to, age_limit_ms);
+        }
+        if let Some(fresh_at) = &mut self.replication.fresh_at {
+            let Config { timing, replica_validity_factor, .. } = &*self.config;
+            let data_age_max_ms = timing.data_age_max_ms(*replica_validity_factor);
+            // Data age is counted in whole seconds, less a node timeout.
+            let fresh_limit_ms = data_age_max_ms.saturating_add(timing.node_timeout_ms).saturating_add(2000);
+            *fresh_at = fresh_at.rebased(from, to, fresh_limit_ms);
         }
         self
     }

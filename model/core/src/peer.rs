@@ -37,6 +37,12 @@ pub struct Peer<const SLOTS: usize> {
     pub failed_at: Option<Millis>,
     /// Its replication offset in bytes, as last heard.
     pub offset: u64,
+    /// When this node last voted for a replica of it.
+    pub voted_at: Option<Millis>,
+    /// Since when it has been a primary without a working replica.
+    pub orphaned_at: Option<Millis>,
+    /// The shard that it belongs to, where it says so.
+    pub shard: Option<NodeId>,
     /// Who reports it as failing, ascending by id.
     pub reports: Vec<Report>,
     /// The number of the link that this node opened to it.
@@ -72,6 +78,9 @@ impl<const SLOTS: usize> Peer<SLOTS> {
             data_received: None,
             failed_at: None,
             offset: 0,
+            voted_at: None,
+            orphaned_at: None,
+            shard: None,
             reports: Vec::new(),
             outbound: None,
             inbound: None,
@@ -105,11 +114,9 @@ impl<const SLOTS: usize> Peer<SLOTS> {
     /// Every instant stored here, for rebasing.
     pub(crate) fn instants_mut(&mut self) -> impl Iterator<Item = &mut Millis> {
         let reports = self.reports.iter_mut().map(|report| &mut report.at);
-        [&mut self.ping_sent, &mut self.pong_received, &mut self.data_received, &mut self.failed_at]
-            .into_iter()
-            .flatten()
-            .chain([&mut self.created])
-            .chain(reports)
+        let heard = [&mut self.ping_sent, &mut self.pong_received, &mut self.data_received];
+        let marked = [&mut self.failed_at, &mut self.voted_at, &mut self.orphaned_at];
+        heard.into_iter().chain(marked).flatten().chain([&mut self.created]).chain(reports)
     }
 }
 

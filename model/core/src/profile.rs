@@ -3,9 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Generates the profile's fields together with the table that names and explains them.
+/// Generates the profile's fields together with the table that names and explains them. The five
+/// columns are the profiles, in the order of [`Profile::NAMED`].
 macro_rules! variants {
-    ($($(#[doc = $doc:literal])+ $name:ident: $redis:literal, $slotbus:literal, $source:literal;)+) => {
+    ($($(#[doc = $doc:literal])+ $name:ident: $slotbus:literal $r70:literal $r72:literal $v81:literal $v9:literal, $source:literal;)+) => {
         /// Which documented variants of the protocol a node follows.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub struct Profile {
@@ -13,10 +14,17 @@ macro_rules! variants {
         }
 
         impl Profile {
+            /// The default: redis 7.0 with fixes that stay compatible on the wire.
+            pub const SLOTBUS: Self = Self { $($name: $slotbus == 1,)+ };
             /// redis-server 7.0.15, as it is.
-            pub const REDIS_7_0: Self = Self { $($name: $redis,)+ };
-            /// The default: redis 7.0 with fixes that change no byte of the wire.
-            pub const SLOTBUS: Self = Self { $($name: $slotbus,)+ };
+            pub const REDIS_7_0: Self = Self { $($name: $r70 == 1,)+ };
+            /// redis-server 7.2, as far as it differs in a transition.
+            pub const REDIS_7_2: Self = Self { $($name: $r72 == 1,)+ };
+            /// valkey-server 8.1, as far as it differs in a transition.
+            pub const VALKEY_8_1: Self = Self { $($name: $v81 == 1,)+ };
+            /// valkey-server 9.0, as far as it differs in a transition.
+            pub const VALKEY_9: Self = Self { $($name: $v9 == 1,)+ };
+
             /// Every variant: name, meaning, source.
             pub const VARIANTS: &'static [Variant] = &[
                 $(Variant { name: stringify!($name), meaning: concat!($($doc),+), source: $source },)+
@@ -56,22 +64,76 @@ pub struct Variant {
 
 variants! {
     /// A heartbeat does not tell its receiver about the receiver itself.
-    gossip_skips_receiver: false, true, "redis #13046 (7.4)";
+    gossip_skips_receiver: 1 0 0 1 1, "redis #13046 (7.4), valkey 8.0";
     /// Only primaries that own slots count as reporters of a failure and towards its quorum.
-    reports_from_voters: false, true, "valkey #634, #735 (8.0)";
+    reports_from_voters: 1 0 0 1 1, "valkey #634, #735 (8.0)";
     /// A primary that is the only voter marks a suspected node as failed by itself.
-    lone_voter_marks_fail: false, true, "redis #12824 (7.2.5), valkey 8.0";
+    lone_voter_marks_fail: 1 0 1 1 1, "redis #12824 (7.2.5), valkey 8.0";
     /// MEET is repeated on every new connection until its PONG has come.
-    meet_until_pong: false, true, "valkey #461 (8.0)";
+    meet_until_pong: 1 0 0 1 1, "valkey #461 (8.0)";
     /// A slot that loses its owner also loses the mark that its owner no longer claimed it.
-    unbinding_clears_mark: false, true, "redis #12564 (7.2.4)";
+    unbinding_clears_mark: 1 0 1 1 1, "redis #12564 (7.2.4)";
     /// A heartbeat's pong time is not taken over for a node that this one suspects or holds failed.
-    pong_news_if_healthy: false, true, "valkey #2512 (9.0)";
+    pong_news_if_healthy: 1 0 0 0 1, "valkey #2512 (9.0)";
+    /// A node that answers with another id than expected is held failed under its old one, and all are told.
+    wrong_id_fails: 1 0 0 1 1, "valkey #1191 (8.1)";
+    /// Messages that name the receiver itself as their sender are ignored.
+    own_messages_ignored: 1 0 0 0 0, "redis #12441, this project";
+    /// Only a primary's header raises the config epoch recorded for it; a replica's repeats its primary's.
+    epochs_from_primaries: 1 0 0 1 1, "valkey #754 (8.0)";
+    /// A primary that becomes a replica in its own shard hands its slots to its new primary, if that claims under a greater epoch.
+    demotion_hands_over: 1 0 0 1 1, "redis #13055 (7.4), valkey 8.0";
+    /// A header whose epoch is older than the recorded one changes no role.
+    stale_role_ignored: 1 0 0 1 1, "redis #13055 (7.4), valkey #1777 (8.0.3)";
+    /// Slots that are being imported are rebound by claims like any other.
+    import_rebound: 0 0 0 0 0, "valkey unstable (2026)";
+    /// A voter gives its second vote about a primary without waiting for twice the node timeout.
+    votes_unspaced: 0 0 0 1 1, "valkey #1305, #1356 (8.1)";
+    /// A voter does not wait between votes when the vote is for a manual failover.
+    manual_votes_unspaced: 1 0 0 1 1, "valkey #1305 (8.1)";
+    /// A voter that refuses because of a newer claim tells the candidate of that claim.
+    refusal_tells_claim: 1 0 0 1 1, "valkey #2178 (8.1.2, 9.0)";
+    /// Every voter counts once, and only for the election that it answered.
+    votes_counted_once: 1 0 0 0 0, "this project (S27)";
+    /// Replicas with equal offsets are ranked by id.
+    rank_ties_by_id: 1 0 0 1 1, "valkey #762 (8.0)";
+    /// The delay before an election shrinks with the node timeout.
+    election_delay_scaled: 1 0 0 0 1, "valkey #2449 (9.0)";
+    /// An election that is overtaken by a greater epoch is given up and begun anew.
+    election_follows_epoch: 1 0 0 1 1, "valkey #1009 (8.1)";
+    /// A won election leaves no votes behind that could win another.
+    election_ends_with_win: 1 0 0 1 1, "redis #8753, valkey #1711 (8.1)";
+    /// A manual failover does not wait for the retry time of an earlier election.
+    manual_failover_at_once: 1 0 0 1 1, "valkey #1274 (8.1)";
+    /// FAILOVER TAKEOVER takes a new epoch even if the replica's own record holds the greatest.
+    takeover_always_bumps: 1 0 0 0 0, "redis #10798, this project";
+    /// SETSLOT NODE to oneself takes a new epoch whenever it takes the slot from another node.
+    setslot_always_bumps: 1 0 0 0 0, "redis #10346, this project";
+    /// SETSLOT refuses to migrate a slot to, or to import it from, this node itself.
+    setslot_self_refused: 1 0 0 0 0, "valkey #3689 (9.1)";
+    /// A replica refuses to be given slots.
+    replica_refuses_slots: 1 0 0 0 0, "redis #12268, this project";
+    /// Replicating the primary that is replicated already changes nothing.
+    replicate_same_is_noop: 1 0 0 1 1, "valkey #884 (8.0)";
+    /// A change of this node's role or slots is told to every member at once.
+    change_is_broadcast: 1 0 0 1 1, "redis #14504 (8), valkey #1295 (8.1)";
+    /// A replica that migrates saves its new primary.
+    migration_is_saved: 1 0 0 0 1, "valkey #1677 (9.0)";
+    /// FORGET is told to the members that understand it, which then forget the node, too.
+    forget_is_gossiped: 1 0 1 1 1, "redis #10869 (7.2)";
+    /// Support for ping extensions is announced, and shard ids are sent to whoever announces it.
+    extensions_announced: 1 0 1 1 1, "redis #9530, #10536 (7.2)";
 }
 
 impl Profile {
     /// Every profile by name.
-    pub const NAMED: &'static [(&'static str, Self)] = &[("slotbus", Self::SLOTBUS), ("redis-7.0", Self::REDIS_7_0)];
+    pub const NAMED: &'static [(&'static str, Self)] = &[
+        ("slotbus", Self::SLOTBUS),
+        ("redis-7.0", Self::REDIS_7_0),
+        ("redis-7.2", Self::REDIS_7_2),
+        ("valkey-8.1", Self::VALKEY_8_1),
+        ("valkey-9", Self::VALKEY_9),
+    ];
 
     /// The profile called `name`.
     #[must_use]

@@ -53,6 +53,7 @@ rules! {
     HandshakeKnown "HANDSHAKE-7" "If the id that answers a handshake is known already, that node's address is brought up to date and the entry in handshake is dropped." "clusterProcessPacket";
     HandshakeTimeout "HANDSHAKE-8" "An entry that is in handshake for longer than the handshake timeout is dropped." "clusterCron";
     HandshakeWrongId "HANDSHAKE-9" "If another id than expected answers on an outbound link, the address is held wrong: it is cleared and the link closed." "clusterProcessPacket";
+    HandshakeWrongIdFailed "HANDSHAKE-11" "A member whose address answers with another id is failed, and every node is told." "valkey #1191";
     HandshakeMeetAnswered "HANDSHAKE-10" "The first PONG on the link ends the repetition of MEET." "valkey #461";
 
     LinkOpened "LINK-1" "The cron opens an outbound link to every known node that lacks one and has an address." "clusterCron, clusterNodeCronHandleReconnect";
@@ -62,6 +63,7 @@ rules! {
     LinkLost "LINK-5" "A link that goes down is forgotten; the node that it led to keeps its state." "freeClusterLink";
     LinkRefusedAtOnce "LINK-6" "A connection attempt that fails at once starts the failure clock as an unanswered ping does." "clusterNodeCronHandleReconnect";
     LinkStranger "LINK-7" "A message of an unknown sender has no effect, but for MEET and the answer to PING." "clusterProcessPacket";
+    LinkBacklogged "LINK-9" "A link on which more waits to be sent than the limit allows is closed." "handleLinkIOError, clusterCron";
     LinkUnknown "LINK-8" "An input about a link that the node does not have changes nothing." "handleLinkIOError";
 
     PingChosen "PING-1" "Once a second, of five nodes chosen at random, the one whose last answer is oldest is pinged." "clusterCron";
@@ -72,6 +74,8 @@ rules! {
     AddressOwnLearned "ADDRESS-1" "A node without an announced address takes the local address of the connection that a MEET, or while it knows none a PING, came in on." "clusterProcessPacket";
     AddressFollowed "ADDRESS-2" "A PING that shows another address than the known one replaces it, and the outbound link is closed." "nodeUpdateAddressIfNeeded";
     AddressGossiped "ADDRESS-3" "A gossiped address replaces that of a node that this node suspects or holds failed and the sender does not." "clusterProcessGossipSection";
+    ExtensionsKnown "ADDRESS-5" "A member whose heartbeats show that it understands ping extensions is sent them." "redis #9530, #10536";
+    ShardTaken "ADDRESS-6" "The shard id in a member's heartbeat replaces the stored one." "redis #10536";
     HostnameTaken "ADDRESS-4" "The host name in a heartbeat's extensions replaces the stored one; none clears it." "updateAnnouncedHostname";
 
     GossipSent "GOSSIP-1" "A heartbeat tells of a tenth of the known nodes, at least three, chosen at random, and of every suspected node." "clusterSendPing";
@@ -82,6 +86,13 @@ rules! {
     RolePrimary "ROLE-1" "A sender that names no primary is a primary." "clusterSetNodeAsMaster";
     RoleReplica "ROLE-2" "A primary that begins to name a primary becomes its replica and owns no slot any more." "clusterProcessPacket";
     RoleMoved "ROLE-3" "A replica that names another known primary is attached to that one." "clusterProcessPacket";
+    RoleStale "ROLE-5" "A header that is older than the claim recorded for the shard it speaks of changes no role." "redis #13055, valkey #1777";
+    RoleHandover "ROLE-6" "A primary that becomes a replica in its own shard hands its slots to its new primary, which claims under a greater epoch." "redis #13055";
+    RoleFollow "ROLE-7" "A node that takes a primary closes its open slots and replicates it." "clusterSetMaster";
+    RoleFollowRestored "ROLE-8" "The cron has a replica replicate its primary, if it does not yet and the address is known." "clusterCron";
+    RoleRequested "ROLE-9" "REPLICATE makes a replica of this node, if it is one already or is an empty primary." "clusterCommand";
+    RoleRequestRefused "ROLE-10" "REPLICATE is refused for an unknown node, for oneself, for a replica, and on a primary with slots or keys." "clusterCommand";
+    RoleSame "ROLE-11" "REPLICATE of the primary that is replicated already changes nothing." "valkey #884";
     RoleNoFailover "ROLE-4" "Whether a node abstains from failovers is taken from its headers." "clusterProcessPacket";
 
     SlotTaken "SLOT-1" "A primary's claim takes a slot that nobody owns, that its owner no longer claims, or whose owner has a smaller config epoch." "clusterUpdateSlotsConfigWith";
@@ -94,6 +105,22 @@ rules! {
     SlotAdded "SLOT-8" "ADDSLOTS binds slots that nobody owns to this node, all of them or none." "clusterCommand";
     SlotDeleted "SLOT-9" "DELSLOTS unbinds slots, whoever owns them, all of them or none." "clusterCommand";
     SlotRequestRefused "SLOT-10" "A request that names a busy slot to add, a free slot to delete, or one slot twice is refused." "clusterCommand";
+
+    SlotKeysDropped "SLOT-11" "The keys of slots that were lost to another claim are deleted." "clusterUpdateSlotsConfigWith, delKeysInSlot";
+    SlotDemoted "SLOT-12" "A primary whose last slot was taken by a claim, and a replica whose primary's was, follow the claimant." "clusterUpdateSlotsConfigWith";
+    SlotSubReplica "SLOT-13" "A replica whose primary has become a replica follows that one's primary." "clusterUpdateSlotsConfigWith";
+    SlotFlushed "SLOT-14" "FLUSHSLOTS unbinds this node's slots, if it holds no key." "clusterCommand";
+    SlotFlushRefused "SLOT-15" "FLUSHSLOTS is refused while the node holds keys." "clusterCommand";
+    SlotLoadedFree "SLOT-16" "At start, a slot that holds keys and that nobody owns is taken." "verifyClusterConfigWithData";
+    SlotLoadedForeign "SLOT-17" "At start, a slot that holds keys and that another node owns is imported from it." "verifyClusterConfigWithData";
+
+    ReshardMigrating "RESHARD-1" "SETSLOT MIGRATING marks an own slot as being moved to a primary." "clusterCommand";
+    ReshardImporting "RESHARD-2" "SETSLOT IMPORTING marks a foreign slot as being taken over from a primary." "clusterCommand";
+    ReshardStable "RESHARD-3" "SETSLOT STABLE clears both marks." "clusterCommand";
+    ReshardGiven "RESHARD-4" "SETSLOT NODE binds a slot to a primary, whoever owned it." "clusterCommand";
+    ReshardClosed "RESHARD-5" "SETSLOT NODE to oneself ends the import and takes a new epoch without asking." "clusterCommand";
+    ReshardEmptied "RESHARD-6" "A primary that gives its last slot away by SETSLOT NODE follows the new owner." "clusterCommand";
+    ReshardRefused "RESHARD-7" "SETSLOT is refused on a replica, for a slot owned by the wrong side, for an unknown or replicating node, and for a slot whose keys are still here." "clusterCommand";
 
     EpochRaised "EPOCH-1" "The current epoch rises to the greatest heard from a member." "clusterProcessPacket";
     EpochClaimRaised "EPOCH-2" "The recorded config epoch of a sender rises to what its header says." "clusterProcessPacket";
@@ -120,13 +147,52 @@ rules! {
     StateWritableDelay "STATE-4" "A primary that has just started holds the cluster down for the writable delay." "clusterUpdateState";
     StateRejoinDelay "STATE-5" "A primary that was in the minority holds the cluster down for the rejoin delay after." "clusterUpdateState";
 
+    ElectNotVoter "ELECT-1" "A replica, or a primary without slots, does not vote." "clusterSendFailoverAuthIfNeeded";
+    ElectRefusedEpoch "ELECT-2" "No vote for a request whose epoch is older than the voter's." "clusterSendFailoverAuthIfNeeded";
+    ElectRefusedVoted "ELECT-3" "No second vote in one epoch." "clusterSendFailoverAuthIfNeeded";
+    ElectRefusedRole "ELECT-4" "No vote for a primary, for a replica of an unknown primary, or while its primary is up, unless the request is of a manual failover." "clusterSendFailoverAuthIfNeeded";
+    ElectRefusedSoon "ELECT-5" "No vote about a primary within twice the node timeout of the last one." "clusterSendFailoverAuthIfNeeded";
+    ElectRefusedClaim "ELECT-6" "No vote for a claim to a slot whose owner has a greater config epoch." "clusterSendFailoverAuthIfNeeded";
+    ElectVoted "ELECT-7" "A voter without a reason to refuse saves its vote, and sends it." "clusterSendFailoverAuthIfNeeded";
+    ElectDataOld "ELECT-8" "A replica whose data is too old does not stand for election." "clusterHandleSlaveFailover";
+    ElectScheduled "ELECT-9" "A replica of a failed primary sets the time of its election by its rank, and tells its siblings its offset." "clusterHandleSlaveFailover";
+    ElectOutranked "ELECT-10" "A replica that falls in rank before it asks waits longer." "clusterHandleSlaveFailover";
+    ElectAsked "ELECT-11" "When its time has come, a replica takes a new epoch, saves it, and asks every node for its vote." "clusterHandleSlaveFailover, clusterRequestFailoverAuth";
+    ElectCounted "ELECT-12" "A vote of a primary with slots counts for the election in whose epoch it was given." "clusterProcessPacket";
+    ElectUncounted "ELECT-13" "A vote of anybody else, of another epoch, or given before, does not count." "clusterProcessPacket";
+    ElectWon "ELECT-14" "A replica with the votes of a majority takes its primary's slots under the epoch of the election, saves, and tells every member." "clusterFailoverReplaceYourMaster";
+    ElectExpired "ELECT-15" "An election that took too long is lost; the next one waits for the retry time." "clusterHandleSlaveFailover";
+    ElectOvertaken "ELECT-16" "An election is given up when a primary claims under its epoch or a greater one." "valkey #1009";
+
+    ManualAsked "MANUAL-1" "FAILOVER on a replica asks its primary to pause its clients." "clusterCommand, clusterSendMFStart";
+    ManualForced "MANUAL-2" "FAILOVER FORCE asks for votes without asking the primary." "clusterCommand";
+    ManualTakeover "MANUAL-3" "FAILOVER TAKEOVER takes a new epoch and the primary's slots without asking anybody." "clusterCommand";
+    ManualRefused "MANUAL-4" "FAILOVER is refused on a primary, without a known primary, and, unless forced, while the primary is down." "clusterCommand";
+    ManualPaused "MANUAL-5" "A primary that one of its replicas asks holds back its clients' writes, and tells the replica its offset." "clusterProcessPacket";
+    ManualUnasked "MANUAL-6" "A request to pause of a node that is no replica of this primary changes nothing." "clusterProcessPacket";
+    ManualOffset "MANUAL-7" "The replica takes the offset of its paused primary from the first header that shows it." "clusterProcessPacket";
+    ManualCaughtUp "MANUAL-8" "A replica that has processed all that its paused primary sent may ask for votes at once." "clusterHandleManualFailover";
+    ManualTimeout "MANUAL-9" "A manual failover that took too long is given up on both sides, and clients may write again." "manualFailoverCheckTimeout";
+    ManualPing "MANUAL-10" "A paused primary pings the replica at every cron." "clusterCron";
+
+    MigrateOrphaned "MIGRATE-1" "A primary with slots that replicas may migrate to and that has no working replica is orphaned from that time on." "clusterHandleSlaveMigration";
+    MigrateMoved "MIGRATE-2" "Of the replicas of the best served primaries, that with the smallest id moves to a primary that is orphaned for the migration delay." "clusterHandleSlaveMigration";
+
+    ResetDone "RESET-1" "RESET makes this node an empty primary that knows no other; HARD also takes a new id and sets every epoch to zero." "clusterReset";
+    ResetRefused "RESET-2" "RESET is refused on a primary with keys." "clusterCommand";
+
+    PublishSent "PUBLISH-1" "A published message goes to every member, a sharded one to the members of this shard." "clusterPropagatePublish";
+    PublishReceived "PUBLISH-2" "A member's published message is handed to the local subscribers." "clusterProcessPacket";
+    PublishIgnored "PUBLISH-3" "A stranger's published message is dropped." "clusterProcessPacket";
+
+    ForgetTold "FORGET-3" "A node that a member says it forgot is forgotten for the time that it says." "redis #10869";
     ForgetDone "FORGET-1" "FORGET removes a node, unbinds its slots, drops its reports and bans it from gossip for a while." "clusterCommand, clusterDelNode, clusterBlacklistAddNode";
     ForgetRefused "FORGET-2" "FORGET of an unknown node, of oneself or of one's primary is refused." "clusterCommand";
 
     ConfigSaved "CONFIG-1" "SAVECONFIG saves at once." "clusterCommand";
     ConfigChanged "CONFIG-2" "A changed configuration holds from the next transition on." "updateClusterFlags, updateClusterIp";
 
-    MessageUnused "MESSAGE-1" "A message of a kind that this node does not act on is counted and dropped." "clusterProcessPacket";
+    MessageUnused "MESSAGE-1" "A module's message, or one that names the receiver as its sender, is dropped." "clusterProcessPacket";
 }
 
 impl Rule {

@@ -1,5 +1,6 @@
 //! Owns the one entrance of the protocol and the order within a step: the event, then what the
-//! event made due (the cluster state), then what must be saved. Knows no rule's inside.
+//! event made due (a failover's next stage, the cluster state), then what must be saved. Knows no
+//! rule's inside.
 
 use crate::{
     effect::{Effect, Effects, Persist, Reply},
@@ -25,6 +26,9 @@ pub fn step<const SLOTS: usize>(node: &mut Node<SLOTS>, input: Input<SLOTS>) -> 
         Event::Tick => turn.tick(),
         Event::Admin { request, command } => turn.admin(request, command),
         Event::Configured(config) => turn.configured(config),
+        Event::Loaded { slots } => turn.loaded(&slots),
+        Event::Replication(replication) => turn.replicated(replication),
+        Event::Backlogged { link } => turn.backlogged(link),
     }
     turn.finish()
 }
@@ -32,7 +36,12 @@ pub fn step<const SLOTS: usize>(node: &mut Node<SLOTS>, input: Input<SLOTS>) -> 
 /// When the node next needs a [`Event::Tick`], and why. A tick that comes sooner does nothing.
 #[must_use]
 pub fn next_deadline<const SLOTS: usize>(node: &Node<SLOTS>) -> Deadline {
-    Deadline { at: node.next_cron, why: Why::Cron }
+    let election = node.election();
+    let pending = election.at.filter(|_| !election.asked && !node.myself().is_primary());
+    match pending {
+        Some(at) if at < node.next_cron => Deadline { at, why: Why::Election },
+        Some(_) | None => Deadline { at: node.next_cron, why: Why::Cron },
+    }
 }
 
 /// What a step wants saved.
@@ -54,15 +63,30 @@ pub(crate) struct Turn<'a, const SLOTS: usize> {
     rules: Vec<Rule>,
     save: Save,
     evaluate: bool,
+    failover: bool,
 }
 
 impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
     pub(crate) fn new(node: &'a mut Node<SLOTS>, now: Millis, random: Random) -> Self {
-        Self { node, now, random, then: Vec::new(), rules: Vec::new(), save: Save::Nothing, evaluate: false }
+        Self {
+            node,
+            now,
+            random,
+            then: Vec::new(),
+            rules: Vec::new(),
+            save: Save::Nothing,
+            evaluate: false,
+            failover: false,
+        }
     }
 
     /// Settles what the event made due, and hands out what is to be done.
     pub(crate) fn finish(mut self) -> Effects<SLOTS> {
+        // Each stage of a failover may make the next one due: scheduled, asked, won.
+        while core::mem::take(&mut self.failover) {
+            self.manual_failover_step();
+            self.failover_step();
+        }
         if self.evaluate {
             self.evaluate_state();
         }
@@ -105,6 +129,11 @@ impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
         }
     }
 
+    /// Has the next stage of a failover looked at, at the end of this step.
+    pub(crate) fn failover_later(&mut self) {
+        self.failover = true;
+    }
+
     pub(crate) fn perform(&mut self, effect: Effect<SLOTS>) {
         self.then.push(effect);
     }
@@ -117,6 +146,8 @@ impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
         if self.now >= self.node.next_cron {
             self.node.next_cron = self.now.after(self.node.config.timing.cron_ms.max(1));
             self.cron();
+        } else if self.node.election.at.is_some_and(|at| at <= self.now) {
+            self.failover_later();
         }
     }
 
@@ -129,6 +160,12 @@ impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
             Command::BumpEpoch => Ok(self.bump_epoch()),
             Command::SetConfigEpoch(epoch) => self.set_config_epoch(epoch),
             Command::SaveConfig => Ok(self.save_config()),
+            Command::FlushSlots { has_keys } => self.flush_slots(has_keys),
+            Command::SetSlot { slot, change, has_keys } => self.set_slot(slot, change, has_keys),
+            Command::Replicate { primary, has_keys } => self.replicate(primary, has_keys),
+            Command::Failover(mode) => self.failover(mode),
+            Command::Reset { hard, has_keys } => self.reset(hard, has_keys),
+            Command::Publish { publication, sharded } => Ok(self.publish(publication, sharded)),
         };
         let reply = outcome.unwrap_or_else(Reply::Refused);
         self.perform(Effect::Reply { request, reply });

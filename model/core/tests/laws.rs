@@ -2,8 +2,8 @@
 
 use proptest::{collection::vec, prelude::*, sample::select};
 use slotbus_core::{
-    Address, Body, ClusterState, Command, Config, Effect, Effects, Event, Flags, Header, Host, Input, LinkId, Message,
-    Millis, Node, NodeId, Origin, Random, RequestId, Slot, SlotSet, Timing,
+    Address, Body, ClusterState, Command, Config, Effect, Effects, Event, FailoverMode, Flags, Header, Host, Input,
+    LinkId, Message, Millis, Node, NodeId, Origin, Random, Replication, RequestId, Slot, SlotChange, SlotSet, Timing,
     message::{Claim, Extension, GossipEntry, Heartbeat, MessageFlags, ModuleMessage, Publication},
     next_deadline, step,
 };
@@ -80,7 +80,6 @@ fn any_heartbeat() -> impl Strategy<Value = Heartbeat> {
 }
 
 fn any_body() -> impl Strategy<Value = Body<SLOTS>> {
-    let publication = || Publication { channel: b"c".to_vec(), payload: b"m".to_vec() };
     let claim =
         (any_id(), 0u64..5, any_slots()).prop_map(|(node, config_epoch, slots)| Claim { node, config_epoch, slots });
     prop_oneof![
@@ -98,6 +97,24 @@ fn any_body() -> impl Strategy<Value = Body<SLOTS>> {
     ]
 }
 
+fn any_slot_change() -> impl Strategy<Value = SlotChange> {
+    prop_oneof![
+        any_id().prop_map(SlotChange::Migrating),
+        any_id().prop_map(SlotChange::Importing),
+        Just(SlotChange::Stable),
+        any_id().prop_map(SlotChange::Node),
+    ]
+}
+
+fn any_replication() -> impl Strategy<Value = Replication> {
+    (0u64..3, proptest::option::of((990_000u64..1_100_000).prop_map(Millis)))
+        .prop_map(|(offset, fresh_at)| Replication { offset, fresh_at })
+}
+
+fn publication() -> Publication {
+    Publication { channel: b"c".to_vec(), payload: b"m".to_vec() }
+}
+
 fn any_command() -> impl Strategy<Value = Command> {
     let slots = || vec((0u16..10).prop_map(Slot), 0..4);
     prop_oneof![
@@ -108,6 +125,15 @@ fn any_command() -> impl Strategy<Value = Command> {
         Just(Command::BumpEpoch),
         (0u64..5).prop_map(Command::SetConfigEpoch),
         Just(Command::SaveConfig),
+        any::<bool>().prop_map(|has_keys| Command::FlushSlots { has_keys }),
+        ((0u16..10).prop_map(Slot), any_slot_change(), any::<bool>())
+            .prop_map(|(slot, change, has_keys)| Command::SetSlot { slot, change, has_keys }),
+        (any_id(), any::<bool>()).prop_map(|(primary, has_keys)| Command::Replicate { primary, has_keys }),
+        select(vec![FailoverMode::Coordinated, FailoverMode::Force, FailoverMode::Takeover])
+            .prop_map(Command::Failover),
+        (proptest::option::of(Just(id(3))), any::<bool>())
+            .prop_map(|(hard, has_keys)| Command::Reset { hard, has_keys }),
+        any::<bool>().prop_map(|sharded| Command::Publish { publication: publication(), sharded }),
     ]
 }
 
@@ -121,6 +147,9 @@ fn any_event() -> impl Strategy<Value = Event<SLOTS>> {
         8 => (any_link(), message).prop_map(|(link, message)| Event::Received { link, message }),
         4 => Just(Event::Tick),
         3 => any_command().prop_map(|command| Event::Admin { request: RequestId(1), command }),
+        1 => any_slots().prop_map(|slots| Event::Loaded { slots }),
+        1 => any_replication().prop_map(Event::Replication),
+        1 => any_link().prop_map(|link| Event::Backlogged { link }),
         1 => any::<bool>().prop_map(|full| Event::Configured(config(full).into())),
     ]
 }
@@ -206,7 +235,14 @@ proptest! {
             match &event {
                 Event::LinkUp { link: link @ LinkId::Inbound(_), .. } => known.push(*link),
                 Event::LinkDown { link } | Event::LinkRefused { link } => known.retain(|other| other != link),
-                Event::LinkUp { .. } | Event::Received { .. } | Event::Tick | Event::Admin { .. } | Event::Configured(_) => {}
+                Event::LinkUp { .. }
+                | Event::Received { .. }
+                | Event::Tick
+                | Event::Admin { .. }
+                | Event::Configured(_)
+                | Event::Loaded { .. }
+                | Event::Replication(_)
+                | Event::Backlogged { .. } => {}
             }
             for effect in step(&mut node, Input { now, random: Random::new(word), event }).then {
                 match effect {
@@ -219,7 +255,14 @@ proptest! {
                         known.retain(|other| *other != link);
                     }
                     Effect::Send { link, .. } => prop_assert!(known.contains(&link), "{link:?} is not open"),
-                    Effect::Reply { .. } => {}
+                    Effect::Reply { .. }
+                    | Effect::Follow { .. }
+                    | Effect::Lead
+                    | Effect::PauseWrites { .. }
+                    | Effect::ResumeWrites
+                    | Effect::DropKeys { .. }
+                    | Effect::DropAllKeys
+                    | Effect::Deliver { .. } => {}
                 }
             }
         }
@@ -229,8 +272,13 @@ proptest! {
     fn a_shifted_clock_changes_nothing(inputs in any_inputs(), next in any_event(), shift_ms in 0u64..10_000_000) {
         let (node, now) = run(&inputs, |_, _| {});
         let (from, to) = (now, now.after(shift_ms));
-        // Gossip carries instants, which a shift of one node's clock would have to translate.
-        prop_assume!(!matches!(&next, Event::Received { message, .. } if message.heartbeat().is_some()));
+        // Gossip and the state of replication carry instants, which a shift of the clock would have to translate.
+        let carries_instants = match &next {
+            Event::Received { message, .. } => message.heartbeat().is_some(),
+            Event::Replication(_) => true,
+            _ => false,
+        };
+        prop_assume!(!carries_instants);
         let mut stayed = node.clone();
         let mut moved = node.rebased(from, to);
         let stay = step(&mut stayed, Input { now: from, random: Random::new(7), event: next.clone() });
@@ -251,6 +299,11 @@ proptest! {
                 if let Effect::Send { message, .. } = effect {
                     let own = saved.nodes.iter().find(|view| view.id == node.id()).expect("the image has this node");
                     assert!(message.header.config_epoch <= own.config_epoch, "an epoch left before it was saved");
+                    match &message.body {
+                        Body::FailoverAuthAck => assert_eq!(saved.last_vote_epoch, message.header.current_epoch),
+                        Body::FailoverAuthRequest => assert_eq!(saved.current_epoch, message.header.current_epoch),
+                        _ => {}
+                    }
                 }
             }
         });

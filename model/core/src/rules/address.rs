@@ -2,8 +2,8 @@
 
 use crate::{
     address::{Address, Host},
-    ids::LinkId,
-    message::{Extension, Flags, Header, Heartbeat},
+    ids::{LinkId, NodeId},
+    message::{Extension, Flags, Header, Heartbeat, MessageFlags},
     peer::Pos,
     rule::Rule,
     step::{Save, Turn},
@@ -49,6 +49,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         let peer = &mut self.node.peers[pos];
         peer.address = address;
         peer.flags.remove(Flags::NOADDR);
+        self.follow_anew(pos);
         self.save(Save::Soon);
         self.evaluate_later();
     }
@@ -65,17 +66,64 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         let peer = &mut self.node.peers[pos];
         peer.address = address.clone();
         peer.flags.remove(Flags::NOADDR);
+        self.follow_anew(pos);
+    }
+
+    /// Replication goes to the primary's new address.
+    fn follow_anew(&mut self, pos: Pos) {
+        if self.node.my_primary() == Some(pos) {
+            self.ask_to_follow(pos);
+        }
+    }
+
+    /// Takes what a member's heartbeat says beyond the header and gossip.
+    pub(super) fn take_extensions(&mut self, pos: Pos, header: &Header<SLOTS>, heartbeat: &Heartbeat) {
+        self.note_extension_support(pos, header, heartbeat);
+        let id = self.node.peers[pos].id;
+        let mut hostname = "";
+        for extension in &heartbeat.extensions {
+            match extension {
+                Extension::Hostname(name) => hostname = name,
+                Extension::ShardId(shard) => self.take_shard(&id, *shard),
+                Extension::Forgotten { node, ttl_s } if self.node.config.profile.forget_is_gossiped && *node != id => {
+                    self.told_to_forget(*node, *ttl_s);
+                }
+                Extension::Forgotten { .. } | Extension::HumanName(_) | Extension::Other { .. } => {}
+            }
+        }
+        if let Some(pos) = self.node.peers.find(&id) {
+            self.take_hostname(pos, hostname);
+        }
+    }
+
+    /// redis 7.0 sets the flag only when it sends its host name, and understands nothing else;
+    /// later versions set it always.
+    fn note_extension_support(&mut self, pos: Pos, header: &Header<SLOTS>, heartbeat: &Heartbeat) {
+        let is_hostname = |extension: &Extension| matches!(extension, Extension::Hostname(_));
+        let is_old = !heartbeat.extensions.is_empty() && heartbeat.extensions.iter().all(is_hostname);
+        let shows = header.mflags.contains(MessageFlags::EXTENSIONS) && !is_old;
+        let announces = self.node.config.profile.extensions_announced;
+        if announces && shows && !self.node.peers[pos].is(Flags::EXTENSIONS) {
+            self.rule(Rule::ExtensionsKnown);
+            self.node.peers[pos].flags.insert(Flags::EXTENSIONS);
+        }
+    }
+
+    fn take_shard(&mut self, id: &NodeId, shard: NodeId) {
+        let Some(pos) = self.node.peers.find(id).filter(|&pos| pos != self.node.me) else { return };
+        if self.node.peers[pos].shard == Some(shard) {
+            return;
+        }
+        self.rule(Rule::ShardTaken);
+        self.node.peers[pos].shard = Some(shard);
+        if self.node.my_primary() == Some(pos) {
+            let me = self.node.me;
+            self.node.peers[me].shard = Some(shard);
+        }
     }
 
     /// Takes the host name that a member announces; a heartbeat without one clears it.
-    pub(super) fn take_hostname(&mut self, pos: Pos, heartbeat: &Heartbeat) {
-        let announced = heartbeat.extensions.iter().find_map(|extension| match extension {
-            Extension::Hostname(name) => Some(&**name),
-            Extension::HumanName(_) | Extension::Forgotten { .. } | Extension::ShardId(_) | Extension::Other { .. } => {
-                None
-            }
-        });
-        let announced = announced.unwrap_or_default();
+    fn take_hostname(&mut self, pos: Pos, announced: &str) {
         if *self.node.peers[pos].hostname != *announced {
             self.rule(Rule::HostnameTaken);
             self.node.peers[pos].hostname = announced.into();

@@ -2,7 +2,10 @@
 
 use crate::{
     config::Config,
-    effect::Reply,
+    effect::{Refusal, Reply},
+    ids::NodeId,
+    message::Flags,
+    peer::Pos,
     rule::Rule,
     step::{Save, Turn},
 };
@@ -15,6 +18,36 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         self.node.adopt_config();
         self.save(Save::Soon);
         self.evaluate_later();
+    }
+
+    /// REPLICATE.
+    pub(crate) fn replicate(&mut self, primary: NodeId, has_keys: bool) -> Result<Reply, Refusal> {
+        let outcome = self.primary_to_follow(primary, has_keys);
+        let pos = outcome.inspect_err(|_| self.rule(Rule::RoleRequestRefused))?;
+        let is_same = self.node.my_primary() == Some(pos);
+        if is_same && self.node.config.profile.replicate_same_is_noop {
+            self.rule(Rule::RoleSame);
+            return Ok(Reply::Done);
+        }
+        self.rule(Rule::RoleRequested);
+        self.follow(pos);
+        self.save(Save::Soon);
+        self.evaluate_later();
+        Ok(Reply::Done)
+    }
+
+    fn primary_to_follow(&self, id: NodeId, has_keys: bool) -> Result<Pos, Refusal> {
+        let pos = self.node.peers.find(&id).ok_or(Refusal::UnknownNode(id))?;
+        let own = self.node.myself();
+        if pos == self.node.me {
+            Err(Refusal::ReplicateMyself)
+        } else if self.node.peers[pos].is(Flags::REPLICA) {
+            Err(Refusal::ReplicateReplica)
+        } else if !own.slots.is_empty() || (own.is_primary() && has_keys) {
+            Err(Refusal::NotEmpty)
+        } else {
+            Ok(pos)
+        }
     }
 
     pub(crate) fn save_config(&mut self) -> Reply {

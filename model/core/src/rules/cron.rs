@@ -22,8 +22,23 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
                 self.tend_member(pos);
             }
         }
+        self.follow_known_primary();
+        self.check_manual_failover_timeout();
+        self.failover_later();
+        self.migration_step();
         if self.node.state == ClusterState::Fail {
             self.evaluate_later();
+        }
+    }
+
+    /// A replica whose primary's address was not known before replicates it once it is.
+    fn follow_known_primary(&mut self) {
+        let Some(primary) = self.node.my_primary() else { return };
+        let peer = &self.node.peers[primary];
+        let is_known = !peer.address.host.is_unknown() && !peer.is(Flags::NOADDR);
+        if is_known && self.node.followed != Some(peer.id) {
+            self.rule(Rule::RoleFollowRestored);
+            self.ask_to_follow(primary);
         }
     }
 
@@ -104,6 +119,9 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
             }
         } else if peer.outbound.is_some() && age_ms(peer.pong_received) > node_timeout_ms / 2 {
             self.rule(Rule::PingOverdue);
+            self.send_ping(pos);
+        } else if self.node.manual.is_some_and(|manual| manual.replica == Some(peer.id)) {
+            self.rule(Rule::ManualPing);
             self.send_ping(pos);
         }
     }

@@ -16,10 +16,14 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
             self.rule(Rule::EpochRaised);
             self.node.current_epoch = header.current_epoch;
         }
-        if header.config_epoch > self.node.peers[pos].config_epoch {
+        let counts = header.primary.is_none() || !self.node.config.profile.epochs_from_primaries;
+        if counts && header.config_epoch > self.node.peers[pos].config_epoch {
             self.rule(Rule::EpochClaimRaised);
             self.node.peers[pos].config_epoch = header.config_epoch;
             self.save(Save::Sync);
+        }
+        if header.primary.is_none() && !header.slots.is_empty() {
+            self.overtake_election(header.config_epoch);
         }
     }
 
@@ -44,6 +48,19 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         self.rule(Rule::EpochBumped);
         self.take_new_epoch();
         Reply::Bumped(self.node.current_epoch)
+    }
+
+    /// The epoch of a takeover. A replica's own record may hold the greatest epoch already; others
+    /// would ignore a claim under it.
+    pub(super) fn bump_for_takeover(&mut self) {
+        if self.node.config.profile.takeover_always_bumps {
+            self.rule(Rule::EpochBumped);
+            let claims = self.node.peers.iter().map(|peer| peer.config_epoch);
+            self.node.current_epoch = self.node.current_epoch.max(claims.max().unwrap_or_default());
+            self.take_new_epoch();
+        } else {
+            self.bump_epoch();
+        }
     }
 
     fn take_new_epoch(&mut self) {

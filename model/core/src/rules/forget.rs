@@ -16,7 +16,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
             Some(_) if self.node.myself().primary == Some(id) => Refusal::ForgetMyPrimary,
             Some(pos) => {
                 self.rule(Rule::ForgetDone);
-                self.ban(id);
+                self.ban(id, self.node.config.timing.forget_ms);
                 self.remove_node(pos);
                 self.save(Save::Soon);
                 self.evaluate_later();
@@ -27,10 +27,22 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         Err(refusal)
     }
 
-    fn ban(&mut self, id: NodeId) {
+    /// A member says that it forgot a node.
+    pub(super) fn told_to_forget(&mut self, id: NodeId, ttl_s: u64) {
+        let is_needed = |pos: &Pos| *pos != self.node.me && self.node.my_primary() != Some(*pos);
+        if let Some(pos) = self.node.peers.find(&id).filter(is_needed) {
+            self.rule(Rule::ForgetTold);
+            self.ban(id, ttl_s.saturating_mul(1000));
+            self.remove_node(pos);
+            self.save(Save::Soon);
+            self.evaluate_later();
+        }
+    }
+
+    fn ban(&mut self, id: NodeId, duration_ms: u64) {
         let now = self.now;
         self.node.banned.retain(|_, until| *until >= now);
-        let until = now.after(self.node.config.timing.forget_ms);
+        let until = now.after(duration_ms);
         self.node.banned.insert(id, until);
     }
 

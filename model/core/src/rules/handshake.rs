@@ -5,7 +5,7 @@ use crate::{
     address::{Address, Host},
     effect::{Refusal, Reply},
     ids::LinkId,
-    message::{Flags, Header},
+    message::{Body, Flags, Header},
     peer::{Peer, Pos},
     rule::Rule,
     step::{Save, Turn},
@@ -69,6 +69,12 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         peer.address = Address::default();
         self.close_outbound(pos);
         self.save(Save::Soon);
+        if self.node.config.profile.wrong_id_fails && !self.node.peers[pos].is(Flags::FAIL) {
+            self.rule(Rule::HandshakeWrongIdFailed);
+            self.fail(pos);
+            let id = self.node.peers[pos].id;
+            self.broadcast(&Body::Fail(id));
+        }
         false
     }
 

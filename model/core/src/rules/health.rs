@@ -127,7 +127,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         }
     }
 
-    fn fail(&mut self, pos: Pos) {
+    pub(super) fn fail(&mut self, pos: Pos) {
         let peer = &mut self.node.peers[pos];
         peer.flags.remove(Flags::PFAIL);
         peer.flags.insert(Flags::FAIL);

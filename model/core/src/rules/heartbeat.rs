@@ -9,7 +9,7 @@ use crate::{
     rule::Rule,
     step::Turn,
 };
-use alloc::{vec, vec::Vec};
+use alloc::vec::Vec;
 use smallvec::SmallVec;
 
 /// A heartbeat tells of one in so many known nodes ...
@@ -39,10 +39,35 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         self.send_heartbeat(link, Body::Pong(heartbeat));
     }
 
+    /// PINGs on an inbound link: no answer's clock starts.
+    pub(super) fn send_ping_on(&mut self, link: LinkId) {
+        let receiver = self.node.links.get(link).and_then(|link| link.peer);
+        let heartbeat = self.heartbeat(receiver);
+        self.send_heartbeat(link, Body::Ping(heartbeat));
+    }
+
+    /// Sends a PONG that nobody asked for: news that cannot wait for one.
+    pub(super) fn send_pong_to(&mut self, pos: Pos) {
+        if let Some(number) = self.node.peers[pos].outbound {
+            let heartbeat = self.heartbeat(Some(pos));
+            self.send_heartbeat(LinkId::Outbound(number), Body::Pong(heartbeat));
+        }
+    }
+
+    /// Tells every member of a change of this node.
+    pub(super) fn broadcast_pong(&mut self) {
+        for pos in self.node.peers.positions() {
+            if !self.node.peers[pos].is_any(Flags::MYSELF | Flags::HANDSHAKE) {
+                self.send_pong_to(pos);
+            }
+        }
+    }
+
     fn send_heartbeat(&mut self, link: LinkId, body: Body<SLOTS>) {
         let mut header = self.header();
         let has_extensions = |heartbeat: &Heartbeat| !heartbeat.extensions.is_empty();
-        if matches!(&body, Body::Ping(beat) | Body::Pong(beat) | Body::Meet(beat) if has_extensions(beat)) {
+        let carries = matches!(&body, Body::Ping(beat) | Body::Pong(beat) | Body::Meet(beat) if has_extensions(beat));
+        if carries || self.node.config.profile.extensions_announced {
             header.mflags |= MessageFlags::EXTENSIONS;
         }
         self.send(link, Message { header, body });
@@ -53,8 +78,11 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         for pos in self.node.peers.positions() {
             let peer = &self.node.peers[pos];
             if let (Some(number), false) = (peer.outbound, peer.is_any(Flags::MYSELF | Flags::HANDSHAKE)) {
-                let message = Message { header: self.header(), body: body.clone() };
-                self.send(LinkId::Outbound(number), message);
+                let mut header = self.header();
+                if matches!(body, Body::FailoverAuthRequest) && self.node.manual.is_some() {
+                    header.mflags |= MessageFlags::FORCEACK;
+                }
+                self.send(LinkId::Outbound(number), Message { header, body: body.clone() });
             }
         }
     }
@@ -68,20 +96,49 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
             sender: own.id,
             current_epoch: node.current_epoch,
             config_epoch: claimant.map_or(0, |peer| peer.config_epoch),
-            offset: own.offset,
+            offset: node.replication.offset,
             slots: claimant.map(|peer| peer.slots.clone()).unwrap_or_default(),
             primary: own.primary,
             address: node.announced_address(),
             flags: own.flags,
             state: node.state,
-            mflags: MessageFlags::empty(),
+            mflags: self.message_flags(),
+        }
+    }
+
+    fn message_flags(&self) -> MessageFlags {
+        match self.node.manual {
+            Some(_) if self.node.myself().is_primary() => MessageFlags::PAUSED,
+            Some(_) | None => MessageFlags::empty(),
         }
     }
 
     fn heartbeat(&mut self, receiver: Option<Pos>) -> Heartbeat {
-        let hostname = &self.node.config.hostname;
-        let extensions = if hostname.is_empty() { vec![] } else { vec![Extension::Hostname(hostname.clone())] };
+        let extensions = self.extensions(receiver);
         Heartbeat { gossip: self.gossip(receiver), extensions }
+    }
+
+    /// The host name goes to everybody, the rest to whoever announced that it understands it.
+    fn extensions(&self, receiver: Option<Pos>) -> Vec<Extension> {
+        let node = &*self.node;
+        let mut extensions = Vec::new();
+        if !node.config.hostname.is_empty() {
+            extensions.push(Extension::Hostname(node.config.hostname.clone()));
+        }
+        let is_supported = receiver.is_some_and(|pos| node.peers[pos].is(Flags::EXTENSIONS));
+        if !is_supported || !node.config.profile.extensions_announced {
+            return extensions;
+        }
+        if !node.config.human_name.is_empty() {
+            extensions.push(Extension::HumanName(node.config.human_name.clone()));
+        }
+        if node.config.profile.forget_is_gossiped {
+            let bans = node.banned.iter().map(|(&node, &until)| (node, until.since(self.now) / 1000));
+            extensions
+                .extend(bans.filter(|&(_, ttl_s)| ttl_s > 0).map(|(node, ttl_s)| Extension::Forgotten { node, ttl_s }));
+        }
+        extensions.push(Extension::ShardId(node.shard(node.me)));
+        extensions
     }
 
     /// What to tell of other nodes: a random few, and every suspected one.

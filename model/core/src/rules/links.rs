@@ -84,6 +84,15 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         self.forget_link(id);
     }
 
+    /// More waits to be sent on a link than may.
+    pub(crate) fn backlogged(&mut self, id: LinkId) {
+        if self.node.links.get(id).is_none() {
+            return self.rule(Rule::LinkUnknown);
+        }
+        self.rule(Rule::LinkBacklogged);
+        self.close(id);
+    }
+
     /// Closes a node's outbound link, if it has one.
     pub(super) fn close_outbound(&mut self, pos: Pos) {
         if let Some(number) = self.node.peers[pos].outbound {

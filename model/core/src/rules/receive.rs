@@ -17,7 +17,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
             return;
         }
         let sender = self.identify(link, &header);
-        let member = sender.filter(|&pos| pos != self.node.me);
+        let member = self.member(sender);
         if let Some(pos) = member {
             self.heard(pos, &header);
         }
@@ -27,13 +27,26 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
             Body::Pong(heartbeat) => self.heartbeat_in(link, &header, heartbeat, sender, Kind::Pong),
             Body::Fail(id) => self.told_of_failure(member, id),
             Body::Update(claim) => self.told_of_claim(member, claim),
-            Body::FailoverAuthRequest
-            | Body::FailoverAuthAck
-            | Body::ManualFailoverStart
-            | Body::Publish(_)
-            | Body::PublishShard(_)
-            | Body::Module(_) => self.rule(Rule::MessageUnused),
+            Body::Publish(publication) => self.published(member, publication, false),
+            Body::PublishShard(publication) => self.published(member, publication, true),
+            Body::FailoverAuthRequest => self.by_member(member, |turn, pos| turn.asked_for_vote(pos, &header)),
+            Body::FailoverAuthAck => self.by_member(member, |turn, pos| turn.answered_with_vote(pos, &header)),
+            Body::ManualFailoverStart => self.by_member(member, |turn, pos| turn.asked_to_pause(pos, link)),
+            Body::Module(_) => self.rule(Rule::MessageUnused),
         }
+    }
+
+    fn by_member(&mut self, member: Option<Pos>, action: impl FnOnce(&mut Self, Pos)) {
+        match member {
+            Some(pos) => action(self, pos),
+            None => self.rule(Rule::LinkStranger),
+        }
+    }
+
+    /// The known node that speaks, unless it would be this one.
+    fn member(&self, sender: Option<Pos>) -> Option<Pos> {
+        let ignores_own = self.node.config.profile.own_messages_ignored;
+        sender.filter(|&pos| pos != self.node.me || !ignores_own)
     }
 
     /// What every message of a known sender tells: it is alive, and which epochs it has seen.
@@ -42,6 +55,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         if !self.node.peers[pos].is(Flags::HANDSHAKE) {
             self.hear_epochs(pos, header);
             self.node.peers[pos].offset = header.offset;
+            self.hear_pause(pos, header);
         }
     }
 
@@ -82,7 +96,10 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         if is_outbound && !self.check_identity(link, header, sender) {
             return;
         }
-        let member = sender.filter(|&pos| pos != self.node.me);
+        let member = self.member(sender);
+        if sender.is_some() && member.is_none() {
+            self.rule(Rule::MessageUnused);
+        }
         if let Some(pos) = member {
             self.take_failover_abstention(pos, header);
             if kind == Kind::Ping && !self.node.peers[pos].is(Flags::HANDSHAKE) {
@@ -100,7 +117,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         self.take_gossip(Some(pos), heartbeat);
         // Gossip may have brought nodes in: the sender's place moved with them.
         if let Some(pos) = self.node.peers.find(&id) {
-            self.take_hostname(pos, heartbeat);
+            self.take_extensions(pos, header, heartbeat);
         }
     }
 

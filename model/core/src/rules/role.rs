@@ -1,6 +1,7 @@
 //! What headers say of a node's role. Knows no election: that decides roles, this follows them.
 
 use crate::{
+    ids::NodeId,
     message::{Flags, Header},
     peer::Pos,
     rule::Rule,
@@ -19,11 +20,16 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
 
     /// Takes a member's role from its header.
     pub(super) fn take_role(&mut self, pos: Pos, header: &Header<SLOTS>) {
+        if self.is_stale_role(pos, header) {
+            self.rule(Rule::RoleStale);
+            return;
+        }
         match header.primary {
             None => self.take_primary(pos),
             Some(primary) => {
                 if self.node.peers[pos].is_primary() {
                     self.rule(Rule::RoleReplica);
+                    self.hand_over(pos, primary, header);
                     self.node.unbind_all(pos);
                     let flags = &mut self.node.peers[pos].flags;
                     flags.remove(Flags::PRIMARY | Flags::MIGRATE_TO);
@@ -39,6 +45,43 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
                 }
             }
         }
+    }
+
+    /// Whether a header that would change a role speaks of a shard whose claim is recorded under a
+    /// greater epoch: it was overtaken on its way by a header on another link.
+    fn is_stale_role(&self, pos: Pos, header: &Header<SLOTS>) -> bool {
+        let peer = &self.node.peers[pos];
+        let is_change = peer.is_primary() != header.primary.is_none() || peer.primary != header.primary;
+        if !is_change || !self.node.config.profile.stale_role_ignored {
+            return false;
+        }
+        // A primary without slots claims nothing that could be out of date.
+        let shard_owner = match header.primary {
+            Some(primary) => Some(primary),
+            None => peer.primary.filter(|_| !header.slots.is_empty()),
+        };
+        let recorded = shard_owner.and_then(|id| self.node.peers.get(&id)).filter(|owner| owner.is_primary());
+        recorded.is_some_and(|owner| owner.config_epoch > header.config_epoch)
+    }
+
+    /// Gives the slots of a primary that became a replica to its new primary, if both are of one
+    /// shard: hearing the loser of a failover first then leaves no slot without an owner.
+    fn hand_over(&mut self, from: Pos, primary: NodeId, header: &Header<SLOTS>) {
+        let Some(to) = self.node.peers.find(&primary).filter(|&to| to != from && to != self.node.me) else { return };
+        let (former, successor) = (&self.node.peers[from], &self.node.peers[to]);
+        let is_of_shard = successor.primary == Some(former.id) || self.node.shard(to) == self.node.shard(from);
+        let is_newer = header.config_epoch > former.config_epoch && header.config_epoch >= successor.config_epoch;
+        if !self.node.config.profile.demotion_hands_over || !is_of_shard || !is_newer || former.slots.is_empty() {
+            return;
+        }
+        self.rule(Rule::RoleHandover);
+        self.take_primary(to);
+        self.node.peers[to].config_epoch = header.config_epoch;
+        for slot in self.node.peers[from].slots.clone().iter() {
+            self.node.unbind(slot);
+            self.node.bind(slot, to);
+        }
+        self.save(Save::Sync);
     }
 
     pub(super) fn take_primary(&mut self, pos: Pos) {
@@ -60,7 +103,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
     }
 
     /// Moves a node from its primary, if it had one, to another, if it gets one.
-    pub(super) fn attach(&mut self, pos: Pos, primary: Option<crate::ids::NodeId>) {
+    pub(super) fn attach(&mut self, pos: Pos, primary: Option<NodeId>) {
         let former = core::mem::replace(&mut self.node.peers[pos].primary, primary);
         if let Some(pos) = primary.and_then(|id| self.node.peers.find(&id)) {
             self.node.peers[pos].flags.insert(Flags::MIGRATE_TO);

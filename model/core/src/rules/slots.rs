@@ -1,7 +1,7 @@
 //! Who owns which slot: claims in headers, UPDATE in both directions, and requests to add and delete.
 
 use crate::{
-    effect::{Refusal, Reply},
+    effect::{Effect, Refusal, Reply},
     ids::LinkId,
     message::{Body, Claim, Flags, Header, Message},
     mutant::Mutant,
@@ -31,15 +31,23 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
                 self.rule_once(Rule::SlotUnclaimed);
             }
         }
+        let shard_head = if self.node.myself().is_primary() { Some(self.node.me) } else { self.node.my_primary() };
+        let keeps_imports = !self.node.config.profile.import_rebound;
+        let (mut lost, mut from_shard) = (SlotSet::new(), 0);
         for slot in claimed.iter() {
-            if self.node.owners.get(slot) == Some(pos) {
+            let owner = self.node.owners.get(slot);
+            if owner == Some(pos) {
                 if self.node.unclaimed.remove(slot) {
                     self.rule_once(Rule::SlotReclaimed);
                 }
-            } else if self.node.importing.contains_key(&slot) {
+            } else if keeps_imports && self.node.importing.contains_key(&slot) {
                 self.rule_once(Rule::SlotImportKept);
             } else if self.may_take(slot, epoch) {
                 self.rule_once(Rule::SlotTaken);
+                if owner == Some(self.node.me) {
+                    lost.insert(slot);
+                }
+                from_shard += usize::from(owner.is_some() && owner == shard_head);
                 if !self.is_mutant(Mutant::ClaimKeepsLoser) {
                     self.node.unbind(slot);
                 }
@@ -48,6 +56,30 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
                 self.save(Save::Sync);
                 self.evaluate_later();
             }
+        }
+        self.after_claim(pos, shard_head.filter(|_| from_shard > 0), from_shard == claimed.len(), lost);
+    }
+
+    /// What a claim makes of this node: a replica of the claimant, if that took the last slot of this
+    /// node's shard; or a primary that must drop the keys of what it lost.
+    fn after_claim(&mut self, claimant: Pos, loser: Option<Pos>, took_all_from_it: bool, lost: SlotSet<SLOTS>) {
+        let is_emptied = loser.is_some_and(|loser| self.node.peers[loser].slots.is_empty());
+        let primary = self.node.my_primary();
+        let grand_primary = primary.and_then(|pos| self.node.peers[pos].primary);
+        let grand_primary = grand_primary.and_then(|id| self.node.peers.find(&id));
+        if is_emptied && (self.node.config.allow_replica_migration || took_all_from_it) {
+            self.rule(Rule::SlotDemoted);
+            self.follow(claimant);
+            self.save(Save::Sync);
+            self.evaluate_later();
+        } else if let Some(grand_primary) = grand_primary.filter(|&pos| pos != self.node.me && Some(pos) != primary) {
+            self.rule(Rule::SlotSubReplica);
+            self.follow(grand_primary);
+            self.save(Save::Sync);
+            self.evaluate_later();
+        } else if !lost.is_empty() {
+            self.rule(Rule::SlotKeysDropped);
+            self.perform(Effect::DropKeys { slots: lost });
         }
     }
 
@@ -66,8 +98,14 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
             let is_newer = self.node.peers[owner].config_epoch > header.config_epoch;
             (is_newer && !self.node.unclaimed.contains(slot)).then_some(owner)
         });
-        let link = self.node.peers[pos].outbound;
-        if let (Some(owner), Some(number)) = (newer_owner, link) {
+        if let Some(owner) = newer_owner {
+            self.send_update(pos, owner);
+        }
+    }
+
+    /// Tells a node of another's claim, on the link that this node opened to it.
+    pub(super) fn send_update(&mut self, to: Pos, owner: Pos) {
+        if let Some(number) = self.node.peers[to].outbound {
             self.rule(Rule::SlotUpdateSent);
             let peer = &self.node.peers[owner];
             let claim = Claim {
@@ -98,6 +136,10 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
     }
 
     pub(crate) fn add_slots(&mut self, slots: &[Slot]) -> Result<Reply, Refusal> {
+        if !self.node.myself().is_primary() && self.node.config.profile.replica_refuses_slots {
+            self.rule(Rule::SlotRequestRefused);
+            return Err(Refusal::ReplicaOwnsNothing);
+        }
         let is_busy = |turn: &Self, slot| turn.node.owners.get(slot).is_some();
         let wanted = self.check_slots(slots, |turn, slot| is_busy(turn, slot).then_some(Refusal::SlotBusy(slot)))?;
         self.rule(Rule::SlotAdded);
@@ -129,6 +171,43 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         self.save(Save::Soon);
         self.evaluate_later();
         Ok(Reply::Done)
+    }
+
+    pub(crate) fn flush_slots(&mut self, has_keys: bool) -> Result<Reply, Refusal> {
+        if has_keys {
+            self.rule(Rule::SlotFlushRefused);
+            return Err(Refusal::FlushWithKeys);
+        }
+        self.rule(Rule::SlotFlushed);
+        self.node.unbind_all(self.node.me);
+        self.save(Save::Soon);
+        self.evaluate_later();
+        Ok(Reply::Done)
+    }
+
+    /// The data set was loaded: settles whose the slots are that hold keys.
+    pub(crate) fn loaded(&mut self, slots: &SlotSet<SLOTS>) {
+        if !self.node.myself().is_primary() {
+            return;
+        }
+        let me = self.node.me;
+        for slot in slots.iter() {
+            match self.node.owners.get(slot) {
+                Some(pos) if pos == me => {}
+                Some(_) | None if self.node.importing.contains_key(&slot) => {}
+                Some(owner) => {
+                    self.rule_once(Rule::SlotLoadedForeign);
+                    self.node.importing.insert(slot, self.node.peers[owner].id);
+                    self.save(Save::Sync);
+                }
+                None => {
+                    self.rule_once(Rule::SlotLoadedFree);
+                    self.node.bind(slot, me);
+                    self.save(Save::Sync);
+                }
+            }
+        }
+        self.evaluate_later();
     }
 
     /// The set of slots that a request names, unless one of them is refused or repeated.

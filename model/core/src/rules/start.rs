@@ -6,9 +6,10 @@ use crate::{
     durable::{Durable, NodeView},
     effect::Effects,
     ids::NodeId,
+    input::Replication,
     link::Links,
     message::{ClusterState, Flags},
-    node::{BadImage, Node, Origin},
+    node::{BadImage, Election, Node, Origin},
     peer::{Peer, Peers, Pos},
     random::Random,
     rule::Rule,
@@ -55,6 +56,10 @@ impl<const SLOTS: usize> Node<SLOTS> {
             suspected: 0,
             next_cron: now.after(config.timing.cron_ms),
             crons_until_ping: 0,
+            replication: Replication::default(),
+            election: Election::default(),
+            manual: None,
+            followed: None,
             config,
         };
         node.adopt_config();
@@ -136,6 +141,8 @@ impl<const SLOTS: usize> Node<SLOTS> {
         own.address = Address { host, ..announced };
         own.hostname = hostname;
         own.flags.set(Flags::NOFAILOVER, no_failover);
+        // A shard is named after the primary that founded it.
+        own.shard.get_or_insert(own.primary.unwrap_or(own.id));
     }
 }
 
