@@ -4,3 +4,5 @@
 mod arbitrary;
 mod bus_layout;
 mod bus_properties;
+mod real_packets;
+mod server;
