@@ -4,5 +4,8 @@
 mod arbitrary;
 mod bus_layout;
 mod bus_properties;
+mod nodes_conf;
+mod real_nodes_conf;
 mod real_packets;
 mod server;
+mod words;
