@@ -106,7 +106,7 @@ impl fmt::Display for Malformed {
 
 impl error::Error for Malformed {}
 
-/// Reads one packet, which must be complete and alone: what [`super::frame`] cuts out.
+/// Reads one packet, which must be complete and alone: what [`super::frame()`] cuts out.
 ///
 /// Texts that are no usable host count as an unknown one. One bad node id in the gossip section
 /// empties the section, as in redis 7.4, and the rest of the message still counts. A ping extension

@@ -8,4 +8,5 @@ mod nodes_conf;
 mod real_nodes_conf;
 mod real_packets;
 mod server;
+mod trace;
 mod words;
