@@ -6,12 +6,14 @@ use slotbus_core::{CLUSTER_SLOTS, Effects, Input};
 use std::io::{self, Write};
 
 /// Records a trace. Each line is handed over in one write; when it reaches the disk is for the
-/// output and its owner to decide.
+/// output and its owner to decide. After an error the trace is over: one with a step missing in the
+/// middle would tell a story that never was.
 #[derive(Debug)]
 pub struct TraceWriter<W> {
     output: W,
     /// The sum of the last line written.
     sum: u32,
+    is_over: bool,
 }
 
 /// The first line's body.
@@ -32,15 +34,14 @@ struct Next<'a> {
 impl<W: Write> TraceWriter<W> {
     /// Begins a trace.
     pub fn new(output: W, header: &Header) -> io::Result<Self> {
-        let mut writer = Self { output, sum: 0 };
-        writer.line(&First { slotbus_trace: FORMAT, header })?;
+        let mut writer = Self { output, sum: 0, is_over: false };
+        writer.record(&First { slotbus_trace: FORMAT, header })?;
         Ok(writer)
     }
 
-    /// Records one step: what went in, and what came of it. Fails without writing anything if the
-    /// step is too long for a line.
+    /// Records one step: what went in, and what came of it. A step too long for a line is an error.
     pub fn step(&mut self, input: &Input<CLUSTER_SLOTS>, effects: &Effects<CLUSTER_SLOTS>) -> io::Result<()> {
-        self.line(&Next { input, effects })
+        self.record(&Next { input, effects })
     }
 
     /// Hands on what the output has kept back.
@@ -51,6 +52,15 @@ impl<W: Write> TraceWriter<W> {
     /// Ends the trace and gives its output back.
     pub fn into_inner(self) -> W {
         self.output
+    }
+
+    fn record(&mut self, body: &impl Serialize) -> io::Result<()> {
+        if self.is_over {
+            return Err(io::Error::other("the trace ended with an earlier error"));
+        }
+        let result = self.line(body);
+        self.is_over = result.is_err();
+        result
     }
 
     fn line(&mut self, body: &impl Serialize) -> io::Result<()> {

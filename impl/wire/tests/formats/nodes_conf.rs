@@ -2,7 +2,7 @@
 
 use crate::arbitrary;
 use proptest::{collection::vec, prelude::*, sample::Index};
-use slotbus_core::{Address, Durable, Flags, Host, NodeView, SlotSet};
+use slotbus_core::{Address, Durable, Flags, Host, NodeView, Slot, SlotSet};
 use slotbus_wire::nodes_conf::{self, Fault, NodesConfError};
 
 const ID: &str = "07c37dfeb235213a872192d90877d0cd55635b91";
@@ -132,6 +132,17 @@ fn texts_that_would_break_a_line_are_left_out() {
     durable.nodes[0].hostname = "a b".into();
     durable.nodes[0].address.host = Host::Name("x\ny".into());
     assert_eq!(nodes_conf::write(&durable), with_word(1, ":7000@17000") + "vars currentEpoch 0 lastVoteEpoch 0\n");
+}
+
+#[test]
+fn moves_show_by_slot_and_once() {
+    let mut durable = parsed(&with_word(0, ID));
+    let id = durable.nodes[0].id;
+    durable.migrating = [(Slot(3), id), (Slot(5), id)].into();
+    durable.importing = [(Slot(4), id), (Slot(5), id)].into();
+    let line = nodes_conf::node_line(&durable.nodes[0], &durable.migrating, &durable.importing);
+    let items: Vec<&str> = line.split(' ').skip(9).collect();
+    assert_eq!(items, [format!("[3->-{ID}]"), format!("[4-<-{ID}]"), format!("[5->-{ID}]")]);
 }
 
 #[test]

@@ -153,6 +153,34 @@ fn what_is_no_trace_is_told_apart() {
     assert!(matches!(error(&line("\"")).fault, TraceFault::Json(_)));
 }
 
+/// A disk with room for so many bytes.
+struct SmallDisk {
+    room: usize,
+}
+
+impl io::Write for SmallDisk {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let length = bytes.len().min(self.room);
+        self.room -= length;
+        if length == 0 { Err(io::Error::other("the disk is full")) } else { Ok(length) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_trace_with_a_hole_is_not_recorded() {
+    let (trace, steps) = recorded();
+    let mut disk = SmallDisk { room: trace.len() - 1 };
+    let mut writer = TraceWriter::new(&mut disk, &header(fresh())).expect("room");
+    let results: Vec<_> = steps.iter().map(|step| writer.step(&step.input, &step.effects)).collect();
+    assert!(matches!(&results[..], [Ok(()), Ok(()), Err(full)] if full.to_string() == "the disk is full"));
+    let error = writer.step(&steps[0].input, &steps[0].effects).expect_err("a full disk");
+    assert_eq!(error.to_string(), "the trace ended with an earlier error");
+}
+
 /// Reads as an endless line, or fails.
 #[derive(Debug)]
 struct Endless {
