@@ -105,8 +105,9 @@ impl error::Error for TraceError {
 /// What is wrong with a last line that no newline ends: it is cut off, unless it is not the beginning of a line.
 fn unfinished(line: &[u8]) -> TraceFault {
     match serde_json::from_slice::<IgnoredAny>(line) {
-        Err(error) if !error.is_eof() => TraceFault::NotATrace,
-        Ok(_) | Err(_) => TraceFault::Truncated,
+        Ok(_) if line.ends_with(b"}") => TraceFault::Truncated,
+        Err(error) if error.is_eof() => TraceFault::Truncated,
+        Ok(_) | Err(_) => TraceFault::NotATrace,
     }
 }
 
