@@ -62,7 +62,7 @@ fn ping(nodes: usize, number: usize) -> Box<Message<CLUSTER_SLOTS>> {
 /// Node 0 of a cluster of `nodes` that has settled: it knows every other, their slots, and has links.
 fn settled(nodes: usize) -> Cluster {
     let (mut node, _) = Cluster::start(Config::default().into(), Origin::Fresh(id(0)), NOW).expect("it starts");
-    let mut give = |node: &mut Cluster, event| drop(step(node, Input { now: NOW, random: Random::new(1), event }));
+    let give = |node: &mut Cluster, event| drop(step(node, Input { now: NOW, random: Random::new(1), event }));
     let own = header(nodes, 0).slots.iter().collect::<Vec<Slot>>();
     give(&mut node, Event::Admin { request: RequestId(0), command: Command::AddSlots(own) });
     let link = LinkId::Outbound(0);
@@ -76,7 +76,7 @@ fn settled(nodes: usize) -> Cluster {
     let mut pong = ping(nodes, 1);
     pong.body = Body::Pong(heartbeat(nodes, 1));
     give(&mut node, Event::Received { link, message: pong.clone() });
-    let everybody = (2..nodes).map(|other| heartbeat_entry(other)).collect();
+    let everybody = (2..nodes).map(heartbeat_entry).collect();
     pong.body = Body::Pong(Heartbeat { gossip: everybody, extensions: Vec::new() });
     give(&mut node, Event::Received { link, message: pong });
     tick(&mut node, NOW.after(200));
