@@ -1,6 +1,8 @@
 //! What one heartbeat costs: a PING with its gossip received, and the PONG to it made.
 //! `cargo bench -p slotbus-core`.
 
+#![allow(missing_docs, reason = "the macros of criterion make an undocumented function")]
+
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use slotbus_core::{
     Address, Body, CLUSTER_SLOTS, ClusterState, Command, Config, Event, Flags, Header, Host, Input, LinkId, Message,
