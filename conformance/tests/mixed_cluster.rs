@@ -169,13 +169,17 @@ fn either_server_loads_the_other_s_nodes_conf() {
     }
 }
 
-/// Ids, flags but for suspicion, epochs and slots of all nodes, and the epochs of the cluster.
-fn view(server: &Server) -> (Vec<(String, bool, String, Vec<String>)>, String) {
+/// What a node knows: the epoch of the cluster, and of each node the id, whether it is itself, epoch and slots.
+#[derive(Debug, PartialEq, Eq)]
+struct View {
+    current_epoch: String,
+    nodes: Vec<(String, bool, String, Vec<String>)>,
+}
+
+fn view(server: &Server) -> View {
     let lines = server.nodes().expect("nodes");
-    let mut nodes: Vec<_> = lines
-        .into_iter()
-        .map(|line| (line.id.clone(), line.is("myself"), line.epoch.clone(), line.slots.clone()))
-        .collect();
+    let mut nodes: Vec<_> =
+        lines.into_iter().map(|line| (line.id.clone(), line.is("myself"), line.epoch, line.slots)).collect();
     nodes.sort();
-    (nodes, server.cluster_info("cluster_current_epoch").expect("info"))
+    View { current_epoch: server.cluster_info("cluster_current_epoch").expect("info"), nodes }
 }
