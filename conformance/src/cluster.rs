@@ -90,15 +90,32 @@ pub struct Server {
 impl Server {
     /// Starts a server in cluster mode in its own folder below `folder`, and waits until it answers.
     pub fn start(program: &Program, folder: &Path, node_timeout_ms: u64, extra: &[&str]) -> Result<Self, String> {
+        let mut server = Self::prepare(program, folder, node_timeout_ms, extra)?;
+        server.restart()?;
+        Ok(server)
+    }
+
+    /// The same with a nodes.conf that is there already.
+    pub fn start_from(
+        program: &Program,
+        folder: &Path,
+        node_timeout_ms: u64,
+        nodes_conf: &[u8],
+    ) -> Result<Self, String> {
+        let mut server = Self::prepare(program, folder, node_timeout_ms, &[])?;
+        fs::write(server.folder.join("nodes.conf"), nodes_conf).map_err(|error| error.to_string())?;
+        server.restart()?;
+        Ok(server)
+    }
+
+    fn prepare(program: &Program, folder: &Path, node_timeout_ms: u64, extra: &[&str]) -> Result<Self, String> {
         let port = free_port()?;
         let folder = folder.join(port.to_string());
         fs::create_dir_all(&folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
         let timeout = node_timeout_ms.to_string();
         let base = ["--cluster-enabled", "yes", "--cluster-node-timeout", &timeout, "--save", "", "--appendonly", "no"];
         let directives = base.iter().chain(extra).map(|&word| word.to_owned()).collect();
-        let mut server = Self { program: program.clone(), port, folder, directives, starts: 0, child: None };
-        server.restart()?;
-        Ok(server)
+        Ok(Self { program: program.clone(), port, folder, directives, starts: 0, child: None })
     }
 
     /// Starts the process again after [`Server::kill`], in the same folder.

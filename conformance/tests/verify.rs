@@ -47,7 +47,6 @@ fn write_trace(path: &Path, mut change: impl FnMut(usize, &mut Effects<CLUSTER_S
         change(index, &mut effects);
         writer.step(&input, &effects).expect("a step");
     }
-    drop(writer);
     fs::write(path, bytes).expect("a file");
 }
 
