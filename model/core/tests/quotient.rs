@@ -88,11 +88,23 @@ fn expand_event(event: Event<CLASSES>) -> Option<Event<CLUSTER_SLOTS>> {
         Event::Received { link, message } => Event::Received { link, message: Box::new(map_message(*message, expand)) },
         Event::Tick => Event::Tick,
         Event::Admin { request, command } => {
-            let command = match command {
-                Command::AddSlots(slots) => Command::AddSlots(expand_list(&slots)),
-                Command::DelSlots(slots) => Command::DelSlots(expand_list(&slots)),
-                Command::SetSlot { slot, .. } if slot.index() >= SINGLE => return None,
-                other => other,
+            if matches!(command, Command::SetSlot { slot, .. } if slot.index() >= SINGLE) {
+                return None;
+            }
+            let command = match &command {
+                Command::AddSlots(slots) => Command::AddSlots(expand_list(slots)),
+                Command::DelSlots(slots) => Command::DelSlots(expand_list(slots)),
+                Command::Meet { .. }
+                | Command::Forget(_)
+                | Command::BumpEpoch
+                | Command::SetConfigEpoch(_)
+                | Command::SaveConfig
+                | Command::FlushSlots { .. }
+                | Command::SetSlot { .. }
+                | Command::Replicate { .. }
+                | Command::Failover(_)
+                | Command::Reset { .. }
+                | Command::Publish { .. } => command,
             };
             Event::Admin { request, command }
         }
@@ -127,7 +139,7 @@ fn project_reply(reply: Reply) -> Reply {
         Reply::Refused(Refusal::SlotBusy(slot)) => Reply::Refused(Refusal::SlotBusy(class(slot))),
         Reply::Refused(Refusal::SlotUnassigned(slot)) => Reply::Refused(Refusal::SlotUnassigned(class(slot))),
         Reply::Refused(Refusal::SlotRepeated(slot)) => Reply::Refused(Refusal::SlotRepeated(class(slot))),
-        other => other,
+        Reply::Done | Reply::Bumped(_) | Reply::Still(_) | Reply::Refused(_) => reply,
     }
 }
 
