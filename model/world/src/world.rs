@@ -47,7 +47,7 @@ impl<const SLOTS: usize> World<SLOTS> {
         let world = Self {
             hosts: setup.hosts.iter().map(|_| blank.clone()).collect(),
             connections: SmallVec::new(),
-            budget: Budget::default(),
+            budget: setup.budget,
             given: SmallVec::new(),
             parted: SmallVec::new(),
             ticked: Places::NONE,
@@ -67,9 +67,9 @@ impl<const SLOTS: usize> World<SLOTS> {
     /// starts from a cluster that stands.
     #[must_use]
     pub fn settled(self, setup: &Setup, orders: &[crate::setup::Order], rounds: u32) -> Self {
+        // Faults keep their room, so that no disk is taken for dead; none is chosen here.
         let calm = Setup {
             pace: Pace::Timely,
-            budget: Budget::default(),
             scripts: orders.iter().map(|order| vec![order.clone()]).collect(),
             ..setup.clone()
         };
