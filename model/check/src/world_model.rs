@@ -63,7 +63,7 @@ macro_rules! conditions {
 impl<const SLOTS: usize> WorldModel<SLOTS> {
     const UNBROKEN: [Condition<SLOTS>; Invariant::ALL.len()] =
         conditions!(is_unbroken: 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17);
-    const REACHED: [Condition<SLOTS>; Witness::ALL.len()] = conditions!(is_reached: 0 1 2 3 4 5 6);
+    const REACHED: [Condition<SLOTS>; Witness::ALL.len()] = conditions!(is_reached: 0 1 2 3 4 5 6 7);
 
     fn is_unbroken<const INDEX: usize>(&self, world: &World<SLOTS>) -> bool {
         !world.ghost().broken().contains(Invariant::ALL[INDEX])

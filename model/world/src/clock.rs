@@ -18,7 +18,7 @@ use slotbus_core::{
 
 /// What every host's clock shows between steps. Farther from zero than any age that a rule can
 /// tell apart, because a node takes an absent instant for zero.
-pub const NOW: Millis = Millis(1_000_000);
+pub const NOW: Millis = Millis(1_000_500);
 
 /// The message without what no receiver reads.
 pub(crate) fn canonical_message<const SLOTS: usize>(message: Message<SLOTS>) -> Message<SLOTS> {

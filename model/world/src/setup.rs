@@ -1,7 +1,7 @@
 //! Owns what is fixed about a world: its hosts, its pace, its scripts, and how many faults it has
 //! room for. Data only; a world's state refers to it and never changes it.
 
-use crate::{place::Place, world::World};
+use crate::{action::What, coverage::Coverage, place::Place, world::World};
 use slotbus_core::{Command, Config, Host as Ip, NodeId, Profile, Timing};
 use std::{net::Ipv4Addr, sync::Arc};
 
@@ -91,6 +91,17 @@ pub struct Order {
     pub command: Command,
 }
 
+/// One part of the way to a world from which an exploration starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// A command is given.
+    Command(Order),
+    /// A fault or a repair happens.
+    Happens(What),
+    /// So many rounds pass: every host ticks, and the network delivers all that it owes.
+    Rounds(u32),
+}
+
 /// One host as it is before it first starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostSetup {
@@ -113,6 +124,8 @@ pub struct Setup {
     pub crashing: Crashing,
     /// Commands, each given at any time once its predecessor in the same script was.
     pub scripts: Vec<Vec<Order>>,
+    /// Which rules have fired in worlds of this setup.
+    pub coverage: Arc<Coverage>,
 }
 
 impl Setup {
@@ -126,6 +139,24 @@ impl Setup {
             budget: Budget::default(),
             crashing: Crashing::default(),
             scripts: Vec::new(),
+            coverage: Arc::default(),
+        }
+    }
+
+    /// The setup in which stages lead to where an exploration of `setup` starts: the same hosts, with
+    /// room for every fault among the stages, and no disk that is taken for dead.
+    pub(crate) fn calm(setup: &Self, stages: &[Stage]) -> Self {
+        let commands = stages.iter().filter_map(|stage| match stage {
+            Stage::Command(order) => Some(vec![order.clone()]),
+            Stage::Happens(_) | Stage::Rounds(_) => None,
+        });
+        let ample = u8::MAX;
+        Self {
+            pace: Pace::Timely,
+            budget: Budget { crashes: ample, restarts: ample, cuts: ample, partitions: ample },
+            crashing: Crashing { mortal: Places::ALL, amid: false, power: true },
+            scripts: commands.collect(),
+            ..setup.clone()
         }
     }
 
@@ -165,10 +196,11 @@ impl Setup {
         Order { host, command: Command::Forget(self.hosts[whom.index()].id) }
     }
 
-    /// A world in which every host has just started for the first time.
+    /// The world that these stages lead to from one in which every host has just started for the
+    /// first time. There the scripts begin, with every budget full.
     #[must_use]
-    pub fn fresh<const SLOTS: usize>(&self) -> World<SLOTS> {
-        World::fresh(self)
+    pub fn world_after<const SLOTS: usize>(&self, stages: &[Stage]) -> World<SLOTS> {
+        World::fresh(self).after_stages(self, stages)
     }
 }
 

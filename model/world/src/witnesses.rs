@@ -15,12 +15,15 @@ pub enum Witness {
     Failed,
     /// Some node held another failed, and now every host runs and nobody suspects anybody.
     Recovered,
-    /// Every node has every other as a member, and knows every epoch, and no two are equal.
+    /// Every script is done, every node has every other as a member and knows its epoch, and no two
+    /// epochs are equal.
     EpochsApart,
     /// Every script is done and the network is quiet.
     ScriptsDone,
     /// Some node holds the cluster down because it suspects so many that no majority is left.
     Minority,
+    /// Some node suspects another that runs.
+    Suspected,
 }
 
 impl Witness {
@@ -33,6 +36,7 @@ impl Witness {
         Self::EpochsApart,
         Self::ScriptsDone,
         Self::Minority,
+        Self::Suspected,
     ];
 
     /// Its name in reports.
@@ -46,6 +50,7 @@ impl Witness {
             Self::EpochsApart => "W5 EpochsApart",
             Self::ScriptsDone => "W6 ScriptsDone",
             Self::Minority => "W7 Minority",
+            Self::Suspected => "W8 Suspected",
         }
     }
 
@@ -57,9 +62,10 @@ impl Witness {
             Self::AllUp => "every node knows every other and holds the cluster up",
             Self::Failed => "some node holds another failed",
             Self::Recovered => "a node was held failed, and now every host runs and nobody suspects anybody",
-            Self::EpochsApart => "every node knows every other's config epoch, and no two are equal",
+            Self::EpochsApart => "every command was given, every node knows every other's config epoch, and no two are equal",
             Self::ScriptsDone => "every command was given and the network is quiet",
             Self::Minority => "some node suspects so many voters that it holds the cluster down",
+            Self::Suspected => "some node suspects another that runs",
         }
     }
 
@@ -71,9 +77,10 @@ impl Witness {
             Self::AllUp => is_all_known(setup, world) && world.nodes().all(|(_, node)| is_up(node)),
             Self::Failed => world.nodes().any(|(_, node)| holds(node, Flags::FAIL)),
             Self::Recovered => is_recovered(setup, world),
-            Self::EpochsApart => are_epochs_apart(setup, world),
+            Self::EpochsApart => world.is_script_done(setup) && are_epochs_apart(setup, world),
             Self::ScriptsDone => world.is_script_done(setup) && world.is_quiet(),
             Self::Minority => world.nodes().any(|(_, node)| is_in_minority(node)),
+            Self::Suspected => is_suspected(world),
         }
     }
 }
@@ -109,6 +116,11 @@ fn are_epochs_apart<const SLOTS: usize>(setup: &Setup, world: &World<SLOTS>) -> 
     let is_agreed = is_all_known(setup, world) && world.nodes().all(|(_, node)| knows_epochs(node));
     epochs.sort_unstable();
     is_agreed && epochs.windows(2).all(|pair| pair[0] < pair[1])
+}
+
+fn is_suspected<const SLOTS: usize>(world: &World<SLOTS>) -> bool {
+    let suspects = |node: &Node<SLOTS>, id| node.peers().get(&id).is_some_and(|peer| peer.is(Flags::PFAIL));
+    world.nodes().any(|(place, _)| world.nodes().any(|(_, node)| suspects(node, place.id())))
 }
 
 fn is_in_minority<const SLOTS: usize>(node: &Node<SLOTS>) -> bool {

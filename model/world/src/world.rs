@@ -10,7 +10,7 @@ use crate::{
     cause::Cause,
     invariants::{Seen, check},
     place::Place,
-    setup::{Budget, Pace, Places, Setup},
+    setup::{Budget, Pace, Places, Setup, Stage},
     shared::Shared,
     story::Happening,
 };
@@ -42,7 +42,7 @@ type Choices = SmallVec<[What; 24]>;
 impl<const SLOTS: usize> World<SLOTS> {
     /// A world in which every host has just started for the first time.
     #[must_use]
-    pub fn fresh(setup: &Setup) -> Self {
+    pub(crate) fn fresh(setup: &Setup) -> Self {
         let blank = Shared::new(Host { node: None, disk: Disk::blank(), ticks_left: 0 });
         let world = Self {
             hosts: setup.hosts.iter().map(|_| blank.clone()).collect(),
@@ -57,40 +57,39 @@ impl<const SLOTS: usize> World<SLOTS> {
         for place in setup.places() {
             turn.start(place, Origin::Fresh(setup.hosts[place.index()].id));
         }
-        let mut world = turn.done();
-        world.prepare(setup);
-        world
+        turn.done()
     }
 
-    /// This world after some commands, each given once the network is quiet, and so many rounds of
-    /// ticks after each. Then the scripts start and the budgets are full: this is how a model
-    /// starts from a cluster that stands.
+    /// This world after some stages; then the scripts start and the budgets are full. This is how an
+    /// exploration starts from a cluster that stands.
     #[must_use]
-    pub fn settled(self, setup: &Setup, orders: &[crate::setup::Order], rounds: u32) -> Self {
-        // Faults keep their room, so that no disk is taken for dead; none is chosen here.
-        let calm = Setup {
-            pace: Pace::Timely,
-            scripts: orders.iter().map(|order| vec![order.clone()]).collect(),
-            ..setup.clone()
-        };
-        let mut world = self;
-        world.prepare(&calm);
-        for script in 0..orders.len() {
-            let command = What::Command { script: u8::try_from(script).unwrap_or(u8::MAX) };
-            world = world.after(&calm, Action::new(command));
-            for _ in 0..rounds {
-                world = world.round(&calm);
-            }
+    pub(crate) fn after_stages(mut self, setup: &Setup, stages: &[Stage]) -> Self {
+        let calm = Setup::calm(setup, stages);
+        self.prepare(&calm);
+        let mut script = 0;
+        for stage in stages {
+            self = match stage {
+                Stage::Command(_) => {
+                    script += 1;
+                    self.after(&calm, Action::new(What::Command { script: script - 1 }))
+                }
+                Stage::Happens(what) => self.after(&calm, Action::new(*what)),
+                Stage::Rounds(rounds) => (0..*rounds).fold(self, |world, _| world.round(&calm)),
+            };
         }
-        world.prepare(setup);
-        world
+        let mut turn = Turn::new(setup, self);
+        turn.world.prepare(setup);
+        turn.forget_disks();
+        turn.done()
     }
 
     /// Everything that the network owes, then one tick of every host, each followed by what it causes.
     fn round(mut self, calm: &Setup) -> Self {
-        for place in calm.places() {
+        for host in calm.places() {
             self = self.quietened(calm);
-            self = self.after(calm, Action::new(What::Tick { host: place }));
+            if self.node(host).is_some() {
+                self = self.after(calm, Action::new(What::Tick { host }));
+            }
         }
         self.quietened(calm)
     }
@@ -190,7 +189,7 @@ impl<const SLOTS: usize> World<SLOTS> {
                 continue;
             }
             successors.push((action, world));
-            if outcome.can_die && setup.crashing.amid && self.budget.crashes > 0 {
+            if outcome.can_die {
                 let action = Action { dies: true, ..action };
                 successors.push((action, self.taken(setup, action).0));
             }
@@ -312,7 +311,7 @@ struct Outcome {
     words: u32,
     /// Whether the dice word was used up: else another word led to the same throw.
     is_spent: bool,
-    /// Whether the step saved something before it sent something.
+    /// Whether the host can die between saving something and sending something.
     can_die: bool,
 }
 
@@ -514,7 +513,9 @@ impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
         let effects = step(&mut node, Input { now, random: Random::new(dice), event: cause.event() });
         self.outcome.words = u32::try_from(effects.dice.outcomes()).unwrap_or(u32::MAX).max(self.outcome.words);
         self.outcome.is_spent &= effects.dice.is_spent();
-        self.outcome.can_die |= effects.persist.is_some() && !effects.then.is_empty();
+        let is_mortal = self.setup.crashing.amid && self.setup.crashing.mortal.contains(place);
+        let can_die = is_mortal && self.world.budget.crashes > 0;
+        self.outcome.can_die |= can_die && effects.persist.is_some() && !effects.then.is_empty();
         self.settle(place, before.node.as_ref(), node, now, cause, effects);
     }
 
@@ -532,6 +533,7 @@ impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
         if let Some(persist) = &effects.persist {
             host.disk.save(persist);
         }
+        self.setup.coverage.note(&effects.rules);
         self.note(place, &cause, &effects);
         let seen = Seen {
             setup: self.setup,
