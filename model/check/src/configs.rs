@@ -2,7 +2,7 @@
 //! Knows no search and no property's inside.
 
 use crate::world_model::WorldModel;
-use slotbus_core::{Command, Mutant, Profile, Slot};
+use slotbus_core::{Command, Mutant, Profile, Rule, Slot};
 use slotbus_world::{Budget, Crashing, Order, Pace, Place, Places, Setup, Stage, What, Witness, World};
 use std::sync::Arc;
 
@@ -26,6 +26,10 @@ pub struct Configuration {
     pub limits: &'static [&'static str],
     /// Which good situations it must reach.
     pub witnesses: &'static [Witness],
+    /// Which rules it is there to show: an exhausted run in which one of them did not fire is vacuous.
+    pub rules: &'static [Rule],
+    /// Whether the hosts can be explored as Stateright actors, too.
+    pub has_actors: bool,
     hosts: u8,
     build: fn(&mut Setup) -> World<SLOTS>,
 }
@@ -60,6 +64,8 @@ pub const CONFIGURATIONS: &[Configuration] = &[
             "no fault: lost_meet_2 has those",
         ],
         witnesses: &[Witness::AllKnown, Witness::ScriptsDone],
+        rules: &[],
+        has_actors: true,
         hosts: 2,
         build: meet_2,
     },
@@ -72,6 +78,8 @@ pub const CONFIGURATIONS: &[Configuration] = &[
             "1 connection breaks, 1 crash of the node that is met (kill, power loss, or between save and send), 1 restart",
         ],
         witnesses: &[Witness::AllKnown, Witness::ScriptsDone],
+        rules: &[],
+        has_actors: false,
         hosts: 2,
         build: lost_meet_2,
     },
@@ -84,6 +92,8 @@ pub const CONFIGURATIONS: &[Configuration] = &[
             "no fault",
         ],
         witnesses: &[Witness::AllKnown, Witness::ScriptsDone],
+        rules: &[],
+        has_actors: true,
         hosts: 3,
         build: meet_3,
     },
@@ -96,6 +106,8 @@ pub const CONFIGURATIONS: &[Configuration] = &[
             "no fault",
         ],
         witnesses: &[Witness::AllKnown, Witness::AllUp, Witness::ScriptsDone],
+        rules: &[],
+        has_actors: false,
         hosts: 3,
         build: gossip_3,
     },
@@ -108,6 +120,8 @@ pub const CONFIGURATIONS: &[Configuration] = &[
             "1 crash, 1 restart",
         ],
         witnesses: &[Witness::AllUp, Witness::Failed, Witness::Recovered],
+        rules: &[],
+        has_actors: false,
         hosts: 3,
         build: failure_3,
     },
@@ -120,6 +134,8 @@ pub const CONFIGURATIONS: &[Configuration] = &[
             "1 crash, 1 restart",
         ],
         witnesses: &[Witness::AllUp, Witness::Minority],
+        rules: &[],
+        has_actors: false,
         hosts: 3,
         build: minority_3,
     },
@@ -132,6 +148,8 @@ pub const CONFIGURATIONS: &[Configuration] = &[
             "1 pair cannot reach each other for any time; what was on its way arrives late or never",
         ],
         witnesses: &[Witness::AllUp, Witness::Suspected],
+        rules: &[],
+        has_actors: false,
         hosts: 3,
         build: partition_3,
     },
@@ -144,6 +162,8 @@ pub const CONFIGURATIONS: &[Configuration] = &[
             "1 FORGET at any time, with a ban of 4 ticks; 1 crash; no restart",
         ],
         witnesses: &[Witness::AllUp, Witness::Failed, Witness::ScriptsDone],
+        rules: &[],
+        has_actors: false,
         hosts: 3,
         build: forget_3,
     },
@@ -156,6 +176,8 @@ pub const CONFIGURATIONS: &[Configuration] = &[
             "1 crash, of c, at any time; no restart",
         ],
         witnesses: &[Witness::Failed],
+        rules: &[],
+        has_actors: false,
         hosts: 4,
         build: stale_report_4,
     },
@@ -168,6 +190,8 @@ pub const CONFIGURATIONS: &[Configuration] = &[
             "no fault",
         ],
         witnesses: &[Witness::EpochsApart, Witness::ScriptsDone],
+        rules: &[],
+        has_actors: false,
         hosts: 2,
         build: collision_2,
     },
@@ -180,6 +204,8 @@ pub const CONFIGURATIONS: &[Configuration] = &[
             "no fault",
         ],
         witnesses: &[Witness::EpochsApart, Witness::ScriptsDone],
+        rules: &[],
+        has_actors: false,
         hosts: 3,
         build: collision_3,
     },
@@ -192,6 +218,8 @@ pub const CONFIGURATIONS: &[Configuration] = &[
             "no fault",
         ],
         witnesses: &[Witness::EpochsApart, Witness::ScriptsDone],
+        rules: &[],
+        has_actors: false,
         hosts: 3,
         build: bump_3,
     },

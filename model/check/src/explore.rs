@@ -329,7 +329,8 @@ where
     }
 }
 
-fn verdict(expectation: &Expectation, is_decided: bool, ending: Ending) -> Verdict {
+/// What a search that ended so says of a property that it found decided by a state, or not.
+pub(crate) fn verdict(expectation: &Expectation, is_decided: bool, ending: Ending) -> Verdict {
     let is_exhausted = ending == Ending::Exhausted;
     match expectation {
         Expectation::Always if is_decided => Verdict::Violated,

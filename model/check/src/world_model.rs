@@ -55,15 +55,18 @@ impl<const SLOTS: usize> Model for WorldModel<SLOTS> {
 /// A condition of a property: Stateright wants plain functions, which can capture nothing.
 type Condition<const SLOTS: usize> = fn(&WorldModel<SLOTS>, &World<SLOTS>) -> bool;
 
-/// One function for each index of a catalogue.
-macro_rules! conditions {
-    ($of:ident: $($index:literal)+) => { [$(Self::$of::<$index>,)+] };
+/// One function for each invariant, by its place in the catalogue: the compiler counts them.
+macro_rules! for_each_invariant {
+    (Self::$function:ident) => {
+        for_each_invariant!(Self::$function, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17)
+    };
+    (Self::$function:ident, $($index:literal)+) => { [$(Self::$function::<$index>,)+] };
 }
+pub(crate) use for_each_invariant;
 
 impl<const SLOTS: usize> WorldModel<SLOTS> {
-    const UNBROKEN: [Condition<SLOTS>; Invariant::ALL.len()] =
-        conditions!(is_unbroken: 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17);
-    const REACHED: [Condition<SLOTS>; Witness::ALL.len()] = conditions!(is_reached: 0 1 2 3 4 5 6 7);
+    const UNBROKEN: [Condition<SLOTS>; Invariant::ALL.len()] = for_each_invariant!(Self::is_unbroken);
+    const REACHED: [Condition<SLOTS>; Witness::ALL.len()] = for_each_invariant!(Self::is_reached, 0 1 2 3 4 5 6 7);
 
     fn is_unbroken<const INDEX: usize>(&self, world: &World<SLOTS>) -> bool {
         !world.ghost().broken().contains(Invariant::ALL[INDEX])

@@ -39,7 +39,8 @@ pub enum Cause<const SLOTS: usize> {
 
 impl<const SLOTS: usize> Cause<SLOTS> {
     /// The input event that stands for it; a start is none and becomes a tick that comes too soon.
-    pub(crate) fn event(&self) -> Event<SLOTS> {
+    #[must_use]
+    pub fn event(&self) -> Event<SLOTS> {
         match self {
             Self::Started(_) | Self::Tick => Event::Tick,
             Self::LinkUp { link, local, remote } => {

@@ -6,10 +6,12 @@
 //! finite. A tick sets one host's clock on to its next deadline, steps, and turns it back to
 //! [`NOW`] with every instant that it stored.
 //!
-//! Gossip carries instants in whole seconds of its sender's clock. [`NOW`] and the period of every
-//! model's cron are whole seconds, so that ages survive the way into a message and out again. An
-//! age does not grow while its message is on the way: the receiver reads it as if its own clock
-//! lagged behind the sender's by just that time.
+//! Gossip carries instants in whole seconds of its sender's clock. The period of every model's cron
+//! is a whole second, so that ages survive the way into a message and out again; [`NOW`] is half a
+//! second past a whole one, so that what is gossiped is a little older than what was seen, as it
+//! is in earnest: a node that is only heard of gets its ping in turn. An age does not grow while
+//! its message is on the way: the receiver reads it as if its own clock lagged behind the sender's
+//! by just that time.
 
 use slotbus_core::{
     Body, ClusterState, Durable, Flags, Header, Message, Millis, NodeView,
@@ -21,7 +23,8 @@ use slotbus_core::{
 pub const NOW: Millis = Millis(1_000_500);
 
 /// The message without what no receiver reads.
-pub(crate) fn canonical_message<const SLOTS: usize>(message: Message<SLOTS>) -> Message<SLOTS> {
+#[must_use]
+pub fn canonical_message<const SLOTS: usize>(message: Message<SLOTS>) -> Message<SLOTS> {
     let Message { header, body } = message;
     Message { header: canonical_header(header), body: canonical_body(body) }
 }

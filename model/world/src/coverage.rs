@@ -10,7 +10,8 @@ const WORDS: usize = Rule::ALL.len().div_ceil(64);
 pub struct Coverage([AtomicU64; WORDS]);
 
 impl Coverage {
-    pub(crate) fn note(&self, rules: &[Rule]) {
+    /// Notes that `rules` fired.
+    pub fn note(&self, rules: &[Rule]) {
         for &rule in rules {
             let (word, bit) = place_of(rule);
             // Writing only what is new keeps the threads from fighting over the word.

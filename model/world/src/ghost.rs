@@ -52,7 +52,9 @@ pub struct Ghost {
 }
 
 impl Ghost {
-    pub(crate) fn new(count: usize) -> Self {
+    /// The ghost of so many hosts that nobody has introduced to each other.
+    #[must_use]
+    pub fn new(count: usize) -> Self {
         Self { clusters: (0..count).map(Place::at).collect(), ..Self::default() }
     }
 
@@ -82,7 +84,7 @@ impl Ghost {
 
     /// An administrator introduced `guest` to `host`. That ends every ban: whoever is asked in may
     /// bring along whom it knows.
-    pub(crate) fn introduced(&mut self, host: Place, guest: Place) {
+    pub fn introduced(&mut self, host: Place, guest: Place) {
         let (left, right) = (self.clusters[host.index()], self.clusters[guest.index()]);
         let (least, other) = (left.min(right), left.max(right));
         self.clusters.iter_mut().filter(|cluster| **cluster == other).for_each(|cluster| *cluster = least);

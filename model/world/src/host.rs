@@ -25,7 +25,7 @@ pub struct Disk<const SLOTS: usize> {
 
 /// Which parts of a disk can still be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Readable {
+pub enum Readable {
     /// Both images: the host may yet lose power.
     Both,
     /// The saved image: its process may yet be killed, or was.
@@ -35,13 +35,15 @@ pub(crate) enum Readable {
 }
 
 impl<const SLOTS: usize> Disk<SLOTS> {
-    pub(crate) fn blank() -> Self {
+    /// A disk on which nothing was ever saved.
+    #[must_use]
+    pub fn blank() -> Self {
         let nothing = Shared::new(Durable::default());
         Self { saved: nothing.clone(), synced: nothing }
     }
 
     /// Takes an image.
-    pub(crate) fn save(&mut self, persist: &Persist<SLOTS>) {
+    pub fn save(&mut self, persist: &Persist<SLOTS>) {
         self.saved = Shared::new(canonical_image((*persist.image).clone()));
         if persist.sync {
             self.synced = self.saved.clone();
@@ -49,7 +51,7 @@ impl<const SLOTS: usize> Disk<SLOTS> {
     }
 
     /// Drops what nobody can read any more: states that differ in it only are one.
-    pub(crate) fn forget(&mut self, readable: Readable) {
+    pub fn forget(&mut self, readable: Readable) {
         match readable {
             Readable::Both => {}
             Readable::Saved => self.synced = self.saved.clone(),

@@ -97,7 +97,7 @@ invariants! {
 }
 
 /// Notes in the ghost what a step has broken.
-pub(crate) fn check<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, ghost: &mut Ghost) {
+pub fn check<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, ghost: &mut Ghost) {
     for &invariant in Invariant::ALL {
         if !invariant.holds(seen, ghost) {
             ghost.broken.insert(invariant);
