@@ -1,6 +1,17 @@
 //! Every byte format of the cluster, and no behaviour.
+//!
+//! Bytes become values once, at the edge, and values become bytes in one place: this crate. It
+//! opens no file and no socket, reads no clock, and decides nothing about the protocol. Whatever
+//! it is given to read is suspicious: a reader answers with a value or with an error that says what
+//! is wrong, and never panics.
+//!
+//! - [`bus`]: packets of the cluster bus.
+//! - [`resp`]: requests and replies of clients.
+//! - [`nodes_conf`]: the file in which a node keeps what survives a restart, and CLUSTER NODES.
+//! - [`trace`]: a recorded run of the step function.
 
 pub mod bus;
+mod names;
 pub mod nodes_conf;
 pub mod resp;
 pub mod trace;
