@@ -1,8 +1,8 @@
 //! Owns the packets of the cluster bus: where one ends, what it says, how it is written.
 //! Knows no link and no sender: what a message means is slotbus-core's.
 //!
-//! A stream is cut into packets by [`frame`]. Its errors end the connection, for after them no
-//! packet can be found any more. [`decode`] reads one packet. Its errors cost that packet only.
+//! A stream is cut into packets by [`frame()`]. Its errors end the connection, for after them no
+//! packet can be found any more. [`decode()`] reads one packet. Its errors cost that packet only.
 
 mod decode;
 mod encode;

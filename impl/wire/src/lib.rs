@@ -9,9 +9,11 @@
 //! - [`resp`]: requests and replies of clients.
 //! - [`nodes_conf`]: the file in which a node keeps what survives a restart, and CLUSTER NODES.
 //! - [`trace`]: a recorded run of the step function.
+//! - [`words`]: lines that a person or redis-server wrote, split as redis-server splits them.
 
 pub mod bus;
 mod names;
 pub mod nodes_conf;
 pub mod resp;
 pub mod trace;
+pub mod words;

@@ -37,7 +37,7 @@ pub enum Malformed {
         actual: usize,
     },
     /// It claims another length than it has.
-    Claim {
+    TotalLength {
         /// The length that it claims.
         claimed: u32,
         /// How many bytes there are.
@@ -86,7 +86,7 @@ impl fmt::Display for Malformed {
         match self {
             Self::Signature => f.write_str("bad signature"),
             Self::Header { actual } => write!(f, "the packet ends after {actual} bytes, within its header"),
-            Self::Claim { claimed, actual } => write!(f, "the packet claims {claimed} bytes but has {actual}"),
+            Self::TotalLength { claimed, actual } => write!(f, "the packet claims {claimed} bytes but has {actual}"),
             Self::Version(version) => write!(f, "unknown version {version} of the bus format"),
             Self::Kind(kind) => write!(f, "unknown packet type: {kind}"),
             Self::LightKind(kind) => write!(f, "packet type {kind} cannot have a light header"),
@@ -106,7 +106,7 @@ impl fmt::Display for Malformed {
 
 impl error::Error for Malformed {}
 
-/// Reads one packet, which must be complete and alone: what [`super::frame`] cuts out.
+/// Reads one packet, which must be complete and alone: what [`super::frame()`] cuts out.
 ///
 /// Texts that are no usable host count as an unknown one. One bad node id in the gossip section
 /// empties the section, as in redis 7.4, and the rest of the message still counts. A ping extension
@@ -118,7 +118,7 @@ pub fn decode(packet: &[u8]) -> Result<Packet, Malformed> {
     }
     let claimed = fields.u32()?;
     if usize::try_from(claimed) != Ok(packet.len()) {
-        return Err(Malformed::Claim { claimed, actual: packet.len() });
+        return Err(Malformed::TotalLength { claimed, actual: packet.len() });
     }
     let version = fields.u16()?;
     if version != VERSION {

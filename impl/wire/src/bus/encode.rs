@@ -156,7 +156,7 @@ fn put_module_message(message: &ModuleMessage, out: &mut Vec<u8>) {
 }
 
 fn put_slots(slots: &SlotSet<CLUSTER_SLOTS>, out: &mut Vec<u8>) {
-    out.extend(slots.words().flat_map(u64::to_le_bytes));
+    slots.words().for_each(|word| out.extend(word.to_le_bytes()));
 }
 
 fn put_host(host: &Host, out: &mut Vec<u8>) {

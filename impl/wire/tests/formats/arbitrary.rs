@@ -1,8 +1,13 @@
 //! Owns the strategies: values as a driver can meet them, in the one form that each has.
 
-use proptest::{collection::vec, option, prelude::*, sample::select};
+use proptest::{
+    collection::{btree_map, vec},
+    option,
+    prelude::*,
+    sample::{Index, select, subsequence},
+};
 use slotbus_core::{
-    Address, CLUSTER_SLOTS, ClusterState, Flags, Host, Millis, NodeId, Slot, SlotSet,
+    Address, CLUSTER_SLOTS, ClusterState, Durable, Flags, Host, Millis, NodeId, NodeView, Slot, SlotSet,
     message::{Body, Claim, Extension, GossipEntry, Header, Heartbeat, MessageFlags, ModuleMessage, Publication},
 };
 use slotbus_wire::bus::BusMessage;
@@ -44,7 +49,6 @@ pub(crate) fn hostname() -> impl Strategy<Value = Box<str>> {
     "[a-zA-Z0-9.-]{0,255}".prop_map(Into::into)
 }
 
-#[allow(dead_code)]
 pub(crate) fn millis() -> impl Strategy<Value = Millis> {
     (1..i64::MAX as u64).prop_map(Millis)
 }
@@ -130,4 +134,43 @@ pub(crate) fn message() -> impl Strategy<Value = BusMessage> {
         }
         message
     })
+}
+
+fn shown_flags() -> impl Strategy<Value = Flags> {
+    let shown = [Flags::PRIMARY, Flags::REPLICA, Flags::PFAIL, Flags::FAIL, Flags::NOADDR, Flags::NOFAILOVER];
+    subsequence(shown.to_vec(), 0..=shown.len()).prop_map(|flags| flags.into_iter().collect())
+}
+
+fn node_view() -> impl Strategy<Value = NodeView<CLUSTER_SLOTS>> {
+    let names = (node_id(), address(), hostname(), option::of(node_id()));
+    let times = (option::of(millis()), option::of(millis()), any::<u64>(), any::<bool>());
+    (names, times, shown_flags()).prop_map(|(names, times, flags)| {
+        let ((id, address, hostname, primary), (ping_sent, pong_received, config_epoch, connected)) = (names, times);
+        let address = Address { pport: 0, ..address };
+        let slots = SlotSet::new();
+        NodeView { id, address, hostname, flags, primary, ping_sent, pong_received, config_epoch, connected, slots }
+    })
+}
+
+/// What a node can save: one node is itself, and no slot is owned twice or moved both ways.
+pub(crate) fn durable() -> impl Strategy<Value = Durable<CLUSTER_SLOTS>> {
+    let nodes = vec((node_view(), slots()), 1..7);
+    let moves = || btree_map((0..CLUSTER_SLOTS as u16).prop_map(Slot), node_id(), 0..4);
+    (nodes, any::<Index>(), moves(), moves(), any::<u64>(), any::<u64>()).prop_map(
+        |(nodes, myself, migrating, mut importing, current_epoch, last_vote_epoch)| {
+            let mut free = SlotSet::all();
+            let mut nodes: Vec<_> = nodes
+                .into_iter()
+                .map(|(mut node, slots)| {
+                    node.slots = slots.without(&SlotSet::all().without(&free));
+                    free = free.without(&node.slots);
+                    node
+                })
+                .collect();
+            let myself = myself.index(nodes.len());
+            nodes[myself].flags |= Flags::MYSELF;
+            importing.retain(|slot, _| !migrating.contains_key(slot));
+            Durable { nodes, migrating, importing, current_epoch, last_vote_epoch }
+        },
+    )
 }

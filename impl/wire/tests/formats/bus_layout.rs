@@ -104,7 +104,8 @@ fn with_gossip(packet: Bytes) -> Bytes {
         .put(HEADER + 100, 7102_u16.to_be_bytes())
 }
 
-fn gossip() -> GossipEntry {
+/// What one gossip entry says.
+pub(crate) fn gossip() -> GossipEntry {
     GossipEntry {
         node: OTHER,
         ping_sent_s: 1111,
@@ -378,7 +379,7 @@ fn packets_of_nobody() {
     assert_eq!(bus::kind_code(&packet(11, HEADER).0), Some(11));
     check_malformed(
         packet(0, HEADER).put(4, 2257_u32.to_be_bytes()),
-        Malformed::Claim { claimed: 2257, actual: 2256 },
+        Malformed::TotalLength { claimed: 2257, actual: 2256 },
         "the packet claims 2257 bytes but has 2256",
     );
     check_malformed(

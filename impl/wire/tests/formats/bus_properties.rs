@@ -3,7 +3,10 @@
 
 use crate::arbitrary;
 use proptest::{collection::vec, prelude::*, sample::Index};
-use slotbus_core::{Address, Host, message::Body};
+use slotbus_core::{
+    Address, Host,
+    message::{Body, Extension, Heartbeat},
+};
 use slotbus_wire::bus::{self, BusMessage, Malformed, NotTheBus, Packet};
 
 fn encoded(message: &BusMessage) -> Vec<u8> {
@@ -156,6 +159,28 @@ fn what_has_no_place_in_a_packet_is_left_out() {
     assert_eq!(full(&encoded(&odd)).header.address.host, Host::Name(longest.into()));
     odd.header.address.host = Host::Name("a\nb".into());
     assert_eq!(full(&encoded(&odd)).header.address, Address { host: Host::Unknown, ..message.header.address });
+}
+
+#[test]
+fn the_largest_heartbeats_are_packets() {
+    let mut message = crate::bus_layout::ping();
+    let entry = crate::bus_layout::gossip();
+    let long = Extension::Other { kind: 9, payload: vec![7; 1 << 20] };
+    let heartbeat = Heartbeat { gossip: vec![entry; 70_000], extensions: vec![long; 100] };
+    message.body = Body::Ping(heartbeat);
+    let packet = encoded(&message);
+    assert_eq!(bus::frame(&packet), Ok(Some(packet.len())));
+    let read = full(&packet);
+    let heartbeat = read.heartbeat().expect("a ping");
+    assert_eq!(heartbeat.gossip.len(), 65535);
+    let lengths: Vec<usize> = heartbeat.extensions.iter().map(payload_length).collect();
+    assert_eq!(lengths, [65520; 64], "as much of each as its length can say, and as many as there is room for");
+    assert_eq!(encoded(&read), packet);
+}
+
+fn payload_length(extension: &Extension) -> usize {
+    let Extension::Other { payload, .. } = extension else { panic!("not what was sent: {extension:?}") };
+    payload.len()
 }
 
 #[test]

@@ -4,5 +4,9 @@
 mod arbitrary;
 mod bus_layout;
 mod bus_properties;
+mod nodes_conf;
+mod real_nodes_conf;
 mod real_packets;
 mod server;
+mod trace;
+mod words;

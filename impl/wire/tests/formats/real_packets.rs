@@ -61,6 +61,8 @@ struct ScriptedPeer {
     listener: TcpListener,
     links: Vec<Link>,
     slots: SlotSet<16384>,
+    primary: Option<NodeId>,
+    epoch: u64,
     kinds: BTreeSet<&'static str>,
 }
 
@@ -69,37 +71,46 @@ impl ScriptedPeer {
         let port = free_port();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port + BUS_OFFSET)).expect("a bus port");
         listener.set_nonblocking(true).expect("a non-blocking listener");
-        Self { port, listener, links: Vec::new(), slots: SlotSet::new(), kinds: BTreeSet::new() }
+        let (links, slots, primary, epoch, kinds) = Default::default();
+        Self { port, listener, links, slots, primary, epoch, kinds }
     }
 
     fn message(&self, body: Body<16384>) -> BusMessage {
         let has_extensions = matches!(&body, Body::Ping(heartbeat) if !heartbeat.extensions.is_empty());
+        let is_forced = body == Body::FailoverAuthRequest;
+        let mut mflags = MessageFlags::empty();
+        mflags.set(MessageFlags::EXTENSIONS, has_extensions);
+        mflags.set(MessageFlags::FORCEACK, is_forced);
         let header = Header {
             sender: PEER,
-            current_epoch: 1,
-            config_epoch: 1,
+            current_epoch: self.epoch,
+            config_epoch: self.epoch,
             offset: 0,
             slots: self.slots.clone(),
-            primary: None,
+            primary: self.primary,
             address: Address {
                 host: Ipv4Addr::LOCALHOST.to_string().parse().unwrap_or_default(),
                 port: self.port,
                 cport: self.port + BUS_OFFSET,
                 pport: 0,
             },
-            flags: Flags::PRIMARY | Flags::MYSELF,
+            flags: Flags::MYSELF | if self.primary.is_some() { Flags::REPLICA } else { Flags::PRIMARY },
             state: ClusterState::Ok,
-            mflags: if has_extensions { MessageFlags::EXTENSIONS } else { MessageFlags::empty() },
+            mflags,
         };
         BusMessage { header, body }
     }
 
-    /// Opens this peer's own link to a server, and PINGs over it.
-    fn ping(&mut self, server: &Server, heartbeat: Heartbeat) {
+    /// Opens a link of this peer's own to a server, and sends one message over it.
+    fn send(&mut self, server: &Server, body: Body<16384>) {
         let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, server.port + BUS_OFFSET)).expect("the bus");
         let mut link = Link::new(stream);
-        link.send(&self.message(Body::Ping(heartbeat)));
+        link.send(&self.message(body));
         self.links.push(link);
+    }
+
+    fn ping(&mut self, server: &Server) {
+        self.send(server, Body::Ping(Heartbeat::default()));
     }
 
     /// Answers what has to be answered until a message comes that is wanted.
@@ -141,14 +152,15 @@ fn every_packet_of_a_redis_server_is_read_and_written_again() {
     let id: NodeId = server.ask("CLUSTER MYID").parse().expect("an id");
     let victim_id: NodeId = victim.ask("CLUSTER MYID").parse().expect("an id");
     server.ask("CLUSTER SET-CONFIG-EPOCH 5");
-    server.ask("CLUSTER ADDSLOTSRANGE 0 99 16383 16383");
+    server.ask("CLUSTER ADDSLOTSRANGE 0 99 101 16383");
 
     let mut peer = ScriptedPeer::new();
+    peer.epoch = 1;
     server.ask(&format!("CLUSTER MEET 127.0.0.1 {}", peer.port));
     let meet = peer.receive("MEET", |message| matches!(message.body, Body::Meet(_)));
     assert_eq!(meet.header.sender, id);
     assert_eq!((meet.header.current_epoch, meet.header.config_epoch), (5, 5));
-    assert_eq!(meet.header.slots.to_string(), "0-99 16383");
+    assert_eq!(meet.header.slots.to_string(), "0-99 101-16383");
     assert_eq!((meet.header.address.port, meet.header.address.cport), (ports[0], ports[0] + BUS_OFFSET));
     assert!(meet.header.flags.contains(Flags::PRIMARY | Flags::MYSELF));
     let hostname = Extension::Hostname("host-1.example.org".into());
@@ -167,7 +179,7 @@ fn every_packet_of_a_redis_server_is_read_and_written_again() {
 
     // It reads our extensions and answers on the link that we opened.
     let extensions = vec![Extension::Other { kind: 77, payload: vec![7; 16] }, Extension::Hostname("peer".into())];
-    peer.ping(&server, Heartbeat { gossip: vec![], extensions });
+    peer.send(&server, Body::Ping(Heartbeat { gossip: vec![], extensions }));
     peer.receive("PONG", |message| matches!(message.body, Body::Pong(_)));
     let nodes = server.ask("CLUSTER NODES");
     assert!(nodes.contains(&format!("@{},peer master", peer.port + BUS_OFFSET)), "{nodes}");
@@ -178,7 +190,7 @@ fn every_packet_of_a_redis_server_is_read_and_written_again() {
 
     // An old claim to slots of its own: it answers with its newer one.
     peer.slots = SlotSet::range(0, 9);
-    peer.ping(&server, Heartbeat::default());
+    peer.ping(&server);
     let update = peer.receive("UPDATE", |message| matches!(message.body, Body::Update(_)));
     assert!(matches!(&update.body, Body::Update(claim) if claim.node == id && claim.slots == meet.header.slots));
     peer.slots = SlotSet::new();
@@ -196,8 +208,59 @@ fn every_packet_of_a_redis_server_is_read_and_written_again() {
         address,
         flags: Flags::PRIMARY | Flags::PFAIL,
     };
-    peer.ping(&server, Heartbeat { gossip: vec![suspicion], extensions: vec![] });
+    peer.send(&server, Body::Ping(Heartbeat { gossip: vec![suspicion], extensions: vec![] }));
     peer.receive("FAIL", |message| message.body == Body::Fail(victim_id));
 
-    assert_eq!(peer.kinds, ["fail", "meet", "ping", "pong", "publish", "update"].into());
+    // As a replica of the dead node we ask for a vote.
+    peer.primary = Some(victim_id);
+    peer.epoch = 6;
+    peer.ping(&server);
+    server.ask_until("CLUSTER NODES", |nodes| nodes.contains(&format!("slave {victim_id}")));
+    peer.send(&server, Body::FailoverAuthRequest);
+    let vote = peer.receive("vote", |message| message.body == Body::FailoverAuthAck);
+    assert_eq!((vote.header.sender, vote.header.current_epoch), (id, 6));
+
+    // As its own replica we are of its shard.
+    peer.primary = Some(id);
+    peer.ping(&server);
+    server.ask_until("CLUSTER NODES", |nodes| nodes.contains(&format!("slave {id}")));
+    server.ask("SPUBLISH channel payload");
+    peer.receive("PUBLISHSHARD", |message| message.body == Body::PublishShard(published.clone()));
+
+    let kinds = ["auth-ack", "fail", "meet", "ping", "pong", "publish", "publishshard", "update"];
+    assert_eq!(peer.kinds, kinds.into());
+}
+
+#[test]
+fn a_redis_server_asks_for_a_vote_and_takes_ours() {
+    let port = free_port();
+    let directory = Directory::new(port);
+    let server = Server::start(&directory, port, &[]);
+    let id: NodeId = server.ask("CLUSTER MYID").parse().expect("an id");
+    let mut peer = ScriptedPeer::new();
+    peer.slots = SlotSet::all();
+    peer.epoch = 3;
+    server.ask(&format!("CLUSTER MEET 127.0.0.1 {}", peer.port));
+    peer.receive("PING", |message| matches!(message.body, Body::Ping(_)));
+    peer.ping(&server);
+    server.ask_until("CLUSTER NODES", |nodes| nodes.contains(" 0-16383"));
+
+    // A replica repeats its primary's claim.
+    server.ask(&format!("CLUSTER REPLICATE {PEER}"));
+    peer.ping(&server);
+    let pong = peer.receive("PONG of a replica", |message| message.header.primary == Some(PEER));
+    assert_eq!((pong.header.sender, pong.header.flags), (id, Flags::REPLICA | Flags::MYSELF));
+    assert_eq!((pong.header.slots, pong.header.config_epoch), (SlotSet::all(), 3));
+
+    server.ask("CLUSTER FAILOVER");
+    let start = peer.receive("MFSTART", |message| message.body == Body::ManualFailoverStart);
+    assert_eq!(start.header.primary, Some(PEER));
+
+    server.ask("CLUSTER FAILOVER FORCE");
+    let request = peer.receive("request for a vote", |message| message.body == Body::FailoverAuthRequest);
+    assert_eq!((request.header.mflags, request.header.current_epoch), (MessageFlags::FORCEACK, 4));
+    peer.epoch = 4;
+    peer.send(&server, Body::FailoverAuthAck);
+    server.ask_until("CLUSTER NODES", |nodes| nodes.contains("myself,master") && nodes.contains(" 0-16383"));
+    assert!(peer.kinds.is_superset(&["auth-req", "mfstart"].into()));
 }
