@@ -18,8 +18,8 @@ use crate::{
 };
 use mio::{Interest, Registry, net::TcpStream};
 use slotbus_core::{
-    Address, CLUSTER_SLOTS, Command, Config, Effect, Effects, Event, Host, Input, LinkId, Millis, Node, Random,
-    Reply, RequestId, next_deadline, step,
+    Address, CLUSTER_SLOTS, Command, Config, Effect, Effects, Event, Host, Input, LinkId, Millis, Node, Random, Reply,
+    RequestId, next_deadline, step,
 };
 use slotbus_wire::bus::{self, BusMessage, Packet};
 use std::{
@@ -272,7 +272,8 @@ impl Bus {
                     self.take_packet(id, packet);
                 }
                 Err(error) => {
-                    self.log.warning(format_args!("Bad message length or signature received from Cluster bus. ({error})"));
+                    self.log
+                        .warning(format_args!("Bad message length or signature received from Cluster bus. ({error})"));
                     self.lose(id);
                     self.run();
                     return;
@@ -291,7 +292,8 @@ impl Bus {
         match bus::decode(packet) {
             Ok(Packet::Full(message)) => self.feed(Event::Received { link, message: Box::new(message) }),
             Ok(Packet::Light(_)) => {
-                self.log.verbose(format_args!("Dropping a message with a light header, which this node never asks for"));
+                self.log
+                    .verbose(format_args!("Dropping a message with a light header, which this node never asks for"));
             }
             Err(error) => self.log.verbose(format_args!("Dropping a malformed bus message: {error}")),
         }

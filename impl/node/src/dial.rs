@@ -73,9 +73,8 @@ pub fn connect(address: SocketAddr, sources: &[IpAddr]) -> io::Result<TcpStream>
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     socket.set_tcp_nodelay(true)?;
-    let reaches = |source: &&IpAddr| {
-        source.is_ipv4() == address.is_ipv4() && source.is_loopback() == address.ip().is_loopback()
-    };
+    let reaches =
+        |source: &&IpAddr| source.is_ipv4() == address.is_ipv4() && source.is_loopback() == address.ip().is_loopback();
     if let Some(source) = sources.iter().find(reaches) {
         socket.set_reuse_address(true)?;
         socket.bind(&SocketAddr::new(*source, 0).into())?;
@@ -111,7 +110,8 @@ mod tests {
 
     #[test]
     fn bind_takes_addresses_wildcards_and_optional_ones() {
-        let list: Vec<_> = BindAddress::list("* -::* 127.0.0.1").map(|address| (address.host, address.is_optional)).collect();
+        let list: Vec<_> =
+            BindAddress::list("* -::* 127.0.0.1").map(|address| (address.host, address.is_optional)).collect();
         assert_eq!(list, [("*", false), ("::*", true), ("127.0.0.1", false)]);
         let ips: Vec<_> = BindAddress::list("* 0.0.0.0 -::1").filter_map(|address| address.ip()).collect();
         assert_eq!(ips, ["::1".parse::<std::net::IpAddr>().unwrap()]);

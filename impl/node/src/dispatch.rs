@@ -106,7 +106,8 @@ fn locate(server: &Server, session: &Session, command: &Command, args: Args<'_>)
     let found = match (&session.transaction, command.name) {
         // A transaction is looked at as a whole once more: slots may have moved since it was queued.
         (Some(transaction), "exec") if !transaction.is_dirty => {
-            let requests = transaction.requests.iter().filter_map(|request| Some((look_up(request.args()).ok()?, request)));
+            let requests =
+                transaction.requests.iter().filter_map(|request| Some((look_up(request.args()).ok()?, request)));
             let is_write = requests.clone().any(|(command, _)| command.traits.contains(Traits::WRITE));
             let keys = requests.flat_map(|(command, request)| command.keys.of(request.args()));
             route(bus.node(), demand(is_write), keys, is_here)
@@ -130,9 +131,8 @@ fn locate(server: &Server, session: &Session, command: &Command, args: Args<'_>)
 
 fn redirect(server: &Server, code: &str, slot: Slot, id: NodeId) -> Reply<'static> {
     let peer = server.bus.as_ref().and_then(|bus| bus.node().peers().get(&id));
-    let (endpoint, port) = peer.map_or((String::new(), 0), |peer| {
-        (server.endpoint(peer).unwrap_or_default(), peer.address.port)
-    });
+    let (endpoint, port) =
+        peer.map_or((String::new(), 0), |peer| (server.endpoint(peer).unwrap_or_default(), peer.address.port));
     Reply::error(format!("{code} {slot} {endpoint}:{port}"))
 }
 

@@ -72,8 +72,7 @@ impl NodesFile {
             [] => None,
             bytes => {
                 let corrupted = |why: &dyn fmt::Display| BadNodesFile::Corrupted(path.clone(), why.to_string());
-                let text = std::str::from_utf8(bytes).map_err(|error| corrupted(&error))?;
-                Some(nodes_conf::parse(text).map_err(|error| corrupted(&error))?)
+                Some(nodes_conf::parse(bytes).map_err(|error| corrupted(&error))?)
             }
         };
         Ok((Self { path, current, former: None, saves: 0 }, image))
@@ -152,7 +151,8 @@ mod tests {
     use std::fs;
 
     fn image() -> slotbus_core::Durable<16384> {
-        let (node, _) = Node::<16384>::start(Config::default().into(), Origin::Fresh(NodeId([7; 20])), Millis(1)).unwrap();
+        let (node, _) =
+            Node::<16384>::start(Config::default().into(), Origin::Fresh(NodeId([7; 20])), Millis(1)).unwrap();
         node.durable()
     }
 

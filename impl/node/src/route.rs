@@ -101,7 +101,12 @@ mod tests {
     const READ: Demand = Demand { is_write: false, is_asking: false, is_readonly: false, reads_when_down: false };
     const WRITE: Demand = Demand { is_write: true, ..READ };
 
-    fn view(id: NodeId, flags: Flags, primary: Option<NodeId>, slots: SlotSet<CLUSTER_SLOTS>) -> NodeView<CLUSTER_SLOTS> {
+    fn view(
+        id: NodeId,
+        flags: Flags,
+        primary: Option<NodeId>,
+        slots: SlotSet<CLUSTER_SLOTS>,
+    ) -> NodeView<CLUSTER_SLOTS> {
         let address = Address { host: "127.0.0.1".parse().unwrap(), port: 1, cport: 2, pport: 0 };
         NodeView {
             id,

@@ -256,7 +256,9 @@ impl Runtime {
         match outcome {
             Ok((stream, remote)) => Accepted::One(stream, remote),
             Err(error) if error.kind() == ErrorKind::WouldBlock => Accepted::NoMore,
-            Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => Accepted::Failed,
+            Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {
+                Accepted::Failed
+            }
             Err(error) => {
                 // No descriptor is left, most likely: whoever waits is not announced again.
                 self.server.log.warning(format_args!("Accepting a connection failed: {}", reason(&error)));

@@ -85,7 +85,8 @@ impl<T> Slab<T> {
 
     /// Puts a thing back that was taken out.
     pub fn put_back(&mut self, key: Key, tenant: T) {
-        if let Some(place) = self.places.get_mut(key.index as usize).filter(|place| place.generation == key.generation) {
+        if let Some(place) = self.places.get_mut(key.index as usize).filter(|place| place.generation == key.generation)
+        {
             place.tenant = Some(tenant);
         }
     }

@@ -177,8 +177,7 @@ fn raise_descriptors(settings: &mut Settings, log: &Log) {
 }
 
 fn watch_signals(poll: &Poll) -> std::io::Result<()> {
-    let endings =
-        [(signal_hook::consts::SIGTERM, Ending::Terminate), (signal_hook::consts::SIGINT, Ending::Interrupt)];
+    let endings = [(signal_hook::consts::SIGTERM, Ending::Terminate), (signal_hook::consts::SIGINT, Ending::Interrupt)];
     for (signal, ending) in endings {
         let (mut reader, writer) = UnixStream::pair()?;
         poll.registry().register(&mut reader, Wake::Ends(ending).token(), Interest::READABLE)?;

@@ -91,8 +91,9 @@ pub(super) fn list<'e>(server: &'e mut Server, session: &mut Session, args: Args
         _ => return syntax_error(),
     };
     let others = server.clients.iter().map(|(_, client)| &**client);
-    let mut lines: Vec<(u64, String)> =
-        others.map(|client| (client.session.id, line(&client.session, client.held(), client.waiting(), server.now))).collect();
+    let mut lines: Vec<(u64, String)> = others
+        .map(|client| (client.session.id, line(&client.session, client.held(), client.waiting(), server.now)))
+        .collect();
     lines.push((session.id, line(session, 0, 0, server.now)));
     lines.sort();
     lines.retain(|(id, _)| wanted.is_empty() || wanted.contains(id));

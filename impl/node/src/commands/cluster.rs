@@ -42,7 +42,8 @@ fn meeting(args: Args<'_>) -> Result<Command, Reply<'static>> {
         parse_i64(args.at(at)).ok_or_else(|| Reply::err(format_args!("Invalid TCP {kind} port specified: {shown}")))
     };
     let port = number(3, "base")?;
-    let cport = if args.len() == 5 { number(4, "bus")? } else { port.saturating_add(crate::config::BUS_PORT_DISTANCE.into()) };
+    let cport =
+        if args.len() == 5 { number(4, "bus")? } else { port.saturating_add(crate::config::BUS_PORT_DISTANCE.into()) };
     let host = std::str::from_utf8(args.at(2)).ok();
     let ip = host.and_then(|host| host.parse::<IpAddr>().ok());
     let invalid = || {

@@ -61,10 +61,7 @@ pub(super) fn count_failure_reports<'e>(server: &'e mut Server, _: &mut Session,
 }
 
 /// Shows something of the core's state, if there is one.
-fn show<'e>(
-    server: &mut Server,
-    view: impl FnOnce(&ClusterNode) -> Result<Reply<'e>, Reply<'static>>,
-) -> Reply<'e> {
+fn show<'e>(server: &mut Server, view: impl FnOnce(&ClusterNode) -> Result<Reply<'e>, Reply<'static>>) -> Reply<'e> {
     bus(server).and_then(|bus| view(bus.node())).unwrap_or_else(|refusal| refusal)
 }
 

@@ -68,7 +68,10 @@ fn about_server(server: &Server, fields: &mut Fields) {
     fields.put("uptime_in_seconds", uptime.as_secs());
     fields.put("uptime_in_days", uptime.as_secs() / 86_400);
     fields.put("hz", server.settings.text("hz"));
-    fields.put("config_file", server.config_file.as_deref().map(std::path::Path::display).map_or_else(String::new, |path| path.to_string()));
+    fields.put(
+        "config_file",
+        server.config_file.as_deref().map(std::path::Path::display).map_or_else(String::new, |path| path.to_string()),
+    );
 }
 
 fn about_clients(server: &Server, fields: &mut Fields) {

@@ -69,7 +69,8 @@ pub(super) fn getkeys<'e>(_: &'e mut Server, _: &mut Session, args: Args<'e>) ->
 
 pub(super) fn list<'e>(_: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {
     let every = COMMANDS.iter().flat_map(|command| std::iter::once(command).chain(command.subcommands));
-    let names = |commands: Vec<&Command>| Reply::Set(commands.iter().map(|command| Reply::text(command.name)).collect());
+    let names =
+        |commands: Vec<&Command>| Reply::Set(commands.iter().map(|command| Reply::text(command.name)).collect());
     if args.len() == 2 {
         return names(COMMANDS.iter().collect());
     }
@@ -79,7 +80,9 @@ pub(super) fn list<'e>(_: &'e mut Server, _: &mut Session, args: Args<'e>) -> Re
     let wanted = args.at(4);
     match args.at(3).to_ascii_lowercase().as_slice() {
         b"module" => names(vec![]),
-        b"aclcat" => names(every.filter(|command| categories(command).iter().any(|name| is_category(name, wanted))).collect()),
+        b"aclcat" => {
+            names(every.filter(|command| categories(command).iter().any(|name| is_category(name, wanted))).collect())
+        }
         b"pattern" => names(every.filter(|command| glob::matches(wanted, command.name.as_bytes(), true)).collect()),
         _ => syntax_error(),
     }
@@ -165,11 +168,8 @@ fn key_specs(command: &Command) -> Vec<Reply<'static>> {
     }
     spec.push((Reply::text("flags"), statuses(command.key_flags.iter().copied())));
     spec.push((Reply::text("begin_search"), of_kind("index", vec![("index", Reply::count(first))])));
-    let range = vec![
-        ("lastkey", Reply::Integer(last.into())),
-        ("keystep", Reply::count(step)),
-        ("limit", Reply::Integer(0)),
-    ];
+    let range =
+        vec![("lastkey", Reply::Integer(last.into())), ("keystep", Reply::count(step)), ("limit", Reply::Integer(0))];
     spec.push((Reply::text("find_keys"), of_kind("range", range)));
     vec![Reply::Map(spec)]
 }

@@ -19,7 +19,8 @@ pub(super) fn get<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) -
 
 pub(super) fn mget<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {
     let now = server.now;
-    let values = args.from(1).map(|key| server.store.get(key, now).map_or(Reply::Null, |value| Reply::bulk(value.to_vec())));
+    let values =
+        args.from(1).map(|key| server.store.get(key, now).map_or(Reply::Null, |value| Reply::bulk(value.to_vec())));
     Reply::Array(values.collect())
 }
 
@@ -185,7 +186,8 @@ impl SetOptions {
             at += 1;
             let is = |name: &[u8]| option.eq_ignore_ascii_case(name);
             let is_free = ending.is_none() && options.expiry == Expiry::Never;
-            let condition = if is(b"nx") { Some(Condition::IsNotThere) } else { is(b"xx").then_some(Condition::IsThere) };
+            let condition =
+                if is(b"nx") { Some(Condition::IsNotThere) } else { is(b"xx").then_some(Condition::IsThere) };
             if condition.is_some() && options.condition.is_none_or(|former| Some(former) == condition) {
                 options.condition = condition;
             } else if is(b"get") {
@@ -213,7 +215,8 @@ impl SetOptions {
 /// The instant that lies `number` units after `base`.
 pub(super) fn end(number: &[u8], unit_ms: u64, base: Millis, command: &str) -> Result<Millis, Reply<'static>> {
     let number = parse_i64(number).ok_or_else(not_an_integer)?;
-    let after_ms = u64::try_from(number).ok().filter(|&number| number > 0).and_then(|number| number.checked_mul(unit_ms));
+    let after_ms =
+        u64::try_from(number).ok().filter(|&number| number > 0).and_then(|number| number.checked_mul(unit_ms));
     let at = after_ms.and_then(|after_ms| after_ms.checked_add(base.0)).filter(|&at| i64::try_from(at).is_ok());
     at.map(Millis).ok_or_else(|| Reply::err(format_args!("invalid expire time in '{command}' command")))
 }

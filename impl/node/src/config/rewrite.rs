@@ -73,7 +73,8 @@ fn line_of(index: usize, settings: &Settings) -> String {
     let directive = &DIRECTIVES[index];
     let value = settings.text(directive.name);
     let is_plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'\\' | b'#');
-    let value = if directive.kind.takes_many() && !value.is_empty() || !value.is_empty() && value.bytes().all(is_plain) {
+    let value = if directive.kind.takes_many() && !value.is_empty() || !value.is_empty() && value.bytes().all(is_plain)
+    {
         value.to_owned()
     } else {
         quoted(value)

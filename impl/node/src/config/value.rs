@@ -234,7 +234,8 @@ fn save_points(words: &[&str]) -> Result<String, String> {
     let words: Vec<&str> = words.iter().flat_map(|word| word.split(' ')).collect();
     let is_pair = |pair: &[&str]| match pair {
         [seconds, changes] => {
-            seconds.parse::<i64>().is_ok_and(|seconds| seconds >= 1) && changes.parse::<i64>().is_ok_and(|many| many >= 0)
+            seconds.parse::<i64>().is_ok_and(|seconds| seconds >= 1)
+                && changes.parse::<i64>().is_ok_and(|many| many >= 0)
         }
         _ => false,
     };
@@ -243,7 +244,7 @@ fn save_points(words: &[&str]) -> Result<String, String> {
 
 fn buffer_limits(words: &[&str]) -> Result<String, String> {
     let words: Vec<&str> = words.iter().flat_map(|word| word.split(' ')).collect();
-    if words.len() % 4 != 0 {
+    if !words.len().is_multiple_of(4) {
         return Err("Wrong number of arguments in buffer limit configuration.".into());
     }
     let mut limits = Vec::new();
