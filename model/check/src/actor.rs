@@ -268,7 +268,15 @@ impl<const SLOTS: usize> NodeActor<SLOTS> {
                 }
             }
             // Nobody waits for an answer, and no inbound link is ever opened from here.
-            Effect::Reply { .. } | Effect::Connect { link: LinkId::Inbound(_), .. } => {}
+            Effect::Reply { .. }
+            | Effect::Follow { .. }
+            | Effect::Lead
+            | Effect::PauseWrites { .. }
+            | Effect::ResumeWrites
+            | Effect::DropKeys { .. }
+            | Effect::DropAllKeys
+            | Effect::Deliver { .. }
+            | Effect::Connect { link: LinkId::Inbound(_), .. } => {}
         }
     }
 }
