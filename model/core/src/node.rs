@@ -408,23 +408,24 @@ impl<const SLOTS: usize> Node<SLOTS> {
     /// longest that any rule can tell apart. Steps commute with this.
     #[must_use]
     pub fn rebased(mut self, from: Millis, to: Millis) -> Self {
-        let age_limit_ms = self.config.timing.age_limit_ms();
+        let config = self.config.clone();
+        let timing = &config.timing;
+        let rebase = |instants: &mut dyn Iterator<Item = &mut Millis>, limit_ms: u64| {
+            instants.for_each(|instant| *instant = instant.rebased(from, to, limit_ms.saturating_add(1)));
+        };
         let links = self.links.iter_mut().map(|link| &mut link.opened);
         let peers = self.peers.iter_mut().flat_map(Peer::instants_mut);
         let own = [&mut self.first_evaluated, &mut self.minority_at].into_iter().flatten();
-        let banned = self.banned.values_mut();
-        let failover = self.election.at.iter_mut().chain(self.manual.iter_mut().map(|manual| &mut manual.end));
+        let ends = self.banned.values_mut().chain(self.manual.iter_mut().map(|manual| &mut manual.end));
         let next = [&mut self.next_cron];
-        for instant in links.chain(peers).chain(own).chain(banned).chain(failover).chain(next) {
-            *instant = instant.rebased(from, to, age_limit_ms);
-        }
-        if let Some(fresh_at) = &mut self.replication.fresh_at {
-            let Config { timing, replica_validity_factor, .. } = &*self.config;
-            let data_age_max_ms = timing.data_age_max_ms(*replica_validity_factor);
-            // Data age is counted in whole seconds, less a node timeout.
-            let fresh_limit_ms = data_age_max_ms.saturating_add(timing.node_timeout_ms).saturating_add(2000);
-            *fresh_at = fresh_at.rebased(from, to, fresh_limit_ms);
-        }
+        rebase(&mut links.chain(peers).chain(own).chain(ends).chain(next), timing.age_limit_ms());
+        rebase(&mut self.election.at.iter_mut(), timing.election_retry_ms());
+        let orphaned = self.peers.iter_mut().filter_map(|peer| peer.orphaned_at.as_mut());
+        rebase(&mut { orphaned }, timing.migration_delay_ms);
+        // Data age is counted in whole seconds, less a node timeout.
+        let data_age_max_ms = timing.data_age_max_ms(config.replica_validity_factor);
+        let fresh_limit_ms = data_age_max_ms.saturating_add(timing.node_timeout_ms).saturating_add(2000);
+        rebase(&mut self.replication.fresh_at.iter_mut(), fresh_limit_ms);
         self
     }
 }
