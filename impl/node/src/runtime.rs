@@ -14,7 +14,7 @@ use crate::{
 };
 use mio::{
     Events, Interest, Poll, Token,
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpStream, UnixStream},
 };
 use slotbus_core::Millis;
 use slotbus_wire::resp::Protocol;
@@ -60,6 +60,8 @@ pub struct Runtime {
     server: Server,
     client_listeners: Vec<TcpListener>,
     node_listeners: Vec<TcpListener>,
+    /// Become readable with a signal. The first byte ends the process: none is ever read.
+    _signals: Vec<UnixStream>,
     scratch: Vec<u8>,
     /// Clients with more to do at once.
     busy: VecDeque<Key>,
@@ -75,6 +77,7 @@ impl Runtime {
         server: Server,
         mut client_listeners: Vec<TcpListener>,
         mut node_listeners: Vec<TcpListener>,
+        signals: Vec<UnixStream>,
     ) -> io::Result<Self> {
         for (number, listener) in (0..).zip(&mut client_listeners) {
             poll.registry().register(listener, Wake::ClientArrives(number).token(), Interest::READABLE)?;
@@ -87,6 +90,7 @@ impl Runtime {
             server,
             client_listeners,
             node_listeners,
+            _signals: signals,
             scratch: vec![0; SCRATCH_BYTES],
             busy: VecDeque::new(),
             unaccepted: Vec::new(),

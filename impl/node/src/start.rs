@@ -66,9 +66,10 @@ fn start(settings: &mut Settings, config_file: Option<PathBuf>, log: &Log) -> Re
     let failed = |what: &str, error: std::io::Error| format!("{what}: {}", reason(&error));
     let clock = Clock::start();
     raise_descriptors(settings, log);
+    let poll = Poll::new().map_err(|error| failed("Cannot wait for events", error))?;
+    let signals = watch_signals(&poll).map_err(|error| failed("Cannot watch signals", error))?;
     let port = settings.port("port");
     let client_listeners = listen(settings, port, "TCP", log)?;
-    let poll = Poll::new().map_err(|error| failed("Cannot wait for events", error))?;
     let is_clustered = settings.flag("cluster-enabled");
     let (mut node_listeners, mut bus) = (Vec::new(), None);
     if is_clustered {
@@ -87,12 +88,11 @@ fn start(settings: &mut Settings, config_file: Option<PathBuf>, log: &Log) -> Re
     if let Some(fatal) = bus.as_ref().and_then(Bus::fatal) {
         return Err(fatal.to_owned());
     }
-    watch_signals(&poll).map_err(|error| failed("Cannot watch signals", error))?;
     let mode = if is_clustered { "cluster" } else { "standalone" };
     log.notice(format_args!("Running mode={mode}, port={port}."));
     log.warning(format_args!("Server initialized"));
     let server = Server::new(settings.clone(), config_file, bus, clock, log.clone());
-    Runtime::new(poll, server, client_listeners, node_listeners)
+    Runtime::new(poll, server, client_listeners, node_listeners, signals)
         .map_err(|error| failed("Cannot watch the listeners", error))
 }
 
@@ -176,16 +176,17 @@ fn raise_descriptors(settings: &mut Settings, log: &Log) {
     }
 }
 
-fn watch_signals(poll: &Poll) -> std::io::Result<()> {
+/// Sockets that become readable with a signal, for as long as they live.
+fn watch_signals(poll: &Poll) -> std::io::Result<Vec<UnixStream>> {
     let endings = [(signal_hook::consts::SIGTERM, Ending::Terminate), (signal_hook::consts::SIGINT, Ending::Interrupt)];
+    let mut watched = Vec::new();
     for (signal, ending) in endings {
         let (mut reader, writer) = UnixStream::pair()?;
         poll.registry().register(&mut reader, Wake::Ends(ending).token(), Interest::READABLE)?;
         signal_hook::low_level::pipe::register(signal, writer)?;
-        // The one event that this socket ever brings ends the process: it is never read, nor closed.
-        std::mem::forget(reader);
+        watched.push(reader);
     }
-    Ok(())
+    Ok(watched)
 }
 
 /// The file that tells others the process's id, for as long as this value lives.

@@ -39,7 +39,7 @@ impl Settings {
             | Kind::Word(_)
             | Kind::Words(_)
             | Kind::Text
-            | Kind::FileName
+            | Kind::BaseName(..)
             | Kind::Directory
             | Kind::Hostname
             | Kind::EventClasses
