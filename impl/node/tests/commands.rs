@@ -1,6 +1,8 @@
 //! The same requests to this node and to redis-server, each a cluster of one with all slots: the
 //! replies must be the same bytes, but for ids, ports and times.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up ends at once")]
+
 mod support;
 
 use support::{Client, NODE, REDIS, Server, text};

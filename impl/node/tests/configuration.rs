@@ -1,6 +1,8 @@
 //! The command line and the configuration file, held to redis-server's: what is refused is refused
 //! in the same words, and what is taken shows the same values.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up ends at once")]
+
 mod support;
 
 use std::{fs, io::Write, os::unix::fs::PermissionsExt};

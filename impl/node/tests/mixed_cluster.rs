@@ -1,6 +1,8 @@
 //! This node in one cluster with redis-server nodes: they meet in any order, agree on who owns what,
 //! and clients get through anywhere.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up ends at once")]
+
 mod support;
 
 use std::process::Command;

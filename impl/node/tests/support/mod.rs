@@ -2,6 +2,7 @@
 //! Every wait is bounded.
 
 #![allow(dead_code, reason = "each test binary uses a part of this")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up ends at once")]
 
 use std::{
     fs::{self, File},
