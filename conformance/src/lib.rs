@@ -1,1 +1,6 @@
-//! TBD
+//! Holds cluster nodes, of this or any implementation, to the model of the protocol.
+
+pub mod cluster;
+pub mod report;
+pub mod tour;
+pub mod verify;

@@ -6,7 +6,7 @@
 mod support;
 
 use slotbus_core::{
-    Body, Command, Config, Event, Host, Input, LinkId, Millis, Node, NodeId, Origin, Random, step,
+    Body, Command, Config, Effect, Event, Host, Input, LinkId, Millis, Node, NodeId, Origin, Random, step,
 };
 use slotbus_wire::bus;
 use std::{
@@ -45,8 +45,8 @@ fn stranger_ping() -> Vec<u8> {
     let link = LinkId::Outbound(0);
     let effects = feed(201, Event::LinkUp { link, local: localhost.clone(), remote: localhost });
     let message = effects.then.into_iter().find_map(|effect| match effect {
-        slotbus_core::Effect::Send { message, .. } => Some(message),
-        _ => None,
+        Effect::Send { message, .. } => Some(message),
+        Effect::Connect { .. } | Effect::Close { .. } | Effect::Reply { .. } => None,
     });
     let mut message = message.expect("a link that comes up is greeted");
     message.body = Body::Ping(Default::default());

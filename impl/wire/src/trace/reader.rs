@@ -1,7 +1,10 @@
 //! The reading side of a trace. Reads line by line and keeps one line at a time.
 
 use super::{FORMAT, FRAME, Header, LINE_MAX, sum};
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{
+    Deserialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
 use slotbus_core::{CLUSTER_SLOTS, Effects, Input};
 use std::{
     error, fmt,
@@ -99,6 +102,15 @@ impl error::Error for TraceError {
     }
 }
 
+/// What is wrong with a last line that no newline ends: it is cut off, unless it is not the beginning of a line.
+fn unfinished(line: &[u8]) -> TraceFault {
+    match serde_json::from_slice::<IgnoredAny>(line) {
+        Ok(_) if line.ends_with(b"}") => TraceFault::Truncated,
+        Err(error) if error.is_eof() => TraceFault::Truncated,
+        Ok(_) | Err(_) => TraceFault::NotATrace,
+    }
+}
+
 /// The part of the first line that says how to read the rest.
 #[derive(Deserialize)]
 struct Marker {
@@ -168,7 +180,7 @@ impl<R: BufRead> Lines<R> {
         if self.line.len() > LINE_MAX {
             return Err(TraceFault::TooLong);
         }
-        let line = self.line.strip_suffix(b"\n").ok_or(TraceFault::Truncated)?;
+        let line = self.line.strip_suffix(b"\n").ok_or_else(|| unfinished(&self.line))?;
         let (claimed, body) = split(line).ok_or(TraceFault::NotATrace)?;
         if claimed != sum(self.sum, body) {
             return Err(TraceFault::Checksum);

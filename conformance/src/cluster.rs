@@ -1,0 +1,340 @@
+//! Real server processes on loopback: started, asked, killed and started again. Owns the processes
+//! that it starts and ends no other. Knows the client port only, nothing of the bus.
+
+use redis::{Connection, FromRedisValue, Value};
+use std::{
+    fs,
+    net::{Ipv4Addr, TcpListener},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
+    time::{Duration, Instant},
+};
+
+/// Client ports are taken below this, so that bus ports stay below the ephemeral range.
+const PORT_MAX: u16 = 22_767;
+const PORT_MIN: u16 = 11_000;
+const BUS_PORT_OFFSET: u16 = 10_000;
+/// One command on loopback, even on a busy machine, takes less.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(5);
+const START_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// What to run as a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// This project's node.
+    Slotbus(PathBuf),
+    /// The real thing.
+    Redis(PathBuf),
+}
+
+impl Program {
+    /// A short name for reports.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Slotbus(_) => "slotbus-node",
+            Self::Redis(_) => "redis-server",
+        }
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::Slotbus(path) | Self::Redis(path) => path,
+        }
+    }
+}
+
+/// The slotbus binary called `name` that lies beside the running one.
+pub fn sibling(name: &str) -> Result<PathBuf, String> {
+    let own = std::env::current_exe().map_err(|error| format!("cannot find the running program: {error}"))?;
+    let folders = own.ancestors().skip(1).take(2);
+    let found = folders.map(|folder| folder.join(name)).find(|path| path.is_file());
+    found.ok_or_else(|| format!("{name} does not lie beside {}: build it with cargo build --release", own.display()))
+}
+
+/// The program called `name` on the path.
+#[must_use]
+pub fn installed(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|path| path.is_file())
+}
+
+/// A client port that is free together with its bus port.
+pub fn free_port() -> Result<u16, String> {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let span = PORT_MAX - PORT_MIN;
+    let start = u16::try_from(std::process::id() % u32::from(span)).unwrap_or_default();
+    for _ in 0..span {
+        let offset = NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = PORT_MIN + (u32::from(start) + u32::from(offset)).rem_euclid(u32::from(span)) as u16;
+        let is_free = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
+        if is_free(port) && is_free(port + BUS_PORT_OFFSET) {
+            return Ok(port);
+        }
+    }
+    Err("there is no free port".to_owned())
+}
+
+/// One running server process; killed when dropped.
+#[derive(Debug)]
+pub struct Server {
+    program: Program,
+    port: u16,
+    folder: PathBuf,
+    directives: Vec<String>,
+    starts: u32,
+    child: Option<Child>,
+}
+
+impl Server {
+    /// Starts a server in cluster mode in its own folder below `folder`, and waits until it answers.
+    pub fn start(program: &Program, folder: &Path, node_timeout_ms: u64, extra: &[&str]) -> Result<Self, String> {
+        let mut server = Self::prepare(program, folder, node_timeout_ms, extra)?;
+        server.restart()?;
+        Ok(server)
+    }
+
+    /// The same with a nodes.conf that is there already.
+    pub fn start_from(
+        program: &Program,
+        folder: &Path,
+        node_timeout_ms: u64,
+        nodes_conf: &[u8],
+    ) -> Result<Self, String> {
+        let mut server = Self::prepare(program, folder, node_timeout_ms, &[])?;
+        fs::write(server.folder.join("nodes.conf"), nodes_conf).map_err(|error| error.to_string())?;
+        server.restart()?;
+        Ok(server)
+    }
+
+    fn prepare(program: &Program, folder: &Path, node_timeout_ms: u64, extra: &[&str]) -> Result<Self, String> {
+        let port = free_port()?;
+        let folder = folder.join(port.to_string());
+        fs::create_dir_all(&folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
+        let timeout = node_timeout_ms.to_string();
+        let base = ["--cluster-enabled", "yes", "--cluster-node-timeout", &timeout, "--save", "", "--appendonly", "no"];
+        let directives = base.iter().chain(extra).map(|&word| word.to_owned()).collect();
+        Ok(Self { program: program.clone(), port, folder, directives, starts: 0, child: None })
+    }
+
+    /// Starts the process again after [`Server::kill`], in the same folder.
+    pub fn restart(&mut self) -> Result<(), String> {
+        self.kill();
+        self.starts += 1;
+        let log = fs::File::create(self.log_file()).map_err(|error| format!("cannot make a log file: {error}"))?;
+        let mut command = Command::new(self.program.path());
+        command.arg("--port").arg(self.port.to_string());
+        command.args(["--bind", "127.0.0.1", "--dir"]).arg(&self.folder).args(&self.directives);
+        if let Program::Slotbus(_) = self.program {
+            command.arg("--trace-file").arg(self.trace_file(self.starts));
+        }
+        let errors = log.try_clone().map_err(|error| error.to_string())?;
+        command.stdin(Stdio::null()).stdout(log).stderr(errors);
+        let child =
+            command.spawn().map_err(|error| format!("cannot run {}: {error}", self.program.path().display()))?;
+        self.child = Some(child);
+        let answered = wait_until(START_TIMEOUT, || self.text(&["PING"]).is_ok_and(|reply| reply == "PONG"));
+        answered
+            .map(|_| ())
+            .map_err(|_| format!("{} does not answer on port {}: {}", self.program.name(), self.port, self.log()))
+    }
+
+    /// Ends the process with SIGKILL.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// What it runs.
+    #[must_use]
+    pub fn program(&self) -> &Program {
+        &self.program
+    }
+
+    /// Its client port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// All that the process printed since it was last started.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    /// The traces of all starts, of a slotbus-node.
+    #[must_use]
+    pub fn trace_files(&self) -> Vec<PathBuf> {
+        match self.program {
+            Program::Slotbus(_) => (1..=self.starts).map(|start| self.trace_file(start)).collect(),
+            Program::Redis(_) => Vec::new(),
+        }
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.folder.join(format!("log.{}", self.starts))
+    }
+
+    fn trace_file(&self, start: u32) -> PathBuf {
+        self.folder.join(format!("protocol.{start}.trace"))
+    }
+
+    fn connect(&self) -> Result<Connection, String> {
+        let client =
+            redis::Client::open(format!("redis://127.0.0.1:{}", self.port)).map_err(|error| error.to_string())?;
+        let connection = client.get_connection_with_timeout(COMMAND_TIMEOUT).map_err(|error| error.to_string())?;
+        connection.set_read_timeout(Some(COMMAND_TIMEOUT)).map_err(|error| error.to_string())?;
+        Ok(connection)
+    }
+
+    /// Sends one command on a new connection.
+    pub fn call<T: FromRedisValue>(&self, words: &[&str]) -> Result<T, String> {
+        let mut command = redis::Cmd::new();
+        words.iter().for_each(|word| {
+            command.arg(*word);
+        });
+        let reply: Value = command.query(&mut self.connect()?).map_err(|error| format!("{words:?}: {error}"))?;
+        T::from_redis_value(reply).map_err(|error| format!("{words:?}: {error}"))
+    }
+
+    /// Sends one command whose reply is text.
+    pub fn text(&self, words: &[&str]) -> Result<String, String> {
+        self.call(words)
+    }
+
+    /// The lines of CLUSTER NODES.
+    pub fn nodes(&self) -> Result<Vec<NodeLine>, String> {
+        self.text(&["CLUSTER", "NODES"]).map(|text| text.lines().map(NodeLine::parse).collect())
+    }
+
+    /// One field of CLUSTER INFO.
+    pub fn cluster_info(&self, field: &str) -> Result<String, String> {
+        let text = self.text(&["CLUSTER", "INFO"])?;
+        let value = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        value.map(|value| value.trim().to_owned()).ok_or_else(|| format!("CLUSTER INFO has no field {field}"))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// One line of CLUSTER NODES.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeLine {
+    /// The node's id.
+    pub id: String,
+    /// Address and ports.
+    pub address: String,
+    /// Flags as shown.
+    pub flags: Vec<String>,
+    /// Config epoch as shown.
+    pub epoch: String,
+    /// Whether the link is shown as connected.
+    pub connected: bool,
+    /// Slots as shown.
+    pub slots: Vec<String>,
+}
+
+impl NodeLine {
+    fn parse(line: &str) -> Self {
+        let mut words = line.split(' ').map(str::to_owned);
+        let mut next = || words.next().unwrap_or_default();
+        let (id, address, flags) = (next(), next(), next());
+        let (_primary, _ping, _pong, epoch, link) = (next(), next(), next(), next(), next());
+        let flags = flags.split(',').map(str::to_owned).collect();
+        Self { id, address, flags, epoch, connected: link == "connected", slots: words.collect() }
+    }
+
+    /// Whether a flag is shown.
+    #[must_use]
+    pub fn is(&self, flag: &str) -> bool {
+        self.flags.iter().any(|other| other == flag)
+    }
+}
+
+/// Has every server meet the first, gives each an equal share of the slots, and waits until all agree.
+pub fn form(servers: &[Server], timeout: Duration) -> Result<(), String> {
+    let others: Vec<_> = (1..servers.len()).map(|index| (0, index)).collect();
+    meet(servers, &others)?;
+    assign_slots(servers)?;
+    wait_until(timeout, || agree(servers).is_ok()).map(|_| ()).or_else(|_| agree(servers))
+}
+
+/// Has the first of each pair meet the second.
+pub fn meet(servers: &[Server], pairs: &[(usize, usize)]) -> Result<(), String> {
+    for &(from, to) in pairs {
+        servers[from].text(&["CLUSTER", "MEET", "127.0.0.1", &servers[to].port.to_string()])?;
+    }
+    Ok(())
+}
+
+/// Gives each server an equal share of the slots.
+pub fn assign_slots(servers: &[Server]) -> Result<(), String> {
+    for (index, server) in servers.iter().enumerate() {
+        let start = 16384 * index / servers.len();
+        let end = 16384 * (index + 1) / servers.len() - 1;
+        server.text(&["CLUSTER", "ADDSLOTSRANGE", &start.to_string(), &end.to_string()])?;
+    }
+    Ok(())
+}
+
+/// Whether every server is up, lists every server as connected, and shows the same owners.
+pub fn agree(servers: &[Server]) -> Result<(), String> {
+    let mut views = Vec::new();
+    for server in servers {
+        let state = server.cluster_info("cluster_state")?;
+        if state != "ok" {
+            return Err(format!("cluster_state is {state} at port {}", server.port));
+        }
+        let mut lines = server.nodes()?;
+        if lines.len() != servers.len() {
+            return Err(format!("port {} lists {} nodes", server.port, lines.len()));
+        }
+        if let Some(line) = lines.iter().find(|line| !line.connected || line.is("fail") || line.is("fail?")) {
+            return Err(format!("port {} shows {} as {}", server.port, line.address, line.flags.join(",")));
+        }
+        lines.sort_by(|left, right| left.id.cmp(&right.id));
+        views.push(lines.into_iter().map(|line| (line.id, line.epoch, line.slots)).collect::<Vec<_>>());
+        let slots: Value = server.call(&["CLUSTER", "SLOTS"])?;
+        if matches!(&slots, Value::Array(runs) if runs.len() < servers.len()) {
+            return Err(format!("port {} shows too few slot ranges: {slots:?}", server.port));
+        }
+    }
+    if views.windows(2).any(|pair| pair[0] != pair[1]) {
+        return Err(format!("the servers differ in ids, epochs or slots: {views:?}"));
+    }
+    Ok(())
+}
+
+/// The address that cluster clients begin with.
+#[must_use]
+pub fn seeds(servers: &[Server]) -> Vec<String> {
+    servers.iter().map(|server| format!("redis://127.0.0.1:{}", server.port)).collect()
+}
+
+/// Waits until `condition` holds, and says how long that took; an error after `timeout`.
+pub fn wait_until(timeout: Duration, mut condition: impl FnMut() -> bool) -> Result<Duration, String> {
+    let begun = Instant::now();
+    loop {
+        if condition() {
+            return Ok(begun.elapsed());
+        }
+        if begun.elapsed() > timeout {
+            return Err(format!("not within {:.1} s", timeout.as_secs_f64()));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
