@@ -14,6 +14,7 @@ use crate::{
     log::{Log, reason},
     nodes_file::NodesFile,
     slab::{Key, Slab},
+    trace::Trace,
     wake::Wake,
 };
 use mio::{Interest, Registry, net::TcpStream};
@@ -66,6 +67,7 @@ pub struct Bus {
     replies: BTreeMap<RequestId, Reply>,
     requests: u64,
     chronicle: Chronicle,
+    trace: Option<Trace>,
     log: Log,
     fatal: Option<String>,
 }
@@ -80,6 +82,7 @@ impl Bus {
         clock: Clock,
         registry: Registry,
         options: BusOptions,
+        trace: Option<Trace>,
         log: Log,
     ) -> Self {
         let mut bus = Self {
@@ -97,6 +100,7 @@ impl Bus {
             unflushed: Vec::new(),
             replies: BTreeMap::new(),
             requests: 0,
+            trace,
             log,
             fatal: None,
         };
@@ -198,6 +202,13 @@ impl Bus {
         }
         if can_read {
             self.read(key, scratch);
+        }
+    }
+
+    /// Has the trace reach its file.
+    pub fn flush_trace(&mut self) {
+        if let Some(trace) = &mut self.trace {
+            trace.flush();
         }
     }
 
@@ -312,7 +323,11 @@ impl Bus {
                 return;
             }
             let input = Input { now: self.clock.now(), random: Random::new(self.dice.u64(..)), event };
+            let recorded = self.trace.as_ref().map(|_| input.clone());
             let effects = step(&mut self.node, input);
+            if let (Some(trace), Some(input)) = (&mut self.trace, recorded) {
+                trace.step(&input, &effects);
+            }
             self.perform(effects);
         }
     }

@@ -125,6 +125,13 @@ impl Runtime {
         }
     }
 
+    /// Lets out what is kept back, once the loop has come to its end.
+    pub fn close(&mut self) {
+        if let Some(bus) = &mut self.server.bus {
+            bus.flush_trace();
+        }
+    }
+
     fn stop(&self) -> Option<Stop> {
         let fatal = self.server.bus.as_ref().and_then(|bus| bus.fatal());
         match fatal {
@@ -180,6 +187,7 @@ impl Runtime {
         if let Some(bus) = &mut self.server.bus {
             bus.tick();
             bus.flush();
+            bus.flush_trace();
         }
         if self.server.now >= self.chores_at {
             self.chores_at = self.server.now.after(CHORES_MS);

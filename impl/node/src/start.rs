@@ -3,7 +3,7 @@
 //! Must not run anything itself: that is `runtime`.
 
 use crate::{
-    bus::{Bus, BusOptions},
+    bus::{Bus, BusOptions, ClusterNode},
     clock::Clock,
     config::{Loaded, Settings},
     dial::{self, BindAddress},
@@ -11,6 +11,7 @@ use crate::{
     nodes_file::NodesFile,
     runtime::{Runtime, Stop},
     server::Server,
+    trace::Trace,
     wake::{Ending, Wake},
 };
 use mio::{
@@ -18,7 +19,8 @@ use mio::{
     net::{TcpListener, UnixStream},
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use slotbus_core::{Node, NodeId, Origin};
+use slotbus_core::{CLUSTER_SLOTS, Config, Effects, Millis, Node, NodeId, Origin};
+use slotbus_wire::trace::Header;
 use std::{fs, net::IpAddr, path::PathBuf};
 
 /// Descriptors that the process needs beside those of clients.
@@ -37,6 +39,7 @@ pub fn run(loaded: Loaded, config_file: Option<PathBuf>) -> Result<(), String> {
         let pidfile = PidFile::write(&settings, &log);
         log.notice(format_args!("Ready to accept connections"));
         let stop = runtime.run();
+        runtime.close();
         drop(pidfile);
         match stop {
             Stop::Asked => Ok(()),
@@ -74,13 +77,13 @@ fn start(settings: &mut Settings, config_file: Option<PathBuf>, log: &Log) -> Re
     let (mut node_listeners, mut bus) = (Vec::new(), None);
     if is_clustered {
         let registry = poll.registry().try_clone().map_err(|error| failed("Cannot wait for events", error))?;
-        let (file, node, effects) = open_node(settings, clock, log)?;
+        let Core { file, node, effects, trace } = open_node(settings, clock, log)?;
         let bus_port = settings.bus_port().ok_or(
             "Redis port number too high. Cluster communication port is 10,000 port numbers higher than your Redis \
              port. Your Redis port number must be 55535 or less.",
         )?;
         node_listeners = listen(settings, bus_port, "cluster", log)?;
-        bus = Some(Bus::start(node, effects, file, clock, registry, bus_options(settings), log.clone()));
+        bus = Some(Bus::start(node, effects, file, clock, registry, bus_options(settings), trace, log.clone()));
     }
     if client_listeners.is_empty() && node_listeners.is_empty() {
         return Err("Configured to not listen anywhere, exiting.".into());
@@ -96,7 +99,13 @@ fn start(settings: &mut Settings, config_file: Option<PathBuf>, log: &Log) -> Re
         .map_err(|error| failed("Cannot watch the listeners", error))
 }
 
-type Core = (NodesFile, crate::bus::ClusterNode, slotbus_core::Effects<{ slotbus_core::CLUSTER_SLOTS }>);
+/// The protocol's side of a node that has just started.
+struct Core {
+    file: NodesFile,
+    node: ClusterNode,
+    effects: Effects<CLUSTER_SLOTS>,
+    trace: Option<Trace>,
+}
 
 /// The node as its file remembers it, or a new one.
 fn open_node(settings: &Settings, clock: Clock, log: &Log) -> Result<Core, String> {
@@ -105,10 +114,33 @@ fn open_node(settings: &Settings, clock: Clock, log: &Log) -> Result<Core, Strin
         Some(image) => (Origin::Restored(Box::new(image)), "Node configuration loaded"),
         None => (Origin::Fresh(fresh_id()?), "No cluster configuration found"),
     };
-    let (node, effects) = Node::start(settings.protocol(), origin, clock.now())
+    let (config, now) = (settings.protocol(), clock.now());
+    let trace = open_trace(settings, &config, &origin, now, log)?;
+    let (node, effects) = Node::start(config, origin, now)
         .map_err(|error| format!("Unrecoverable error: corrupted cluster config file: {error}"))?;
     log.notice(format_args!("{greeting}, I'm {}", node.id()));
-    Ok((file, node, effects))
+    Ok(Core { file, node, effects, trace })
+}
+
+fn open_trace(
+    settings: &Settings,
+    config: &Config,
+    origin: &Origin<CLUSTER_SLOTS>,
+    now: Millis,
+    log: &Log,
+) -> Result<Option<Trace>, String> {
+    if settings.text("trace-file").is_empty() {
+        return Ok(None);
+    }
+    let path = settings.path("trace-file");
+    let header = Header {
+        version: concat!("slotbus-node ", env!("CARGO_PKG_VERSION")).into(),
+        config: config.clone(),
+        origin: origin.clone(),
+        now,
+    };
+    let trace = Trace::create(&path, &header, log.clone());
+    trace.map(Some).map_err(|error| format!("Can't open the trace file {}: {}", path.display(), reason(&error)))
 }
 
 fn fresh_id() -> Result<NodeId, String> {

@@ -5,6 +5,8 @@
 
 mod support;
 
+use slotbus_core::{ClusterState, Node, step};
+use slotbus_wire::trace::{Header, TraceReader};
 use std::process::Command;
 use support::{NODE, REDIS, Server, text, wait_for};
 
@@ -149,4 +151,29 @@ fn a_forgotten_node_is_gone_and_slots_move_to_the_greater_epoch() {
         let nodes = server.client().ask("CLUSTER NODES");
         assert!(!nodes.contains(&id), "{nodes}");
     }
+}
+
+#[test]
+fn a_recorded_run_is_what_the_core_does() {
+    let traced = ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--trace-file", "node.trace"];
+    let (node, redis) = (Server::start(NODE, &traced), Server::clustered(REDIS));
+    assert_eq!(node.client().ask("CLUSTER ADDSLOTSRANGE 0 8191"), "+OK\r\n");
+    assert_eq!(redis.client().ask("CLUSTER ADDSLOTSRANGE 8192 16383"), "+OK\r\n");
+    assert_eq!(redis.client().ask(&format!("CLUSTER MEET 127.0.0.1 {}", node.port)), "+OK\r\n");
+    wait_for("the cluster to be up", || (is_up(&node) && is_up(&redis)).then_some(()));
+    let file = std::fs::File::open(node.folder().join("node.trace")).unwrap();
+    let reader = TraceReader::new(std::io::BufReader::new(file)).unwrap();
+    let Header { config, origin, now, .. } = reader.header().clone();
+    let (mut core, _) = Node::start(config.into(), origin, now).unwrap();
+    let mut steps = 0;
+    for recorded in reader.map_while(Result::ok) {
+        let effects = step(&mut core, recorded.input);
+        assert_eq!(
+            (&effects.persist, &effects.then, &effects.rules),
+            (&recorded.effects.persist, &recorded.effects.then, &recorded.effects.rules)
+        );
+        steps += 1;
+    }
+    assert!(steps > 20, "{steps} steps");
+    assert_eq!(core.state(), ClusterState::Ok);
 }
