@@ -49,6 +49,19 @@ pub struct BusOptions {
     pub keepalive_s: u64,
 }
 
+/// A node that has just started.
+#[derive(Debug)]
+pub struct Started {
+    /// The protocol's state.
+    pub node: ClusterNode,
+    /// What its start asks to be done.
+    pub effects: Effects<CLUSTER_SLOTS>,
+    /// The file that it keeps, locked.
+    pub file: NodesFile,
+    /// The recording of this run, if it is to be recorded.
+    pub trace: Option<Trace>,
+}
+
 /// The node's side of the bus.
 #[derive(Debug)]
 pub struct Bus {
@@ -73,18 +86,10 @@ pub struct Bus {
 }
 
 impl Bus {
-    /// The bus of a node that has just started, with what its start asks to be done.
+    /// The bus of a node that has just started; does what its start asks for.
     #[must_use]
-    pub fn start(
-        node: ClusterNode,
-        effects: Effects<CLUSTER_SLOTS>,
-        file: NodesFile,
-        clock: Clock,
-        registry: Registry,
-        options: BusOptions,
-        trace: Option<Trace>,
-        log: Log,
-    ) -> Self {
+    pub fn start(started: Started, clock: Clock, registry: Registry, options: BusOptions, log: Log) -> Self {
+        let Started { node, effects, file, trace } = started;
         let mut bus = Self {
             chronicle: Chronicle::new(log.clone(), &node),
             node,

@@ -3,7 +3,7 @@
 //! Must not run anything itself: that is `runtime`.
 
 use crate::{
-    bus::{Bus, BusOptions, ClusterNode},
+    bus::{Bus, BusOptions, Started},
     clock::Clock,
     config::{Loaded, Settings},
     dial::{self, BindAddress},
@@ -19,7 +19,7 @@ use mio::{
     net::{TcpListener, UnixStream},
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use slotbus_core::{CLUSTER_SLOTS, Config, Effects, Millis, Node, NodeId, Origin};
+use slotbus_core::{CLUSTER_SLOTS, Config, Millis, Node, NodeId, Origin};
 use slotbus_wire::trace::Header;
 use std::{fs, net::IpAddr, path::PathBuf};
 
@@ -77,13 +77,13 @@ fn start(settings: &mut Settings, config_file: Option<PathBuf>, log: &Log) -> Re
     let (mut node_listeners, mut bus) = (Vec::new(), None);
     if is_clustered {
         let registry = poll.registry().try_clone().map_err(|error| failed("Cannot wait for events", error))?;
-        let Core { file, node, effects, trace } = open_node(settings, clock, log)?;
+        let started = open_node(settings, clock, log)?;
         let bus_port = settings.bus_port().ok_or(
             "Redis port number too high. Cluster communication port is 10,000 port numbers higher than your Redis \
              port. Your Redis port number must be 55535 or less.",
         )?;
         node_listeners = listen(settings, bus_port, "cluster", log)?;
-        bus = Some(Bus::start(node, effects, file, clock, registry, bus_options(settings), trace, log.clone()));
+        bus = Some(Bus::start(started, clock, registry, bus_options(settings), log.clone()));
     }
     if client_listeners.is_empty() && node_listeners.is_empty() {
         return Err("Configured to not listen anywhere, exiting.".into());
@@ -99,16 +99,8 @@ fn start(settings: &mut Settings, config_file: Option<PathBuf>, log: &Log) -> Re
         .map_err(|error| failed("Cannot watch the listeners", error))
 }
 
-/// The protocol's side of a node that has just started.
-struct Core {
-    file: NodesFile,
-    node: ClusterNode,
-    effects: Effects<CLUSTER_SLOTS>,
-    trace: Option<Trace>,
-}
-
 /// The node as its file remembers it, or a new one.
-fn open_node(settings: &Settings, clock: Clock, log: &Log) -> Result<Core, String> {
+fn open_node(settings: &Settings, clock: Clock, log: &Log) -> Result<Started, String> {
     let (file, image) = NodesFile::open(settings.path("cluster-config-file")).map_err(|error| error.to_string())?;
     let (origin, greeting) = match image {
         Some(image) => (Origin::Restored(Box::new(image)), "Node configuration loaded"),
@@ -119,7 +111,7 @@ fn open_node(settings: &Settings, clock: Clock, log: &Log) -> Result<Core, Strin
     let (node, effects) = Node::start(config, origin, now)
         .map_err(|error| format!("Unrecoverable error: corrupted cluster config file: {error}"))?;
     log.notice(format_args!("{greeting}, I'm {}", node.id()));
-    Ok(Core { file, node, effects, trace })
+    Ok(Started { file, node, effects, trace })
 }
 
 fn open_trace(
