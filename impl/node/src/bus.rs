@@ -35,6 +35,8 @@ pub type ClusterNode = Node<CLUSTER_SLOTS>;
 /// A link on which more than this waits is closed even where no limit is configured: its peer does
 /// not read.
 const WAITING_MAX: usize = 256 * 1024 * 1024;
+/// So many reads of a link in a row, and others get their turn.
+const READS_MAX: usize = 16;
 
 /// What the bus is told about sockets.
 #[derive(Clone, Debug)]
@@ -77,6 +79,8 @@ pub struct Bus {
     queue: VecDeque<Event<CLUSTER_SLOTS>>,
     /// Links with something to write.
     unflushed: Vec<Key>,
+    /// Links that may have more to read, though no event will say so.
+    unread: Vec<Key>,
     replies: BTreeMap<RequestId, Reply>,
     requests: u64,
     chronicle: Chronicle,
@@ -103,6 +107,7 @@ impl Bus {
             counters: BusCounters::default(),
             queue: VecDeque::new(),
             unflushed: Vec::new(),
+            unread: Vec::new(),
             replies: BTreeMap::new(),
             requests: 0,
             trace,
@@ -233,6 +238,19 @@ impl Bus {
         }
     }
 
+    /// Whether there is more to read at once.
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        !self.unread.is_empty()
+    }
+
+    /// Goes on reading what was interrupted to give others their turn.
+    pub fn go_on(&mut self, scratch: &mut [u8]) {
+        for key in std::mem::take(&mut self.unread) {
+            self.read(key, scratch);
+        }
+    }
+
     /// Whether a connection attempt succeeded; tells the core either way, once it is known.
     fn finish_connecting(&mut self, key: Key) -> bool {
         let Some(link) = self.links.get_mut(key) else { return false };
@@ -258,7 +276,8 @@ impl Bus {
     }
 
     fn read(&mut self, key: Key, scratch: &mut [u8]) {
-        while let Some(link) = self.links.get_mut(key) {
+        for _ in 0..READS_MAX {
+            let Some(link) = self.links.get_mut(key) else { return };
             let id = link.id;
             match link.read(scratch) {
                 Arrived::All => return,
@@ -271,6 +290,7 @@ impl Bus {
                 }
             }
         }
+        self.unread.push(key);
     }
 
     /// Cuts what has arrived on a link into packets and feeds them, for as long as the link is there.

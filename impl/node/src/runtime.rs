@@ -142,7 +142,7 @@ impl Runtime {
 
     /// How long nothing is due.
     fn patience(&self) -> Duration {
-        if !self.busy.is_empty() {
+        if !self.busy.is_empty() || self.server.bus.as_ref().is_some_and(|bus| bus.has_more()) {
             return Duration::ZERO;
         }
         let bus_at = self.server.bus.as_ref().map(|bus| bus.deadline());
@@ -179,6 +179,9 @@ impl Runtime {
             if let Some(key) = self.busy.pop_front() {
                 self.serve(key, false);
             }
+        }
+        if let Some(bus) = &mut self.server.bus {
+            bus.go_on(&mut self.scratch);
         }
     }
 

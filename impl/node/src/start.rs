@@ -21,7 +21,19 @@ use mio::{
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use slotbus_core::{CLUSTER_SLOTS, Config, Millis, Node, NodeId, Origin};
 use slotbus_wire::trace::Header;
-use std::{fs, net::IpAddr, path::PathBuf};
+use std::{
+    ffi::OsStr,
+    fs,
+    net::IpAddr,
+    os::{
+        linux::net::SocketAddrExt,
+        unix::{
+            ffi::OsStrExt,
+            net::{SocketAddr, UnixDatagram},
+        },
+    },
+    path::PathBuf,
+};
 
 /// Descriptors that the process needs beside those of clients.
 const DESCRIPTORS_RESERVED: u64 = 32;
@@ -38,6 +50,7 @@ pub fn run(loaded: Loaded, config_file: Option<PathBuf>) -> Result<(), String> {
     let outcome = start(&mut settings, config_file, &log).and_then(|mut runtime| {
         let pidfile = PidFile::write(&settings, &log);
         log.notice(format_args!("Ready to accept connections"));
+        tell_supervisor(&settings, &log);
         let stop = runtime.run();
         runtime.close();
         drop(pidfile);
@@ -211,6 +224,26 @@ fn watch_signals(poll: &Poll) -> std::io::Result<Vec<UnixStream>> {
         watched.push(reader);
     }
     Ok(watched)
+}
+
+/// Tells systemd, if it asks to be told, that the node is ready.
+fn tell_supervisor(settings: &Settings, log: &Log) {
+    match settings.text("supervised") {
+        "systemd" | "auto" => {}
+        "upstart" => return log.warning(format_args!("'supervised upstart' has no effect in this node")),
+        _ => return,
+    }
+    let Some(place) = std::env::var_os("NOTIFY_SOCKET") else { return };
+    let place = place.as_bytes();
+    // A name that begins with '@' is not in the file system.
+    let address = match place.strip_prefix(b"@") {
+        Some(name) => SocketAddr::from_abstract_name(name),
+        None => SocketAddr::from_pathname(OsStr::from_bytes(place)),
+    };
+    let told = address.and_then(|address| UnixDatagram::unbound()?.send_to_addr(b"READY=1\n", &address));
+    if let Err(error) = told {
+        log.warning(format_args!("systemd could not be told that the node is ready: {}", reason(&error)));
+    }
 }
 
 /// The file that tells others the process's id, for as long as this value lives.

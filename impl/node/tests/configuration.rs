@@ -358,6 +358,25 @@ fn the_node_ends_cleanly_when_told_to() {
 }
 
 #[test]
+fn the_supervisor_is_told_when_the_node_is_ready() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("notify");
+    let socket = std::os::unix::net::UnixDatagram::bind(&place).unwrap();
+    socket.set_read_timeout(Some(support::PATIENCE)).unwrap();
+    let mut child = std::process::Command::new(NODE)
+        .args(["--port", &free_port().to_string(), "--bind", "127.0.0.1", "--supervised", "systemd"])
+        .env("NOTIFY_SOCKET", &place)
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut word = [0; 64];
+    let length = socket.recv(&mut word).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(&word[..length], b"READY=1\n");
+}
+
+#[test]
 fn log_lines_have_the_form_that_tools_parse() {
     let server = Server::clustered(NODE);
     let line = support::wait_for("the log", || {

@@ -254,6 +254,20 @@ fn a_long_pipeline_is_answered_in_order() {
 }
 
 #[test]
+fn replies_larger_than_the_output_may_hold_come_one_after_the_other() {
+    let (server, ..) = started();
+    let mut client = server.client();
+    let value = vec![b'x'; 700 << 10];
+    client.send_request(&[b"SET", b"a", &value]);
+    assert_eq!(client.reply().unwrap(), b"+OK\r\n");
+    let mut writer = client.writer();
+    writer.write_all(&b"GET a\r\n".repeat(64)).unwrap();
+    for _ in 0..64 {
+        assert_eq!(client.reply().unwrap().len(), value.len() + "$716800\r\n\r\n".len());
+    }
+}
+
+#[test]
 fn large_values_go_in_and_out() {
     let (server, ..) = started();
     let mut client = server.client();

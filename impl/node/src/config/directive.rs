@@ -133,7 +133,7 @@ pub static DIRECTIVES: &[Directive] = &[
     at("crash-log-enabled", Kind::Bool, "yes"),
     at("crash-memcheck-enabled", Kind::Bool, "yes"),
     at("daemonize", Kind::Bool, "no").at_boot().acted_on(),
-    at("databases", Kind::Int(1, I32), "16").at_boot().acted_on(),
+    at("databases", Kind::Int(1, I32), "16").at_boot(),
     at("dbfilename", Kind::BaseName("dbfilename", "filename"), "dump.rdb").protected(),
     at("dir", Kind::Directory, "").protected().acted_on(),
     at("disable-thp", Kind::Bool, "yes").at_boot(),

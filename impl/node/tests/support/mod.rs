@@ -63,13 +63,29 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts a program with these directives and waits until it answers.
+    /// Starts a program with these directives and waits until it answers. Other tests look for free
+    /// ports at the same time: who loses the race tries another port.
     pub(crate) fn start(program: &str, directives: &[&str]) -> Self {
-        Self::start_in(tempfile::tempdir().unwrap(), program, free_port(), directives)
+        const ATTEMPTS: usize = 5;
+        let mut log = String::new();
+        for _ in 0..ATTEMPTS {
+            match Self::launch(tempfile::tempdir().unwrap(), program, free_port(), directives) {
+                Ok(server) => return server,
+                Err(server) if server.log().contains("Address already in use") => log = server.log(),
+                Err(server) => panic!("{program} ended:\n{}", server.log()),
+            }
+        }
+        panic!("{program} found no free port {ATTEMPTS} times:\n{log}");
     }
 
     /// Starts a program in a folder that may hold what another one left there.
     pub(crate) fn start_in(folder: TempDir, program: &str, port: u16, directives: &[&str]) -> Self {
+        Self::launch(folder, program, port, directives)
+            .unwrap_or_else(|server| panic!("{program} ended:\n{}", server.log()))
+    }
+
+    /// A process that answers; as an error one that has ended.
+    fn launch(folder: TempDir, program: &str, port: u16, directives: &[&str]) -> Result<Self, Self> {
         let log = File::create(folder.path().join("log")).unwrap();
         let child = Command::new(program)
             .args(["--port", &port.to_string(), "--dir", folder.path().to_str().unwrap(), "--save", ""])
@@ -81,14 +97,17 @@ impl Server {
             .spawn()
             .unwrap_or_else(|error| panic!("{program} cannot be started ({error}): these tests need it installed"));
         let mut server = Self { child, folder, port };
-        wait_for(&format!("{program} to answer on port {port}"), || {
-            if let Some(status) = server.child.try_wait().unwrap() {
-                panic!("{program} ended with {status}:\n{}", server.log());
+        let answers = wait_for(&format!("{program} to answer on port {port}"), || {
+            if server.child.try_wait().unwrap().is_some() {
+                return Some(false);
             }
             let mut client = TcpStream::connect(("127.0.0.1", port)).ok().map(Client::over)?;
-            client.try_send(b"PING\r\n").then(|| client.reply()).flatten()
+            let reply = client.try_send(b"INFO server\r\n").then(|| client.reply()).flatten()?;
+            // Whoever else may have got the port is another process.
+            let is_it = text(&reply).contains(&format!("process_id:{}\r\n", server.child.id()));
+            (is_it || reply.starts_with(b"-NOAUTH")).then_some(true)
         });
-        server
+        if answers { Ok(server) } else { Err(server) }
     }
 
     /// A member of a cluster.
