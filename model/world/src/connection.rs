@@ -137,11 +137,7 @@ impl<const SLOTS: usize> Connection<SLOTS> {
         let is_end = |side| self.host(side) == Some(place) && self.link(side) == link;
         let is_opener = is_end(Side::Opener) && self.opener_end != End::Shut;
         let is_target = is_end(Side::Target) && self.target_end == End::Open;
-        if is_opener {
-            Some(Side::Opener)
-        } else {
-            is_target.then_some(Side::Target)
-        }
+        if is_opener { Some(Side::Opener) } else { is_target.then_some(Side::Target) }
     }
 
     /// Whether the end at `side` has a message to receive.
