@@ -9,8 +9,8 @@
 
 use crate::world_model::for_each_invariant;
 use slotbus_core::{
-    Command, Config, Effect, Effects, Flags, Host, Input, LinkId, Message, Millis, Node, NodeId, Origin, Random, next_deadline,
-    step,
+    Command, Config, Effect, Effects, Flags, Host, Input, LinkId, Message, Millis, Node, NodeId, Origin, Random,
+    next_deadline, step,
 };
 use slotbus_world::{
     Cause, Invariant, Place, Setup, Shared, Witness,

@@ -221,11 +221,7 @@ where
         let is_full = self.limits.states_max.is_some_and(|max| self.visited.fingerprints.len() >= max)
             || self.visited.fingerprints.len() >= ROOT as usize;
         let is_late = self.limits.time_max.is_some_and(|max| self.started.elapsed() >= max);
-        if self.is_violated() {
-            Some(Ending::Violated)
-        } else {
-            (is_full || is_late).then_some(Ending::CutOff)
-        }
+        if self.is_violated() { Some(Ending::Violated) } else { (is_full || is_late).then_some(Ending::CutOff) }
     }
 
     fn is_violated(&self) -> bool {
@@ -241,7 +237,10 @@ where
             let parts = batch.chunks(BATCH).map(|part| scope.spawn(|| self.expand_part(part)));
             let parts: Vec<_> = parts.collect();
             // A panic of the model is a panic of the search.
-            parts.into_iter().flat_map(|part| part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+            parts
+                .into_iter()
+                .flat_map(|part| part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+                .collect()
         })
     }
 

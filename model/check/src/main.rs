@@ -13,7 +13,9 @@ use std::{fmt, path::PathBuf, process::ExitCode, time::Duration};
 
 /// Exhausts small worlds of the very protocol core that slotbus-node runs.
 #[derive(Parser)]
-#[command(version, after_help = "\
+#[command(
+    version,
+    after_help = "\
 Examples:
   slotbus-check list
   slotbus-check run all
@@ -22,7 +24,8 @@ Examples:
   slotbus-check explore meet_2
 
 Exit: 0 exhausted and every property holds; 1 a property is violated;
-2 cut off before exhaustion, or the input is unusable.")]
+2 cut off before exhaustion, or the input is unusable."
+)]
 struct Cli {
     #[command(subcommand)]
     asked: Asked,
@@ -213,7 +216,9 @@ fn run_all(args: &RunArgs) -> Result<End, Unusable> {
         let run = watched(plan.configuration.name, |progress| run(plan, progress));
         if !args.json {
             print!("{}", report::run_text(&run));
-            run.first_violation().iter().for_each(|outcome| println!("{}", outcome.story.as_deref().unwrap_or_default()));
+            run.first_violation()
+                .iter()
+                .for_each(|outcome| println!("{}", outcome.story.as_deref().unwrap_or_default()));
         }
         save_counterexamples(args.counterexample.as_ref(), &run)?;
         runs.push(run);
@@ -238,7 +243,8 @@ fn end_of(run: &Run) -> End {
 
 fn save_counterexamples(folder: Option<&PathBuf>, run: &Run) -> Result<(), Unusable> {
     let Some(folder) = folder else { return Ok(()) };
-    let unusable = |path: &PathBuf, error: std::io::Error| Unusable(format!("cannot write '{}': {error}", path.display()));
+    let unusable =
+        |path: &PathBuf, error: std::io::Error| Unusable(format!("cannot write '{}': {error}", path.display()));
     std::fs::create_dir_all(folder).map_err(|error| unusable(folder, error))?;
     for outcome in &run.outcomes {
         let Some(story) = &outcome.story else { continue };
@@ -251,11 +257,8 @@ fn save_counterexamples(folder: Option<&PathBuf>, run: &Run) -> Result<(), Unusa
 
 fn hunt_all(ids: &[String], json: bool) -> Result<End, Unusable> {
     let is_all = ids.is_empty() || ids.iter().any(|id| id == "all");
-    let mutants: Vec<_> = if is_all {
-        Mutant::ALL.to_vec()
-    } else {
-        ids.iter().map(|id| mutant(id)).collect::<Result<_, _>>()?
-    };
+    let mutants: Vec<_> =
+        if is_all { Mutant::ALL.to_vec() } else { ids.iter().map(|id| mutant(id)).collect::<Result<_, _>>()? };
     let mut hunts: Vec<Hunt> = Vec::new();
     for mutant in mutants {
         let hunt = watched(mutant.id(), |progress| hunt(mutant, Limits::default(), progress));

@@ -114,9 +114,7 @@ pub fn list_json(configurations: &[Configuration]) -> Value {
             "actor": configuration.has_actors,
         })
     };
-    let property = |invariant: &Invariant| {
-        json!({ "name": invariant.id(), "kind": "always", "sentence": invariant.sentence(), "assumes": invariant.assumes() })
-    };
+    let property = |invariant: &Invariant| json!({ "name": invariant.id(), "kind": "always", "sentence": invariant.sentence(), "assumes": invariant.assumes() });
     json!({
         "tool": tool,
         "version": version,

@@ -167,11 +167,7 @@ where
 }
 
 /// A way through a model, one numbered action after the other, and where it leads.
-fn tell_path<M: Model>(
-    model: &M,
-    path: &Path<M::State, M::Action>,
-    tell_state: &dyn Fn(&M::State) -> String,
-) -> String
+fn tell_path<M: Model>(model: &M, path: &Path<M::State, M::Action>, tell_state: &dyn Fn(&M::State) -> String) -> String
 where
     M::State: PartialEq + Debug,
     M::Action: Clone + Debug,

@@ -137,23 +137,25 @@ impl<const SLOTS: usize> Connection<SLOTS> {
         let is_end = |side| self.host(side) == Some(place) && self.link(side) == link;
         let is_opener = is_end(Side::Opener) && self.opener_end != End::Shut;
         let is_target = is_end(Side::Target) && self.target_end == End::Open;
-        if is_opener {
-            Some(Side::Opener)
-        } else {
-            is_target.then_some(Side::Target)
-        }
+        if is_opener { Some(Side::Opener) } else { is_target.then_some(Side::Target) }
+    }
+
+    /// Whether the end at `side` is open.
+    #[must_use]
+    pub fn is_open_at(&self, side: Side) -> bool {
+        self.end(side) == End::Open
     }
 
     /// Whether the end at `side` has a message to receive.
     #[must_use]
     pub fn has_mail(&self, side: Side) -> bool {
-        self.end(side) == End::Open && !self.queue(side).is_empty()
+        self.is_open_at(side) && !self.queue(side).is_empty()
     }
 
     /// Whether the end at `side` is to notice that the connection is over.
     #[must_use]
     pub fn is_over_for(&self, side: Side) -> bool {
-        self.end(side) == End::Open && (self.broken || self.end(side.other()) == End::Shut)
+        self.is_open_at(side) && (self.broken || self.end(side.other()) == End::Shut)
     }
 
     /// Whether nothing more can come of it.

@@ -5,13 +5,7 @@
 //! nothing that one node does changes another. What is broken is remembered in the world's ghost,
 //! so that a checker asks the same question of every state.
 
-use crate::{
-    cause::Cause,
-    ghost::Ghost,
-    host::own_view,
-    place::Place,
-    setup::Setup,
-};
+use crate::{cause::Cause, ghost::Ghost, host::own_view, place::Place, setup::Setup};
 use slotbus_core::{
     Body, ClusterState, Durable, Effect, Effects, Flags, Header, LinkId, Message, Millis, Node, NodeId, Origin, Peer,
     Rule, Slot, peer::Pos,
@@ -144,9 +138,8 @@ fn monotone<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
 }
 
 fn has_risen<const SLOTS: usize>(before: &Node<SLOTS>, after: &Node<SLOTS>) -> bool {
-    let falls = |peer: &Peer<SLOTS>| {
-        after.peers().get(&peer.id).is_some_and(|later| later.config_epoch < peer.config_epoch)
-    };
+    let falls =
+        |peer: &Peer<SLOTS>| after.peers().get(&peer.id).is_some_and(|later| later.config_epoch < peer.config_epoch);
     before.current_epoch() <= after.current_epoch()
         && before.last_vote_epoch() <= after.last_vote_epoch()
         && !before.peers().iter().any(falls)
@@ -272,11 +265,7 @@ fn fail_sound<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
 }
 
 /// Whether a majority of the voters, as many as the node counted last, report `peer` within the window.
-fn is_failed_by_majority<const SLOTS: usize>(
-    seen: &Seen<'_, SLOTS>,
-    before: &Node<SLOTS>,
-    peer: &Peer<SLOTS>,
-) -> bool {
+fn is_failed_by_majority<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, before: &Node<SLOTS>, peer: &Peer<SLOTS>) -> bool {
     let valid_ms = seen.after.config().timing.report_valid_ms();
     let is_vote = |report: &&slotbus_core::peer::Report| {
         let is_voter = seen.after.peers().get(&report.by).is_some_and(Peer::is_voter);
@@ -288,7 +277,8 @@ fn is_failed_by_majority<const SLOTS: usize>(
 
 fn report_sound<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
     let Some(before) = seen.before else { return true };
-    let earlier = |peer: &Peer<SLOTS>| before.peers().get(&peer.id).map(|peer| peer.reports.clone()).unwrap_or_default();
+    let earlier =
+        |peer: &Peer<SLOTS>| before.peers().get(&peer.id).map(|peer| peer.reports.clone()).unwrap_or_default();
     let is_said = |by: &NodeId, about: &NodeId| {
         let message = seen.cause.message();
         message.filter(|message| message.header.sender == *by).is_some_and(|message| {
@@ -354,9 +344,8 @@ fn state_sound<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
         return true;
     }
     let voters = node.peers().iter().filter(|peer| peer.is_voter());
-    let (trusted, all) = voters.fold((0_usize, 0_usize), |(trusted, all), peer| {
-        (trusted + usize::from(!is_failing(peer.flags)), all + 1)
-    });
+    let (trusted, all) = voters
+        .fold((0_usize, 0_usize), |(trusted, all), peer| (trusted + usize::from(!is_failing(peer.flags)), all + 1));
     let has_majority = trusted > all / 2;
     let serves = |slot: Slot| node.owner(slot).is_some_and(|owner| !owner.is(Flags::FAIL));
     let is_covered = node.owners().iter().all(|(slot, _)| serves(slot));

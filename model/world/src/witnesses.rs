@@ -62,7 +62,9 @@ impl Witness {
             Self::AllUp => "every node knows every other and holds the cluster up",
             Self::Failed => "some node holds another failed",
             Self::Recovered => "a node was held failed, and now every host runs and nobody suspects anybody",
-            Self::EpochsApart => "every command was given, every node knows every other's config epoch, and no two are equal",
+            Self::EpochsApart => {
+                "every command was given, every node knows every other's config epoch, and no two are equal"
+            }
             Self::ScriptsDone => "every command was given and the network is quiet",
             Self::Minority => "some node suspects so many voters that it holds the cluster down",
             Self::Suspected => "some node suspects another that runs",

@@ -3,11 +3,11 @@
 
 use crate::{
     action::{Action, What},
+    cause::Cause,
     clock::{NOW, canonical_message},
     connection::{Connection, End, Side},
     ghost::{Ghost, is_introduction},
     host::{Disk, Host, Readable},
-    cause::Cause,
     invariants::{Seen, check},
     place::Place,
     setup::{Budget, Pace, Places, Setup, Stage},
@@ -222,7 +222,9 @@ impl<const SLOTS: usize> World<SLOTS> {
     fn choices(&self, setup: &Setup) -> Choices {
         let mut choices = self.owed();
         let is_quiet = choices.is_empty();
-        choices.extend(setup.places().filter(|&host| self.may_tick(setup, host, is_quiet)).map(|host| What::Tick { host }));
+        choices.extend(
+            setup.places().filter(|&host| self.may_tick(setup, host, is_quiet)).map(|host| What::Tick { host }),
+        );
         self.commands(setup, &mut choices);
         self.faults(setup, &mut choices);
         choices
@@ -237,7 +239,11 @@ impl<const SLOTS: usize> World<SLOTS> {
             }
             if connection.opener_end == End::Opening {
                 let listens = connection.target.is_some_and(|target| self.node(target).is_some());
-                owed.push(if listens { What::Establish { connection: index } } else { What::Refuse { connection: index } });
+                owed.push(if listens {
+                    What::Establish { connection: index }
+                } else {
+                    What::Refuse { connection: index }
+                });
             }
             for side in [Side::Target, Side::Opener] {
                 if connection.has_mail(side) {
@@ -651,4 +657,3 @@ fn link_up<const SLOTS: usize>(link: LinkId, here: Place, there: Place) -> Cause
     let (local, remote): (Ip, Ip) = (here.ip(), there.ip());
     Cause::LinkUp { link, local, remote }
 }
-
