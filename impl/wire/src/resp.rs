@@ -63,8 +63,8 @@ impl fmt::Display for ProtocolError {
             Self::StrangerCount => f.write_str("unauthenticated multibulk length"),
             Self::LengthLineTooLong => f.write_str("too big bulk count string"),
             Self::ExpectedLength(byte) => {
-                let printable = if (b' '..=b'~').contains(byte) { char::from(*byte) } else { '?' };
-                write!(f, "expected '$', got '{printable}'")
+                let shown = if byte.is_ascii() { char::from(*byte) } else { '?' };
+                write!(f, "expected '$', got '{shown}'")
             }
             Self::BadLength => f.write_str("invalid bulk length"),
             Self::StrangerLength => f.write_str("unauthenticated bulk length"),
