@@ -5,7 +5,7 @@ use crate::{
     address::Address,
     config::Config,
     durable::{Durable, NodeView},
-    ids::NodeId,
+    ids::{LinkId, NodeId},
     input::Replication,
     link::Links,
     message::{ClusterState, Flags},
@@ -404,10 +404,21 @@ impl<const SLOTS: usize> Node<SLOTS> {
         Address { host: announce_host.clone(), port: *port, cport: *cport, pport: *pport }
     }
 
+    /// When an inbound link was accepted and when a member became known is read by no rule.
+    fn drop_dead_instants(&mut self, now: Millis) {
+        for link in self.links.iter_mut().filter(|link| matches!(link.id, LinkId::Inbound(_))) {
+            link.opened = now;
+        }
+        for peer in self.peers.iter_mut().filter(|peer| !peer.is(Flags::HANDSHAKE)) {
+            peer.created = now;
+        }
+    }
+
     /// The same node on a clock that shows `to` where its own shows `from`, with ages cut to the
     /// longest that any rule can tell apart. Steps commute with this.
     #[must_use]
     pub fn rebased(mut self, from: Millis, to: Millis) -> Self {
+        self.drop_dead_instants(from);
         let config = self.config.clone();
         let timing = &config.timing;
         let rebase = |instants: &mut dyn Iterator<Item = &mut Millis>, limit_ms: u64| {

@@ -122,7 +122,8 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
     pub(super) fn told_of_claim(&mut self, member: Option<Pos>, claim: &Claim<SLOTS>) {
         let subject = self.node.peers.find(&claim.node).filter(|_| member.is_some());
         let newer = subject.filter(|&pos| self.node.peers[pos].config_epoch < claim.config_epoch);
-        let Some(pos) = newer.filter(|&pos| pos != self.node.me) else {
+        let ignores_own = self.node.config.profile.own_update_ignored;
+        let Some(pos) = newer.filter(|&pos| pos != self.node.me || !ignores_own) else {
             self.rule(Rule::SlotUpdateStale);
             return;
         };
@@ -132,7 +133,9 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         }
         self.node.peers[pos].config_epoch = claim.config_epoch;
         self.save(Save::Sync);
-        self.bind_claim(pos, claim.config_epoch, &claim.slots);
+        if pos != self.node.me {
+            self.bind_claim(pos, claim.config_epoch, &claim.slots);
+        }
     }
 
     pub(crate) fn add_slots(&mut self, slots: &[Slot]) -> Result<Reply, Refusal> {
