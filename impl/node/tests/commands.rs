@@ -247,13 +247,13 @@ fn strings_and_keys_behave_the_same() {
         scan 0 type string
         scan 0 type list
         scan x
-        scan -1
         scan 0 count x
         scan 0 count 0
         scan 0 match
         scan 0 foo bar
         info keyspace
         flushall
+        scan -1
         randomkey
         info keyspace
         ",

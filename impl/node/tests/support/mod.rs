@@ -252,6 +252,7 @@ impl Client {
                 self.pending.extend_from_slice(&chunk[..count]);
                 true
             }
+            Err(error) if error.kind() == ErrorKind::Interrupted => true,
             Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => false,
             Err(error) => panic!("no answer, after {:?}: {error}", text(&self.pending)),
         }
