@@ -198,14 +198,7 @@ pub const CONFIGURATIONS: &[Configuration] = &[
             "1 FORGET at any time, with a ban of 4 ticks; 1 crash; no restart",
         ],
         witnesses: &[Witness::AllUp, Witness::Failed, Witness::ScriptsDone],
-        rules: &[
-            Rule::ForgetDone,
-            Rule::GossipBanned,
-            Rule::GossipNewNode,
-            Rule::LinkStranger,
-            Rule::HealthFailed,
-            Rule::HealthFailTold,
-        ],
+        rules: &[Rule::ForgetDone, Rule::GossipBanned, Rule::LinkStranger, Rule::HealthFailed, Rule::HealthFailTold],
         has_actors: false,
         hosts: 3,
         build: forget_3,
@@ -258,7 +251,6 @@ pub const CONFIGURATIONS: &[Configuration] = &[
         rules: &[
             Rule::EpochCollision,
             Rule::SlotTaken,
-            Rule::SlotUnclaimed,
             Rule::SlotUpdateSent,
             Rule::SlotUpdateTaken,
             Rule::SlotUpdateStale,

@@ -7,18 +7,18 @@ use slotbus_world::Invariant;
 /// States, edges and depth of each configuration. A change of the protocol, of the world or of a
 /// bound changes them: look at what became possible or impossible before changing them here.
 const PINNED: &[(&str, usize, usize, usize)] = &[
-    ("meet_2", 225_237, 583_712, 26),
-    ("lost_meet_2", 73_860, 231_175, 27),
-    ("meet_3", 472_292, 1_231_907, 29),
-    ("gossip_3", 318_953, 953_749, 29),
-    ("failure_3", 377_974, 561_521, 120),
-    ("minority_3", 255_270, 401_703, 117),
-    ("partition_3", 548_526, 1_475_295, 126),
-    ("forget_3", 145_063, 323_042, 134),
+    ("meet_2", 174_028, 453_215, 26),
+    ("lost_meet_2", 56_862, 177_575, 27),
+    ("meet_3", 207_048, 551_737, 29),
+    ("gossip_3", 153_532, 470_507, 29),
+    ("failure_3", 223_561, 369_972, 120),
+    ("minority_3", 174_793, 299_438, 117),
+    ("partition_3", 490_471, 1_405_828, 120),
+    ("forget_3", 72_201, 159_706, 102),
     ("stale_report_4", 127_660, 388_360, 150),
-    ("collision_2", 81_432, 201_543, 24),
-    ("collision_3", 245_995, 302_655, 118),
-    ("bump_3", 36_035, 60_998, 38),
+    ("collision_2", 52_013, 135_531, 25),
+    ("collision_3", 198_369, 256_586, 121),
+    ("bump_3", 33_325, 56_330, 38),
 ];
 
 fn plan(configuration: &'static Configuration) -> Plan {
