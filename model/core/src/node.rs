@@ -375,10 +375,19 @@ impl<const SLOTS: usize> Node<SLOTS> {
         self.links.renumber(&change);
     }
 
-    /// Gives `slot` to a node; it must have no owner.
+    /// Gives `slot` to a node; it must have no owner. A node that gets its first slot while any
+    /// primary has replicas may be given some, too.
     pub(crate) fn bind(&mut self, slot: Slot, pos: Pos) {
+        if self.peers[pos].slots.is_empty() && self.has_replicated_primary() {
+            self.peers[pos].flags.insert(Flags::MIGRATE_TO);
+        }
         self.owners.set(slot, Some(pos));
         self.peers[pos].slots.insert(slot);
+    }
+
+    fn has_replicated_primary(&self) -> bool {
+        let primaries = self.peers.iter().filter_map(|peer| peer.primary);
+        primaries.filter_map(|id| self.peers.get(&id)).any(Peer::is_primary)
     }
 
     /// Takes `slot` from its owner, if it has one.

@@ -255,8 +255,8 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         }
         self.evaluate_state();
         self.save(Save::Sync);
-        self.end_manual_failover();
         self.broadcast_pong();
+        self.end_manual_failover();
     }
 
     /// Makes a primary of this node. What it owns is the caller's business.
