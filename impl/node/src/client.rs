@@ -74,6 +74,15 @@ pub struct Session {
     pub reply_mode: ReplyMode,
     /// Whether the connection ends once the replies so far are sent.
     pub is_closing: bool,
+    /// What it waits for, if its requests have to wait.
+    pub waits: Option<Wait>,
+}
+
+/// What a client may wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// Its next request is to be tried again.
+    Turn,
 }
 
 impl Session {
@@ -184,6 +193,7 @@ impl Client {
         }
         match self.waiting() {
             0 if self.session.is_closing => Fate::Ends,
+            0 if self.session.waits.is_some() => Fate::Stays,
             0 if self.can_read || self.is_throttled => Fate::HasMore,
             _ => Fate::Stays,
         }
@@ -196,7 +206,7 @@ impl Client {
     }
 
     fn wants_more(&self) -> bool {
-        !self.session.is_closing && self.waiting() <= WAITING_MAX
+        !self.session.is_closing && self.session.waits.is_none() && self.waiting() <= WAITING_MAX
     }
 
     /// Carries out what is held from before, if room in the output was all that it lacked.
@@ -254,8 +264,11 @@ impl Client {
                 Ok(Progress::Nothing(length)) => used += length,
                 Ok(Progress::Request(length)) => {
                     let args = self.decoder.args(&bytes[used..used + length]);
+                    let Some(reply) = crate::dispatch::execute(server, &mut self.session, args) else {
+                        self.session.waits = Some(Wait::Turn);
+                        break;
+                    };
                     used += length;
-                    let reply = crate::dispatch::execute(server, &mut self.session, args);
                     answer(&mut self.session, &reply, &mut self.output);
                     let is_error = reply.is_error();
                     server.counters.errors += u64::from(is_error);

@@ -13,6 +13,7 @@ mod info;
 mod introspection;
 mod keyspace;
 mod server;
+mod setslot;
 mod strings;
 mod transaction;
 
@@ -126,6 +127,8 @@ static CLUSTER: &[Command] = &[
     Command::new("cluster|countkeysinslot", 3, CLUSTER_READ, cluster_views::countkeysinslot).about("3.0.0", "Counts the keys of a slot."),
     Command::new("cluster|delslots", -3, CLUSTER_ADMIN, cluster::delslots).about("3.0.0", "Takes slots from their owners."),
     Command::new("cluster|delslotsrange", -4, CLUSTER_ADMIN, cluster::delslotsrange).about("7.0.0", "Takes ranges of slots from their owners."),
+    Command::new("cluster|failover", -2, CLUSTER_ADMIN, cluster::failover).about("3.0.0", "Has this replica take over from its primary."),
+    Command::new("cluster|flushslots", 2, CLUSTER_ADMIN, cluster::flushslots).about("3.0.0", "Takes all slots from this node."),
     Command::new("cluster|forget", 3, CLUSTER_ADMIN, cluster::forget).about("3.0.0", "Removes a node from this node's table."),
     Command::new("cluster|getkeysinslot", 4, CLUSTER_READ, cluster_views::getkeysinslot).tips(VARIES).about("3.0.0", "Lists keys of a slot."),
     Command::new("cluster|help", 2, HELP, cluster::help).about("5.0.0", "Lists the subcommands."),
@@ -134,10 +137,14 @@ static CLUSTER: &[Command] = &[
     Command::new("cluster|links", 2, CLUSTER_READ, cluster_views::links).tips(VARIES).about("7.0.0", "Tells about the links of the bus."),
     Command::new("cluster|meet", -4, CLUSTER_ADMIN, cluster::meet).about("3.0.0", "Begins a handshake with a node."),
     Command::new("cluster|myid", 2, CLUSTER_READ, cluster_views::myid).about("3.0.0", "Tells this node's id."),
+    Command::new("cluster|myshardid", 2, CLUSTER_READ, cluster_views::myshardid).about("7.2.0", "Tells the id of this node's shard."),
     Command::new("cluster|nodes", 2, CLUSTER_READ, cluster_views::nodes).tips(VARIES).about("3.0.0", "Tells about every node."),
     Command::new("cluster|replicas", 3, CLUSTER_ADMIN_READ, cluster_views::replicas).tips(VARIES).about("5.0.0", "Tells about a primary's replicas."),
+    Command::new("cluster|replicate", 3, CLUSTER_ADMIN, cluster::replicate).about("3.0.0", "Makes this node a replica of a primary."),
+    Command::new("cluster|reset", -2, CLUSTER_ADMIN_READ.union(Traits::NOSCRIPT), cluster::reset).about("3.0.0", "Forgets all other nodes and slots."),
     Command::new("cluster|saveconfig", 2, CLUSTER_ADMIN, cluster::saveconfig).about("3.0.0", "Saves the nodes file."),
     Command::new("cluster|set-config-epoch", 3, CLUSTER_ADMIN, cluster::set_config_epoch).about("3.0.0", "Gives a new node its config epoch."),
+    Command::new("cluster|setslot", -4, CLUSTER_ADMIN, setslot::setslot).about("3.0.0", "Moves a slot, or says where it is."),
     Command::new("cluster|shards", 2, CLUSTER_READ, cluster_views::shards).tips(VARIES).about("7.0.0", "Tells which nodes serve which slots, by shard."),
     Command::new("cluster|slaves", 3, CLUSTER_ADMIN_READ, cluster_views::replicas).tips(VARIES).about("3.0.0", "Tells about a primary's replicas."),
     Command::new("cluster|slots", 2, CLUSTER_READ, cluster_views::slots).tips(VARIES).about("3.0.0", "Tells which nodes serve which slots."),

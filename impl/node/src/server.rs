@@ -10,10 +10,11 @@ use crate::{
     config::Settings,
     counters::ClientCounters,
     log::{Level, Log},
+    pause::Pause,
     slab::{Key, Slab},
     store::Store,
 };
-use slotbus_core::{CLUSTER_SLOTS, Host, Millis, Peer};
+use slotbus_core::{Address, CLUSTER_SLOTS, Flags, Host, Millis, NodeId, Peer};
 use slotbus_wire::resp::Limits;
 use std::path::PathBuf;
 
@@ -30,6 +31,12 @@ pub struct ClientLimits {
     pub silence_max_s: u64,
     /// Whether reads are served while the cluster is down.
     pub reads_when_down: bool,
+    /// Whether sharded channels are served while the cluster is down.
+    pub pubsub_when_down: bool,
+    /// Whether a replica refuses writes.
+    pub is_replica_read_only: bool,
+    /// Whether a replica that is cut off from its primary answers from what it has.
+    pub serves_stale_data: bool,
 }
 
 impl ClientLimits {
@@ -42,6 +49,9 @@ impl ClientLimits {
             clients_max: settings.number("maxclients"),
             silence_max_s: settings.number("timeout"),
             reads_when_down: settings.flag("cluster-allow-reads-when-down"),
+            pubsub_when_down: settings.flag("cluster-allow-pubsubshard-when-down"),
+            is_replica_read_only: settings.flag("replica-read-only"),
+            serves_stale_data: settings.flag("replica-serve-stale-data"),
         }
     }
 
@@ -61,6 +71,12 @@ pub struct Server {
     pub store: Store,
     /// Every client but the one that is being served.
     pub clients: Slab<Box<Client>>,
+    /// Whom this node replicates, as a replica, and where.
+    pub followed: Option<(NodeId, Address)>,
+    /// Which requests have to wait.
+    pub pause: Pause,
+    /// Whether requests that wait are to be tried again.
+    pub releases_held: bool,
     /// Clients whose connection is to end.
     pub doomed: Vec<Key>,
     /// The configuration.
@@ -94,6 +110,9 @@ impl Server {
             bus,
             store: Store::default(),
             clients: Slab::default(),
+            followed: None,
+            pause: Pause::default(),
+            releases_held: false,
             doomed: Vec::new(),
             limits: ClientLimits::new(&settings),
             settings,
@@ -106,6 +125,18 @@ impl Server {
             next_client: 1,
             is_ending: false,
         }
+    }
+
+    /// Whether this node is a replica.
+    #[must_use]
+    pub fn is_replica(&self) -> bool {
+        self.bus.as_ref().is_some_and(|bus| bus.node().myself().is(Flags::REPLICA))
+    }
+
+    /// Whether any request might have to wait.
+    #[must_use]
+    pub fn is_holding(&self) -> bool {
+        self.pause.next_end().is_some()
     }
 
     /// Whether nothing more may leave the node.
