@@ -2,7 +2,7 @@
 //!
 //! Must not know any command.
 
-use crate::server::Server;
+use crate::{server::Server, slab::Key};
 use mio::net::TcpStream;
 use slotbus_core::Millis;
 use slotbus_wire::resp::{Decoder, OwnedArgs, Progress, Protocol, Reply};
@@ -74,6 +74,10 @@ pub struct Session {
     pub reply_mode: ReplyMode,
     /// Whether the connection ends once the replies so far are sent.
     pub is_closing: bool,
+    /// The name of its place.
+    pub key: Key,
+    /// What is to be sent to it before the reply to its request.
+    pub pushes: Vec<Reply<'static>>,
     /// What it waits for, if its requests have to wait.
     pub waits: Option<Wait>,
 }
@@ -158,6 +162,11 @@ impl Client {
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.output.len() - self.written
+    }
+
+    /// Adds what the client did not ask for just now to what waits to be sent.
+    pub fn push(&mut self, message: &Reply<'_>) {
+        message.encode(self.session.protocol, &mut self.output);
     }
 
     /// Serves a client whose socket is ready: reads, carries out what is complete, and writes all
@@ -269,6 +278,9 @@ impl Client {
                         break;
                     };
                     used += length;
+                    for push in std::mem::take(&mut self.session.pushes) {
+                        push.encode(self.session.protocol, &mut self.output);
+                    }
                     answer(&mut self.session, &reply, &mut self.output);
                     let is_error = reply.is_error();
                     server.counters.errors += u64::from(is_error);
@@ -311,6 +323,10 @@ impl Client {
 fn answer(session: &mut Session, reply: &Reply<'_>, output: &mut Vec<u8>) {
     match session.reply_mode {
         ReplyMode::On => reply.encode(session.protocol, output),
+        // What a client listens to is no reply.
+        ReplyMode::Off | ReplyMode::SkipNext if matches!(reply, Reply::Push(_) | Reply::Sequence(_)) => {
+            reply.encode(session.protocol, output);
+        }
         ReplyMode::Off => {}
         // CLIENT REPLY SKIP answers nothing itself, and so is not the reply that it means.
         ReplyMode::SkipNext if *reply == Reply::Silence => {}

@@ -3,8 +3,9 @@
 //! The bus hands these effects over as values, in order, and knows neither keys nor clients. Must
 //! not decide: each effect is done as it is.
 
-use crate::server::Server;
+use crate::{client::Session, pubsub::Kind, server::Server, slab::Key};
 use slotbus_core::{Address, CLUSTER_SLOTS, Millis, NodeId, SlotSet, message::Publication};
+use slotbus_wire::resp::Reply;
 
 /// One thing to do to data or clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +46,57 @@ impl Server {
         for effect in effects {
             self.perform(effect);
         }
+        self.end_unserved_subscriptions();
+    }
+
+    /// Hands a message to who listens to its channel; says how many those are. `session` is that of
+    /// the client that sends it, if one does.
+    pub fn deliver(&mut self, mut session: Option<&mut Session>, publication: &Publication, is_sharded: bool) -> usize {
+        if self.subscriptions.is_empty() {
+            return 0;
+        }
+        let receivers = self.subscriptions.receivers(publication, is_sharded);
+        let count = receivers.len();
+        for (key, message) in receivers {
+            match session.as_mut().filter(|session| session.key == key) {
+                Some(session) => session.pushes.push(message),
+                None => self.push(key, &message),
+            }
+        }
+        count
+    }
+
+    /// Sends a client what it did not ask for just now. One that does not read enough of it is cut off.
+    fn push(&mut self, key: Key, message: &Reply<'_>) {
+        let Some(client) = self.clients.get_mut(key) else { return };
+        client.push(message);
+        self.ready.insert(key);
+        if self.limits.subscriber_waiting_max > 0 && client.waiting() as u64 > self.limits.subscriber_waiting_max {
+            self.log.warning(format_args!(
+                "Client {} is closed: it does not read the messages that it listens to",
+                client.session.id
+            ));
+            self.doomed.push(key);
+        }
+    }
+
+    /// Ends subscriptions to channels of shards that this node serves no more.
+    fn end_unserved_subscriptions(&mut self) {
+        let Some(bus) = &self.bus else { return };
+        if self.subscriptions.is_empty() || self.settled_steps == bus.steps() {
+            return;
+        }
+        self.settled_steps = bus.steps();
+        let node = bus.node();
+        let is_served = |slot| {
+            let owner = node.owners().get(slot);
+            owner.is_some_and(|owner| owner == node.me() || node.my_primary() == Some(owner))
+        };
+        for (key, name) in self.subscriptions.drop_unserved(is_served) {
+            let count = self.subscriptions.count(key, Kind::Shard);
+            let words = vec![Reply::text(Kind::Shard.ended()), Reply::bulk(name.into_vec()), Reply::count(count)];
+            self.push(key, &Reply::Push(words));
+        }
     }
 
     fn perform(&mut self, effect: DataEffect) {
@@ -73,7 +125,9 @@ impl Server {
                 self.log.notice(format_args!("{count} keys of slots that other nodes own now were deleted"));
             }
             DataEffect::DropAllKeys => self.store.clear(),
-            DataEffect::Deliver { .. } => {}
+            DataEffect::Deliver { publication, is_sharded } => {
+                self.deliver(None, &publication, is_sharded);
+            }
         }
     }
 }

@@ -14,7 +14,7 @@ use slotbus_core::{
     Pos, Slot,
     route::{Decision, Keys, Presence, Request, route},
 };
-use slotbus_wire::resp::{Args, Reply};
+use slotbus_wire::resp::{Args, Protocol, Reply};
 
 /// Carries out one request; nothing if it has to wait, and is to be tried again later.
 pub fn execute<'e>(server: &'e mut Server, session: &mut Session, args: Args<'e>) -> Option<Reply<'e>> {
@@ -89,7 +89,9 @@ fn admit(server: &mut Server, session: &mut Session, args: Args<'_>) -> Result<&
     if session.transaction.is_some() && command.traits.contains(Traits::NO_MULTI) {
         return Err(Reply::err("Command not allowed inside a transaction"));
     }
-    let refusal = locate(server, session, command, args).or_else(|| refuse_as_replica(server, session, command));
+    let refusal = locate(server, session, command, args)
+        .or_else(|| refuse_as_replica(server, session, command))
+        .or_else(|| refuse_to_listener(server, session, command));
     match refusal {
         None => Ok(command),
         Some(redirection) => {
@@ -200,6 +202,21 @@ fn refuse_as_replica(server: &Server, session: &Session, command: &Command) -> O
         return Some(Reply::error("MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."));
     }
     None
+}
+
+/// What a client cannot ask for while it listens to channels in the older protocol: it could not tell
+/// the reply from a message.
+fn refuse_to_listener(server: &Server, session: &Session, command: &Command) -> Option<Reply<'static>> {
+    let is_listening = session.protocol == Protocol::Two && server.subscriptions.has_any(session.key);
+    let is_allowed = matches!(command.name, "ping" | "quit" | "reset")
+        || command.name.ends_with("subscribe") && command.traits.contains(Traits::PUBSUB);
+    (is_listening && !is_allowed).then(|| {
+        Reply::err(format_args!(
+            "Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this \
+             context",
+            command.name
+        ))
+    })
 }
 
 /// Whether a request has to wait: clients are paused, or its keys are on their way to another node.

@@ -27,6 +27,7 @@ pub mod log;
 pub mod nodes_file;
 pub mod offline;
 pub mod pause;
+pub mod pubsub;
 pub mod runtime;
 pub mod server;
 pub mod slab;

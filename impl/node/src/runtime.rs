@@ -143,7 +143,10 @@ impl Runtime {
 
     /// How long nothing is due.
     fn patience(&self) -> Duration {
-        if !self.busy.is_empty() || self.server.bus.as_ref().is_some_and(|bus| bus.has_more()) {
+        if !self.busy.is_empty()
+            || !self.server.ready.is_empty()
+            || self.server.bus.as_ref().is_some_and(|bus| bus.has_more())
+        {
             return Duration::ZERO;
         }
         let bus_at = self.server.bus.as_ref().map(|bus| bus.deadline());
@@ -177,6 +180,7 @@ impl Runtime {
 
     /// Goes on with what was interrupted to give others their turn.
     fn go_on(&mut self) {
+        self.busy.extend(std::mem::take(&mut self.server.ready));
         for _ in 0..self.busy.len() {
             if let Some(key) = self.busy.pop_front() {
                 self.serve(key, false);
@@ -252,6 +256,7 @@ impl Runtime {
     fn end(&mut self, key: Key, mut client: Box<Client>) {
         // The socket closes with the client; that it was watched no more matters to nobody then.
         let _ = self.poll.registry().deregister(client.stream_mut());
+        self.server.subscriptions.forget(key);
         self.server.clients.vacate(key);
     }
 
@@ -361,6 +366,8 @@ fn new_session(server: &mut Server, stream: &TcpStream, remote: SocketAddr) -> S
         transaction: None,
         reply_mode: ReplyMode::On,
         is_closing: false,
+        key: server.clients.next_key(),
+        pushes: Vec::new(),
         waits: None,
     }
 }

@@ -37,7 +37,7 @@ pub(super) fn meet<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) 
 
 fn meeting(args: Args<'_>) -> Result<Command, Reply<'static>> {
     if args.len() > 5 {
-        return Err(no_such_form(args));
+        return Err(no_such_form(args, "CLUSTER"));
     }
     let number = |at: usize, kind: &str| {
         let shown = String::from_utf8_lossy(args.at(at));
@@ -103,7 +103,7 @@ pub(super) fn failover<'e>(server: &'e mut Server, _: &mut Session, args: Args<'
         (3, b"force") => Ok(FailoverMode::Force),
         (3, b"takeover") => Ok(FailoverMode::Takeover),
         (3, _) => Err(syntax_error()),
-        _ => Err(no_such_form(args)),
+        _ => Err(no_such_form(args, "CLUSTER")),
     };
     ask(server, mode.map(Command::Failover))
 }
@@ -114,7 +114,7 @@ pub(super) fn reset<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>)
         (2, _) | (3, b"soft") => Ok(None),
         (3, b"hard") => fresh_id().map(Some).map_err(Reply::err),
         (3, _) => Err(syntax_error()),
-        _ => Err(no_such_form(args)),
+        _ => Err(no_such_form(args, "CLUSTER")),
     };
     ask(server, hard.map(|hard| Command::Reset { hard, has_keys }))
 }
@@ -229,7 +229,7 @@ pub(super) fn help<'e>(server: &'e mut Server, _: &mut Session, _: Args<'e>) -> 
     )
 }
 
-pub(super) fn no_such_form(args: Args<'_>) -> Reply<'static> {
+pub(super) fn no_such_form(args: Args<'_>, container: &str) -> Reply<'static> {
     let name = String::from_utf8_lossy(args.at(1));
-    Reply::err(format_args!("unknown subcommand or wrong number of arguments for '{name}'. Try CLUSTER HELP."))
+    Reply::err(format_args!("unknown subcommand or wrong number of arguments for '{name}'. Try {container} HELP."))
 }

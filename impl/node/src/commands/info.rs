@@ -1,7 +1,7 @@
 //! Owns INFO: the fields that redis-cli and monitoring read, by section.
 
 use super::connection::REDIS_VERSION;
-use crate::{client::Session, server::Server};
+use crate::{client::Session, pubsub::Kind, server::Server};
 use slotbus_wire::resp::{Args, Reply};
 use std::fmt::{self, Write};
 
@@ -119,8 +119,8 @@ fn about_stats(server: &Server, fields: &mut Fields) {
     fields.put("evicted_keys", 0);
     fields.put("keyspace_hits", counters.hits);
     fields.put("keyspace_misses", counters.misses);
-    fields.put("pubsub_channels", 0);
-    fields.put("pubsub_patterns", 0);
+    fields.put("pubsub_channels", server.subscriptions.names(Kind::Channel).count());
+    fields.put("pubsub_patterns", server.subscriptions.names(Kind::Pattern).count());
     fields.put("total_error_replies", counters.errors);
     fields.put("total_reads_processed", counters.reads);
     fields.put("total_writes_processed", counters.writes);
