@@ -40,7 +40,7 @@ pub enum Field {
     Channel(String),
     /// `payload=hello`: of a published or a module's message.
     Payload(String),
-    /// `gossip=b:fail,c`: what a heartbeat says of others.
+    /// `gossip=b:fail,c`: what a heartbeat says of others. Where it is looked for, among others, and only that is shown.
     Gossip(Vec<Rumor>),
     /// `hostname=x.example`: a ping extension.
     Hostname(String),

@@ -107,6 +107,10 @@ pub(super) fn heard(heard: &Heard, pattern: &Pattern, cast: &Cast) -> String {
                 if let Field::Show(shown) = field {
                     line.extend(shown.iter().map(|shown| extra(message, *shown, cast)));
                 }
+                if let Field::Gossip(rumors) = field {
+                    let is_asked_for = |name: &str| rumors.iter().any(|rumor| rumor.name == name);
+                    line.push(gossip_text(message, cast, is_asked_for));
+                }
             }
             line.join(" ")
         }
@@ -153,26 +157,24 @@ fn extra(message: &BusMessage, shown: Shown, cast: &Cast) -> String {
         Shown::State => format!("state={}", if message.header.state == ClusterState::Ok { "ok" } else { "fail" }),
         Shown::Offset => format!("offset={}", message.header.offset),
         Shown::Address => format!("address={}", cast.mask(&message.header.address.to_string())),
-        Shown::Gossip => {
-            let mut entries: Vec<_> = gossip(message)
-                .iter()
-                .map(|entry| {
-                    format!(
-                        "{}:{}@{}",
-                        cast.name(&entry.node),
-                        flag_words(entry.flags),
-                        cast.mask(&entry.address.to_string())
-                    )
-                })
-                .collect();
-            entries.sort();
-            format!("gossip=[{}]", entries.join(" "))
-        }
+        Shown::Gossip => gossip_text(message, cast, |_| true),
         Shown::Extensions => {
             let extensions = message.heartbeat().map_or(&[][..], |heartbeat| &heartbeat.extensions);
             format!("extensions={extensions:?}")
         }
     }
+}
+
+/// What a heartbeat says of some others, sorted.
+fn gossip_text(message: &BusMessage, cast: &Cast, is_wanted: impl Fn(&str) -> bool) -> String {
+    let told = |entry: &GossipEntry| {
+        let address = cast.mask(&entry.address.to_string());
+        format!("{}:{}@{address}", cast.name(&entry.node), flag_words(entry.flags))
+    };
+    let wanted = gossip(message).iter().filter(|entry| is_wanted(cast.name(&entry.node)));
+    let mut told: Vec<_> = wanted.map(told).collect();
+    told.sort();
+    format!("gossip=[{}]", told.join(" "))
 }
 
 fn slots(slots: &SlotSet<CLUSTER_SLOTS>) -> String {
