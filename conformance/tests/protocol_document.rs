@@ -3,7 +3,7 @@
 use slotbus_core::{Profile, Rule};
 use std::{collections::BTreeSet, env, fmt::Write, fs, path::Path};
 
-const AREAS: [(&str, &str); 17] = [
+const AREAS: [(&str, &str); 20] = [
     ("START", "How a node comes to be."),
     ("HANDSHAKE", "How nodes get to know each other."),
     ("LINK", "How connections come and go, and whose they are."),
@@ -12,10 +12,13 @@ const AREAS: [(&str, &str); 17] = [
     ("GOSSIP", "What heartbeats tell of other nodes, and what is made of it."),
     ("ROLE", "What headers say of a node's role."),
     ("SLOT", "Who owns which slot."),
+    ("RESHARD", "How slots move between primaries on request."),
     ("EPOCH", "How epochs rise."),
     ("HEALTH", "How nodes are suspected, failed and trusted again."),
     ("STATE", "Whether the cluster serves requests."),
     ("FORGET", "How nodes leave."),
+    ("RESET", "How a node is made new again."),
+    ("PUBLISH", "Messages to channels, over the bus."),
     ("CONFIG", "A node's own configuration and file."),
     ("MESSAGE", "Messages as such."),
     ("ELECT", "How a replica takes over from a failed primary."),

@@ -1,1 +1,34 @@
-//! TBD
+//! The production node: real sockets, files and clocks around the protocol core.
+//!
+//! One thread owns all state ([`server::Server`]). The event loop ([`runtime`]) waits for one of a
+//! closed list of things ([`wake::Wake`]) and hands it on: what comes from peers, or from an
+//! administrator, becomes an input of `slotbus_core::step` in [`bus`], whose effects are performed in
+//! order; what comes from clients becomes a request ([`dispatch`]) and a reply, which is a value until
+//! its bytes are appended to the client's output.
+//!
+//! Deliberately absent: any decision about the protocol, which is the core's; any byte format, which
+//! is slotbus-wire's; threads, locks and blocking calls other than the poll and saving the nodes file.
+
+pub mod bus;
+pub mod chronicle;
+pub mod cli;
+pub mod client;
+pub mod clock;
+pub mod command;
+pub mod commands;
+pub mod config;
+pub mod counters;
+pub mod dial;
+pub mod dispatch;
+pub mod glob;
+pub mod link;
+pub mod log;
+pub mod nodes_file;
+pub mod offline;
+pub mod route;
+pub mod runtime;
+pub mod server;
+pub mod slab;
+pub mod start;
+pub mod store;
+pub mod wake;

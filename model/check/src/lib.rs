@@ -1,1 +1,21 @@
-//! TBD
+//! The model checker of Slotbus: small worlds of the very core that the production node runs,
+//! explored exhaustively.
+//!
+//! Nothing here decides anything about the protocol, and nothing else in the workspace knows
+//! Stateright. Where to read on: [`configs`] for what is explored and within which bounds,
+//! [`explore`](mod@explore) for the search, [`world_model`] for what joins the two.
+
+pub mod actor;
+pub mod configs;
+pub mod explore;
+pub mod mutants;
+pub mod report;
+pub mod run;
+pub mod stateright_engine;
+pub mod world_model;
+
+pub use configs::{CONFIGURATIONS, Configuration, SLOTS};
+pub use explore::{Ending, Findings, Judged, Limits, Path, Progress, Verdict, explore};
+pub use run::{Engine, Plan, Run, run};
+pub use stateright_engine::explore_with_stateright;
+pub use world_model::WorldModel;

@@ -1,0 +1,435 @@
+//! Owns the node's side of the bus: it feeds inputs to the core and performs the effects, in order,
+//! on sockets and on the nodes file.
+//!
+//! Must not decide anything about the protocol: what to say to whom, and what follows from what was
+//! heard, is `slotbus_core::step`'s. What an effect causes at once (a connection refused, a link that
+//! overflows) is queued as the next input, never fed from within.
+
+use crate::{
+    chronicle::Chronicle,
+    clock::Clock,
+    counters::BusCounters,
+    dial,
+    link::{Arrived, Link},
+    log::{Log, reason},
+    nodes_file::NodesFile,
+    slab::{Key, Slab},
+    wake::Wake,
+};
+use mio::{Interest, Registry, net::TcpStream};
+use slotbus_core::{
+    Address, CLUSTER_SLOTS, Command, Config, Effect, Effects, Event, Host, Input, LinkId, Millis, Node, Random, Reply,
+    RequestId, next_deadline, step,
+};
+use slotbus_wire::bus::{self, BusMessage, Packet};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
+
+/// How many nodes the node counts slots for.
+pub type ClusterNode = Node<CLUSTER_SLOTS>;
+
+/// A link on which more than this waits is closed even where no limit is configured: its peer does
+/// not read.
+const WAITING_MAX: usize = 256 * 1024 * 1024;
+
+/// What the bus is told about sockets.
+#[derive(Clone, Debug)]
+pub struct BusOptions {
+    /// Addresses from which to connect, in order of preference.
+    pub sources: Vec<IpAddr>,
+    /// The most bytes that may wait on a link; 0 for no limit of the user's.
+    pub waiting_max: usize,
+    /// The most inbound links.
+    pub inbound_max: usize,
+    /// Seconds of silence after which an inbound connection is probed.
+    pub keepalive_s: u64,
+}
+
+/// The node's side of the bus.
+#[derive(Debug)]
+pub struct Bus {
+    node: ClusterNode,
+    clock: Clock,
+    dice: fastrand::Rng,
+    file: NodesFile,
+    links: Slab<Link>,
+    by_id: BTreeMap<LinkId, Key>,
+    registry: Registry,
+    options: BusOptions,
+    counters: BusCounters,
+    queue: VecDeque<Event<CLUSTER_SLOTS>>,
+    /// Links with something to write.
+    unflushed: Vec<Key>,
+    replies: BTreeMap<RequestId, Reply>,
+    requests: u64,
+    chronicle: Chronicle,
+    log: Log,
+    fatal: Option<String>,
+}
+
+impl Bus {
+    /// The bus of a node that has just started, with what its start asks to be done.
+    #[must_use]
+    pub fn start(
+        node: ClusterNode,
+        effects: Effects<CLUSTER_SLOTS>,
+        file: NodesFile,
+        clock: Clock,
+        registry: Registry,
+        options: BusOptions,
+        log: Log,
+    ) -> Self {
+        let mut bus = Self {
+            chronicle: Chronicle::new(log.clone(), &node),
+            node,
+            clock,
+            dice: fastrand::Rng::new(),
+            file,
+            links: Slab::default(),
+            by_id: BTreeMap::new(),
+            registry,
+            options,
+            counters: BusCounters::default(),
+            queue: VecDeque::new(),
+            unflushed: Vec::new(),
+            replies: BTreeMap::new(),
+            requests: 0,
+            log,
+            fatal: None,
+        };
+        bus.perform(effects);
+        bus.run();
+        bus
+    }
+
+    /// The core's state.
+    #[must_use]
+    pub fn node(&self) -> &ClusterNode {
+        &self.node
+    }
+
+    /// What has been counted.
+    #[must_use]
+    pub fn counters(&self) -> &BusCounters {
+        &self.counters
+    }
+
+    /// How many links there are.
+    #[must_use]
+    pub fn link_count(&self) -> usize {
+        self.links.len()
+    }
+
+    /// The connection of this name.
+    #[must_use]
+    pub fn link(&self, id: LinkId) -> Option<&Link> {
+        self.by_id.get(&id).and_then(|key| self.links.get(*key))
+    }
+
+    /// Why the node cannot go on, once it cannot: its file could not be saved.
+    #[must_use]
+    pub fn fatal(&self) -> Option<&str> {
+        self.fatal.as_deref()
+    }
+
+    /// When the core next wants to be woken.
+    #[must_use]
+    pub fn deadline(&self) -> Millis {
+        next_deadline(&self.node).at
+    }
+
+    /// Wakes the core if its time has come.
+    pub fn tick(&mut self) {
+        if self.clock.now() >= self.deadline() {
+            self.feed(Event::Tick);
+        }
+    }
+
+    /// Asks the core for something and returns its answer.
+    pub fn admin(&mut self, command: Command) -> Reply {
+        self.requests += 1;
+        let request = RequestId(self.requests);
+        self.feed(Event::Admin { request, command });
+        // The core answers within the step; a request without answer has nothing more to wait for.
+        self.replies.remove(&request).unwrap_or(Reply::Done)
+    }
+
+    /// Tells the core of a changed configuration.
+    pub fn configure(&mut self, config: Arc<Config>, waiting_max: usize) {
+        self.options.waiting_max = waiting_max;
+        self.feed(Event::Configured(config));
+    }
+
+    /// Resets what CLUSTER INFO counts.
+    pub fn reset_counters(&mut self) {
+        self.counters = BusCounters::default();
+    }
+
+    /// Takes in a connection that a peer opened.
+    pub fn accept(&mut self, stream: TcpStream) {
+        if self.by_id.range(LinkId::Inbound(0)..).count() >= self.options.inbound_max {
+            self.log.verbose(format_args!("Refusing a bus connection: there are {} already", self.links.len()));
+            return;
+        }
+        if let Err(error) = dial::tune(&stream, self.options.keepalive_s) {
+            self.log.verbose(format_args!("Error accepting cluster node: {}", reason(&error)));
+            return;
+        }
+        let id = LinkId::Inbound(self.free_inbound());
+        let link = Link::new(id, stream, true, self.clock.now());
+        let (local, remote) = link.hosts();
+        if self.insert(link) {
+            self.log.debug(format_args!("Accepting cluster node connection from {remote}"));
+            self.feed(Event::LinkUp { link: id, local, remote });
+        }
+    }
+
+    /// Something happened at a link's socket.
+    pub fn ready(&mut self, key: Key, can_read: bool, can_write: bool, scratch: &mut [u8]) {
+        let Some(link) = self.links.get(key) else { return };
+        if !link.is_up && !self.finish_connecting(key) {
+            return;
+        }
+        if can_write && self.links.get(key).is_some_and(|link| link.waiting() > 0) {
+            self.unflushed.push(key);
+        }
+        if can_read {
+            self.read(key, scratch);
+        }
+    }
+
+    /// Writes what waits to leave. Failing links are reported to the core, whose answer may make more.
+    pub fn flush(&mut self) {
+        while let Some(key) = self.unflushed.pop() {
+            if self.fatal.is_some() {
+                return;
+            }
+            let Some(link) = self.links.get_mut(key).filter(|link| link.is_up) else { continue };
+            if let Err(error) = link.flush() {
+                let id = link.id;
+                self.log.debug(format_args!("I/O error writing to node link: {}", reason(&error)));
+                self.lose(id);
+                self.run();
+            }
+        }
+    }
+
+    /// Whether a connection attempt succeeded; tells the core either way, once it is known.
+    fn finish_connecting(&mut self, key: Key) -> bool {
+        let Some(link) = self.links.get_mut(key) else { return false };
+        let id = link.id;
+        match link.established() {
+            None => false,
+            Some(Ok(())) => {
+                link.is_up = true;
+                let (local, remote) = link.hosts();
+                if link.waiting() > 0 {
+                    self.unflushed.push(key);
+                }
+                self.feed(Event::LinkUp { link: id, local, remote });
+                self.links.get(key).is_some()
+            }
+            Some(Err(error)) => {
+                self.log.verbose(format_args!("Connection with a node failed: {}", reason(&error)));
+                self.lose(id);
+                self.run();
+                false
+            }
+        }
+    }
+
+    fn read(&mut self, key: Key, scratch: &mut [u8]) {
+        while let Some(link) = self.links.get_mut(key) {
+            let id = link.id;
+            match link.read(scratch) {
+                Arrived::All => return,
+                Arrived::Some => self.take_packets(key),
+                Arrived::Gone => {
+                    self.log.debug(format_args!("I/O error reading from node link: connection closed"));
+                    self.lose(id);
+                    self.run();
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Cuts what has arrived on a link into packets and feeds them, for as long as the link is there.
+    fn take_packets(&mut self, key: Key) {
+        let Some(link) = self.links.get_mut(key) else { return };
+        let id = link.id;
+        let input = link.take_input();
+        let mut used = 0;
+        while self.fatal.is_none() && self.links.get(key).is_some() {
+            match bus::frame(&input[used..]) {
+                Ok(None) => break,
+                Ok(Some(length)) => {
+                    let packet = &input[used..used + length];
+                    used += length;
+                    self.take_packet(id, packet);
+                }
+                Err(error) => {
+                    self.log
+                        .warning(format_args!("Bad message length or signature received from Cluster bus. ({error})"));
+                    self.lose(id);
+                    self.run();
+                    return;
+                }
+            }
+        }
+        if let Some(link) = self.links.get_mut(key) {
+            link.put_input(input, used);
+        }
+    }
+
+    fn take_packet(&mut self, link: LinkId, packet: &[u8]) {
+        if let Some(code) = bus::kind_code(packet) {
+            self.counters.received.count(code);
+        }
+        match bus::decode(packet) {
+            Ok(Packet::Full(message)) => self.feed(Event::Received { link, message: Box::new(message) }),
+            Ok(Packet::Light(_)) => {
+                self.log
+                    .verbose(format_args!("Dropping a message with a light header, which this node never asks for"));
+            }
+            Err(error) => self.log.verbose(format_args!("Dropping a malformed bus message: {error}")),
+        }
+    }
+
+    /// Feeds one event to the core, and then all that follows from it at once.
+    fn feed(&mut self, event: Event<CLUSTER_SLOTS>) {
+        self.queue.push_back(event);
+        self.run();
+    }
+
+    fn run(&mut self) {
+        while let Some(event) = self.queue.pop_front() {
+            if self.fatal.is_some() {
+                self.queue.clear();
+                return;
+            }
+            let input = Input { now: self.clock.now(), random: Random::new(self.dice.u64(..)), event };
+            let effects = step(&mut self.node, input);
+            self.perform(effects);
+        }
+    }
+
+    /// Performs the effects of one step: what must be saved first, then the list in order. If saving
+    /// fails, nothing else of the step gets out.
+    fn perform(&mut self, effects: Effects<CLUSTER_SLOTS>) {
+        let Effects { persist, then, rules, dice: _ } = effects;
+        for rule in &rules {
+            *self.counters.rules.entry(*rule).or_default() += 1;
+        }
+        if let Some(persist) = persist
+            && let Err(error) = self.file.save(&persist.image, persist.sync)
+        {
+            self.fatal = Some(format!("Fatal: can't update cluster config file: {}", reason(&error)));
+            return;
+        }
+        for effect in then {
+            match effect {
+                Effect::Connect { link, address } => self.connect(link, &address),
+                Effect::Close { link } => self.close(link),
+                Effect::Send { link, message } => self.send(link, &message),
+                Effect::Reply { request, reply } => {
+                    self.replies.insert(request, reply);
+                }
+                Effect::Follow { primary, .. } => {
+                    self.log
+                        .warning(format_args!("Data of {primary} is not replicated: replication is not implemented"));
+                }
+                Effect::Lead
+                | Effect::PauseWrites { .. }
+                | Effect::ResumeWrites
+                | Effect::DropKeys { .. }
+                | Effect::DropAllKeys
+                | Effect::Deliver { .. } => {}
+            }
+        }
+        self.chronicle.tell(&self.node, &rules);
+    }
+
+    fn connect(&mut self, id: LinkId, address: &Address) {
+        self.close(id);
+        let outcome = match address.host {
+            Host::Ip(ip) => dial::connect(SocketAddr::new(ip, address.cport), &self.options.sources),
+            Host::Unknown | Host::Name(_) => Err(std::io::ErrorKind::InvalidInput.into()),
+        };
+        let is_connecting = match outcome {
+            Ok(stream) => self.insert(Link::new(id, stream, false, self.clock.now())),
+            Err(error) => {
+                self.log.debug(format_args!("Unable to connect to Cluster Node [{address}] -> {}", reason(&error)));
+                false
+            }
+        };
+        if !is_connecting {
+            self.queue.push_back(Event::LinkRefused { link: id });
+        }
+    }
+
+    fn send(&mut self, id: LinkId, message: &BusMessage) {
+        let Some(&key) = self.by_id.get(&id) else { return };
+        let Some(link) = self.links.get_mut(key) else { return };
+        self.counters.sent.count(message.body.code());
+        bus::encode(message, link.output_mut());
+        let limit = if self.options.waiting_max == 0 { WAITING_MAX } else { self.options.waiting_max.min(WAITING_MAX) };
+        if link.waiting() > limit {
+            self.log.warning(format_args!("Freeing outbound cluster link: {} bytes wait to be sent", link.waiting()));
+            self.counters.overfull += 1;
+            self.lose(id);
+        } else {
+            self.unflushed.push(key);
+        }
+    }
+
+    /// Closes a link that the core has given up, and all word of it that is still on its way.
+    fn close(&mut self, id: LinkId) {
+        self.remove(id);
+        let is_about_it = |event: &Event<CLUSTER_SLOTS>| match event {
+            Event::LinkUp { link, .. } | Event::LinkDown { link } | Event::LinkRefused { link } => *link == id,
+            Event::Received { link, .. } => *link == id,
+            Event::Backlogged { link } => *link == id,
+            Event::Tick | Event::Admin { .. } | Event::Configured(_) | Event::Loaded { .. } | Event::Replication(_) => {
+                false
+            }
+        };
+        self.queue.retain(|event| !is_about_it(event));
+    }
+
+    /// Closes a link that failed, and queues the word of it for the core.
+    fn lose(&mut self, id: LinkId) {
+        self.remove(id);
+        self.queue.push_back(Event::LinkDown { link: id });
+    }
+
+    fn insert(&mut self, mut link: Link) -> bool {
+        let (id, key) = (link.id, self.links.next_key());
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        if let Err(error) = self.registry.register(link.stream_mut(), Wake::Link(key).token(), interest) {
+            self.log.warning(format_args!("Cannot watch a bus connection: {}", reason(&error)));
+            return false;
+        }
+        self.by_id.insert(id, self.links.insert(link));
+        true
+    }
+
+    fn remove(&mut self, id: LinkId) {
+        let Some(mut link) = self.by_id.remove(&id).and_then(|key| self.links.remove(key)) else { return };
+        // The socket closes with the link; that it was watched no more matters to nobody then.
+        let _ = self.registry.deregister(link.stream_mut());
+    }
+
+    fn free_inbound(&self) -> u32 {
+        let taken = self.by_id.range(LinkId::Inbound(0)..).map(|(id, _)| *id);
+        let gap = (0..).zip(taken).find(|(number, id)| LinkId::Inbound(*number) != *id);
+        gap.map_or_else(|| u32::try_from(self.inbound_count()).unwrap_or(u32::MAX), |(number, _)| number)
+    }
+
+    fn inbound_count(&self) -> usize {
+        self.by_id.range(LinkId::Inbound(0)..).count()
+    }
+}

@@ -1,0 +1,302 @@
+//! Owns one client's connection: its socket, its buffers, and what the server remembers of it.
+//!
+//! Must not know any command.
+
+use crate::server::Server;
+use mio::net::TcpStream;
+use slotbus_core::Millis;
+use slotbus_wire::resp::{Decoder, OwnedArgs, Progress, Protocol, Reply};
+use std::{
+    io::{self, ErrorKind, Read, Write},
+    net::SocketAddr,
+};
+
+/// While more than this waits for a client that does not read, its requests wait, too.
+const WAITING_MAX: usize = 1024 * 1024;
+/// Buffers beyond this are given back once they are empty.
+const KEPT_MAX: usize = 64 * 1024;
+/// So many reads in a row, and others get their turn.
+const READS_MAX: usize = 16;
+
+/// Which of its replies a client wants to see.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReplyMode {
+    /// All.
+    #[default]
+    On,
+    /// None.
+    Off,
+    /// All but the next.
+    SkipNext,
+}
+
+/// Requests that wait for EXEC.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Transaction {
+    /// The requests, in order.
+    pub requests: Vec<OwnedArgs>,
+    /// Whether one was refused: then EXEC refuses all.
+    pub is_dirty: bool,
+}
+
+/// What the server remembers of a client from one request to the next.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// Its number.
+    pub id: u64,
+    /// Its name, if it gave one.
+    pub name: String,
+    /// Where it is.
+    pub remote: Option<SocketAddr>,
+    /// Where it connected to.
+    pub local: Option<SocketAddr>,
+    /// The descriptor of its socket, for CLIENT LIST.
+    pub descriptor: i32,
+    /// When it connected.
+    pub created: Millis,
+    /// When it last sent something.
+    pub last_active: Millis,
+    /// The last command that it asked for.
+    pub last_command: &'static str,
+    /// How it speaks.
+    pub protocol: Protocol,
+    /// Whether it has shown the password, or need not.
+    pub is_authenticated: bool,
+    /// Whether its next request may touch a slot that is being imported.
+    pub is_asking: bool,
+    /// Whether it reads from replicas.
+    pub is_readonly: bool,
+    /// Whether it asked not to be evicted.
+    pub is_kept: bool,
+    /// Its open transaction.
+    pub transaction: Option<Transaction>,
+    /// Which replies it wants.
+    pub reply_mode: ReplyMode,
+    /// Whether the connection ends once the replies so far are sent.
+    pub is_closing: bool,
+}
+
+impl Session {
+    /// Back to the state of a new connection, but for what identifies it.
+    pub fn reset(&mut self, needs_password: bool) {
+        self.name.clear();
+        self.protocol = Protocol::Two;
+        self.is_authenticated = !needs_password;
+        self.is_asking = false;
+        self.is_readonly = false;
+        self.is_kept = false;
+        self.transaction = None;
+        self.reply_mode = ReplyMode::On;
+    }
+}
+
+/// What is to become of a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It stays; its socket will say when there is more to do.
+    Stays,
+    /// It stays, and there is more to do at once.
+    HasMore,
+    /// Its connection is over.
+    Ends,
+}
+
+/// One client.
+#[derive(Debug)]
+pub struct Client {
+    /// What the server remembers of it.
+    pub session: Session,
+    stream: TcpStream,
+    decoder: Decoder,
+    /// The beginning of a request that is not complete.
+    input: Vec<u8>,
+    output: Vec<u8>,
+    written: usize,
+    /// The socket may have more to read.
+    can_read: bool,
+}
+
+impl Client {
+    /// A client at this socket.
+    #[must_use]
+    pub fn new(stream: TcpStream, session: Session) -> Self {
+        Self {
+            session,
+            stream,
+            decoder: Decoder::default(),
+            input: Vec::new(),
+            output: Vec::new(),
+            written: 0,
+            can_read: false,
+        }
+    }
+
+    /// The socket, to register it.
+    pub fn stream_mut(&mut self) -> &mut TcpStream {
+        &mut self.stream
+    }
+
+    /// How many bytes of an incomplete request are held.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.input.len()
+    }
+
+    /// How many bytes wait to be sent.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.output.len() - self.written
+    }
+
+    /// Serves a client whose socket is ready: reads, carries out what is complete, and writes all
+    /// replies at once.
+    pub fn serve(&mut self, server: &mut Server, scratch: &mut [u8], can_read: bool) -> Fate {
+        self.can_read |= can_read;
+        if self.waiting() > 0 && self.flush(server).is_err() {
+            return Fate::Ends;
+        }
+        let mut reads = 0;
+        self.serve_held(server);
+        while self.wants_more() && self.can_read && reads < READS_MAX {
+            reads += 1;
+            match self.stream.read(scratch) {
+                Ok(0) => return Fate::Ends,
+                Ok(count) => {
+                    server.counters.reads += 1;
+                    server.counters.bytes_in += count as u64;
+                    self.session.last_active = server.now;
+                    self.take(server, &scratch[..count]);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.can_read = false,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return Fate::Ends,
+            }
+        }
+        // What a step could not save must not be answered: the node ends before the reply gets out.
+        if server.must_end() {
+            return Fate::Stays;
+        }
+        if self.flush(server).is_err() {
+            return Fate::Ends;
+        }
+        match self.waiting() {
+            0 if self.session.is_closing => Fate::Ends,
+            0 if self.can_read => Fate::HasMore,
+            _ => Fate::Stays,
+        }
+    }
+
+    /// Sends a last message before the connection is over.
+    pub fn refuse(&mut self, message: &[u8]) {
+        // The socket is new and its buffer empty: if it does not take one line, the client is gone.
+        let _ = self.stream.write(message);
+    }
+
+    fn wants_more(&self) -> bool {
+        !self.session.is_closing && self.waiting() <= WAITING_MAX
+    }
+
+    /// Carries out what is held from before, if room in the output was all that it lacked.
+    fn serve_held(&mut self, server: &mut Server) {
+        if !self.input.is_empty() && self.wants_more() {
+            let input = std::mem::take(&mut self.input);
+            let used = self.run(server, &input);
+            self.hold(input, used, server);
+        }
+    }
+
+    /// Takes what has just been read: straight from the shared buffer if nothing was held before.
+    fn take(&mut self, server: &mut Server, bytes: &[u8]) {
+        if self.input.is_empty() {
+            let used = self.run(server, bytes);
+            if used < bytes.len() && !self.session.is_closing {
+                self.input.extend_from_slice(&bytes[used..]);
+                self.check_held(server);
+            }
+        } else {
+            let mut input = std::mem::take(&mut self.input);
+            input.extend_from_slice(bytes);
+            let used = self.run(server, &input);
+            self.hold(input, used, server);
+        }
+    }
+
+    fn hold(&mut self, mut input: Vec<u8>, used: usize, server: &mut Server) {
+        if used > 0 {
+            input.drain(..used);
+        }
+        if input.is_empty() {
+            input.shrink_to(KEPT_MAX);
+        }
+        self.input = input;
+        self.check_held(server);
+    }
+
+    fn check_held(&mut self, server: &mut Server) {
+        if self.input.len() as u64 > server.limits.held_max {
+            let id = self.session.id;
+            server.log.warning(format_args!("Closing client {id} that reached max query buffer length"));
+            self.input = Vec::new();
+            self.session.is_closing = true;
+        }
+    }
+
+    /// Carries out every complete request in `bytes`; says how many bytes they took.
+    fn run(&mut self, server: &mut Server, bytes: &[u8]) -> usize {
+        let mut used = 0;
+        while self.wants_more() {
+            let limits = server.limits.of(self.session.is_authenticated);
+            match self.decoder.decode(&bytes[used..], limits) {
+                Ok(Progress::More) => break,
+                Ok(Progress::Nothing(length)) => used += length,
+                Ok(Progress::Request(length)) => {
+                    let args = self.decoder.args(&bytes[used..used + length]);
+                    used += length;
+                    let reply = crate::dispatch::execute(server, &mut self.session, args);
+                    answer(&mut self.session, &reply, &mut self.output);
+                    let is_error = reply.is_error();
+                    server.counters.errors += u64::from(is_error);
+                }
+                Err(error) => {
+                    let id = self.session.id;
+                    server.log.verbose(format_args!("{error} from client {id}"));
+                    server.counters.errors += 1;
+                    Reply::err(error).encode(self.session.protocol, &mut self.output);
+                    self.session.is_closing = true;
+                }
+            }
+        }
+        used
+    }
+
+    fn flush(&mut self, server: &mut Server) -> io::Result<()> {
+        while self.waiting() > 0 {
+            match self.stream.write(&self.output[self.written..]) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(count) => {
+                    self.written += count;
+                    server.counters.writes += 1;
+                    server.counters.bytes_out += count as u64;
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.output.clear();
+        self.written = 0;
+        self.output.shrink_to(KEPT_MAX);
+        Ok(())
+    }
+}
+
+/// Writes a reply, unless the client does not want it.
+fn answer(session: &mut Session, reply: &Reply<'_>, output: &mut Vec<u8>) {
+    match session.reply_mode {
+        ReplyMode::On => reply.encode(session.protocol, output),
+        ReplyMode::Off => {}
+        // CLIENT REPLY SKIP answers nothing itself, and so is not the reply that it means.
+        ReplyMode::SkipNext if *reply == Reply::Silence => {}
+        ReplyMode::SkipNext => session.reply_mode = ReplyMode::On,
+    }
+}

@@ -1,0 +1,229 @@
+//! Owns the commands about connections: CLIENT.
+
+use super::{connection::client_name, help_of, syntax_error};
+use crate::{
+    client::{Client, ReplyMode, Session},
+    server::Server,
+    slab::Key,
+};
+use slotbus_core::Millis;
+use slotbus_wire::resp::{Args, Protocol, Reply, parse_i64};
+use std::{fmt::Write, net::SocketAddr};
+
+pub(super) fn help<'e>(_: &'e mut Server, _: &mut Session, _: Args<'e>) -> Reply<'e> {
+    help_of(
+        "CLIENT",
+        &[
+            ("GETNAME", "The name of this connection."),
+            ("ID", "The number of this connection."),
+            ("INFO", "What is known of this connection."),
+            ("KILL <ip:port>", "End the connection of a client at an address."),
+            ("KILL <filter> <value> [...]", "End connections by ID, ADDR, LADDR, TYPE or USER; SKIPME yes|no."),
+            ("LIST [TYPE <type> | ID <id> ...]", "What is known of all connections, or of some."),
+            ("NO-EVICT (ON|OFF)", "Keep this connection when memory runs low."),
+            ("REPLY (ON|OFF|SKIP)", "Which replies this connection gets."),
+            ("SETNAME <name>", "Name this connection."),
+        ],
+    )
+}
+
+pub(super) fn id<'e>(_: &'e mut Server, session: &mut Session, _: Args<'e>) -> Reply<'e> {
+    Reply::Integer(i64::try_from(session.id).unwrap_or(i64::MAX))
+}
+
+pub(super) fn getname<'e>(_: &'e mut Server, session: &mut Session, _: Args<'e>) -> Reply<'e> {
+    if session.name.is_empty() { Reply::Null } else { Reply::text(session.name.clone()) }
+}
+
+pub(super) fn setname<'e>(_: &'e mut Server, session: &mut Session, args: Args<'e>) -> Reply<'e> {
+    match client_name(args.at(2)) {
+        Ok(name) => {
+            session.name = name;
+            Reply::OK
+        }
+        Err(refusal) => refusal,
+    }
+}
+
+pub(super) fn no_evict<'e>(_: &'e mut Server, session: &mut Session, args: Args<'e>) -> Reply<'e> {
+    session.is_kept = match args.at(2).to_ascii_lowercase().as_slice() {
+        b"on" => true,
+        b"off" => false,
+        _ => return syntax_error(),
+    };
+    Reply::OK
+}
+
+pub(super) fn reply<'e>(_: &'e mut Server, session: &mut Session, args: Args<'e>) -> Reply<'e> {
+    session.reply_mode = match args.at(2).to_ascii_lowercase().as_slice() {
+        b"on" => ReplyMode::On,
+        b"off" => ReplyMode::Off,
+        b"skip" if session.reply_mode == ReplyMode::Off => ReplyMode::Off,
+        b"skip" => ReplyMode::SkipNext,
+        _ => return syntax_error(),
+    };
+    if session.reply_mode == ReplyMode::On { Reply::OK } else { Reply::Silence }
+}
+
+pub(super) fn info<'e>(server: &'e mut Server, session: &mut Session, _: Args<'e>) -> Reply<'e> {
+    Reply::Verbatim(line(session, 0, 0, server.now).into())
+}
+
+pub(super) fn list<'e>(server: &'e mut Server, session: &mut Session, args: Args<'e>) -> Reply<'e> {
+    let wanted: Vec<u64> = match (args.get(2).map(<[u8]>::to_ascii_lowercase).as_deref(), args.len()) {
+        (None, _) => vec![],
+        (Some(b"type"), 4) => match args.at(3).to_ascii_lowercase().as_slice() {
+            b"normal" => vec![],
+            // There are no such clients: no id is 0.
+            b"master" | b"replica" | b"slave" | b"pubsub" => vec![0],
+            _ => {
+                let kind = String::from_utf8_lossy(args.at(3));
+                return Reply::err(format_args!("Unknown client type '{kind}'"));
+            }
+        },
+        (Some(b"id"), 4..) => {
+            let ids = args.from(3).map(|id| parse_i64(id).and_then(|id| u64::try_from(id).ok()));
+            match ids.collect::<Option<Vec<u64>>>() {
+                Some(ids) => ids,
+                None => return Reply::err("Invalid client ID"),
+            }
+        }
+        _ => return syntax_error(),
+    };
+    let others = server.clients.iter().map(|(_, client)| &**client);
+    let mut lines: Vec<(u64, String)> = others
+        .map(|client| (client.session.id, line(&client.session, client.held(), client.waiting(), server.now)))
+        .collect();
+    lines.push((session.id, line(session, 0, 0, server.now)));
+    lines.sort();
+    lines.retain(|(id, _)| wanted.is_empty() || wanted.contains(id));
+    Reply::Verbatim(lines.into_iter().map(|(_, line)| line).collect::<String>().into())
+}
+
+/// One client as CLIENT LIST shows it.
+fn line(session: &Session, held: usize, waiting: usize, now: Millis) -> String {
+    let address = |address: Option<SocketAddr>| address.map_or_else(|| "?:0".to_owned(), |address| address.to_string());
+    let mut flags = String::new();
+    flags.extend(session.is_readonly.then_some('r'));
+    flags.extend(session.transaction.is_some().then_some('x'));
+    flags.extend(session.is_closing.then_some('c'));
+    flags.extend(session.is_kept.then_some('e'));
+    if flags.is_empty() {
+        flags.push('N');
+    }
+    let queued = session.transaction.as_ref().map_or(-1, |open| i64::try_from(open.requests.len()).unwrap_or(i64::MAX));
+    let resp = if session.protocol == Protocol::Three { 3 } else { 2 };
+    let mut line = String::new();
+    // Writing to a String does not fail.
+    let _ = writeln!(
+        line,
+        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db=0 sub=0 psub=0 ssub=0 multi={queued} \
+         qbuf={held} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl={waiting} oll=0 omem=0 tot-mem={} events=r \
+         cmd={} user=default redir=-1 resp={resp}",
+        session.id,
+        address(session.remote),
+        address(session.local),
+        session.descriptor,
+        session.name,
+        now.since(session.created) / 1000,
+        now.since(session.last_active) / 1000,
+        held + waiting + size_of::<Client>(),
+        session.last_command,
+    );
+    line
+}
+
+pub(super) fn kill<'e>(server: &'e mut Server, session: &mut Session, args: Args<'e>) -> Reply<'e> {
+    if args.len() == 3 {
+        let filter = Filter { remote: Some(text(args.at(2))), spares_caller: false, ..Filter::default() };
+        return match end(server, session, &filter) {
+            0 => Reply::err("No such client"),
+            _ => Reply::OK,
+        };
+    }
+    match Filter::read(args.skip(2)) {
+        Ok(filter) => Reply::count(end(server, session, &filter)),
+        Err(refusal) => refusal,
+    }
+}
+
+/// Which connections to end.
+struct Filter {
+    id: Option<u64>,
+    remote: Option<String>,
+    local: Option<String>,
+    is_of_normal: bool,
+    spares_caller: bool,
+}
+
+impl Default for Filter {
+    fn default() -> Self {
+        Self { id: None, remote: None, local: None, is_of_normal: true, spares_caller: true }
+    }
+}
+
+impl Filter {
+    fn read(args: Args<'_>) -> Result<Self, Reply<'static>> {
+        let mut filter = Self::default();
+        let mut at = 0;
+        while let Some(option) = args.get(at) {
+            let Some(value) = args.get(at + 1) else { return Err(syntax_error()) };
+            match option.to_ascii_lowercase().as_slice() {
+                b"id" => {
+                    let id = parse_i64(value).and_then(|id| u64::try_from(id).ok()).filter(|&id| id > 0);
+                    filter.id = Some(id.ok_or_else(|| Reply::err("client-id should be greater than 0"))?);
+                }
+                b"addr" => filter.remote = Some(text(value)),
+                b"laddr" => filter.local = Some(text(value)),
+                b"type" => filter.is_of_normal = is_normal(value)?,
+                b"user" if value == b"default" => {}
+                b"user" => return Err(Reply::err(format_args!("No such user '{}'", text(value)))),
+                b"skipme" => {
+                    filter.spares_caller = match value.to_ascii_lowercase().as_slice() {
+                        b"yes" => true,
+                        b"no" => false,
+                        _ => return Err(syntax_error()),
+                    };
+                }
+                _ => return Err(syntax_error()),
+            }
+            at += 2;
+        }
+        Ok(filter)
+    }
+
+    fn means(&self, session: &Session) -> bool {
+        let is = |wanted: &Option<String>, address: Option<SocketAddr>| match wanted {
+            None => true,
+            Some(wanted) => address.is_some_and(|address| address.to_string() == *wanted),
+        };
+        self.is_of_normal
+            && self.id.is_none_or(|id| id == session.id)
+            && is(&self.remote, session.remote)
+            && is(&self.local, session.local)
+    }
+}
+
+fn is_normal(kind: &[u8]) -> Result<bool, Reply<'static>> {
+    match kind.to_ascii_lowercase().as_slice() {
+        b"normal" => Ok(true),
+        b"master" | b"replica" | b"slave" | b"pubsub" => Ok(false),
+        _ => Err(Reply::err(format_args!("Unknown client type '{}'", text(kind)))),
+    }
+}
+
+fn end(server: &mut Server, session: &mut Session, filter: &Filter) -> usize {
+    let meant = server.clients.iter().filter(|(_, client)| filter.means(&client.session));
+    let doomed: Vec<Key> = meant.map(|(key, _)| key).collect();
+    let mut count = doomed.len();
+    server.doomed.extend(doomed);
+    if !filter.spares_caller && filter.means(session) {
+        session.is_closing = true;
+        count += 1;
+    }
+    count
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}

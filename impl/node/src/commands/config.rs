@@ -1,0 +1,101 @@
+//! Owns the commands about the configuration: CONFIG.
+
+use super::{help_of, syntax_error};
+use crate::{
+    client::Session,
+    config::{Directive, directive::DIRECTIVES, rewrite},
+    counters::ClientCounters,
+    glob,
+    log::reason,
+    server::Server,
+};
+use slotbus_wire::resp::{Args, Reply};
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(super) fn help<'e>(_: &'e mut Server, _: &mut Session, _: Args<'e>) -> Reply<'e> {
+    help_of(
+        "CONFIG",
+        &[
+            ("GET <pattern> [<pattern> ...]", "The values of the directives that match."),
+            ("RESETSTAT", "Reset what INFO counts."),
+            ("REWRITE", "Write the configuration to its file."),
+            ("SET <directive> <value> [...]", "Change directives, all of them or none."),
+        ],
+    )
+}
+
+pub(super) fn get<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {
+    let mut found = BTreeMap::new();
+    for (directive, value) in server.settings.iter() {
+        for name in std::iter::once(directive.name).chain(directive.alias) {
+            if args.from(2).any(|pattern| glob::matches(pattern, name.as_bytes(), true)) {
+                found.insert(name, value);
+            }
+        }
+    }
+    if let Some(value) = found.get_mut("dir").filter(|value| value.is_empty()) {
+        *value = ".";
+    }
+    Reply::Map(found.into_iter().map(|(name, value)| (Reply::text(name), Reply::text(value))).collect())
+}
+
+pub(super) fn set<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {
+    if !args.len().is_multiple_of(2) {
+        return syntax_error();
+    }
+    let pairs = args.from(2).step_by(2).zip(args.from(3).step_by(2));
+    let mut changes = Vec::new();
+    for (name, value) in pairs {
+        let name = String::from_utf8_lossy(name);
+        let Some(index) = Directive::find(&name) else {
+            return Reply::err(format_args!("Unknown option or number of arguments for CONFIG SET - '{name}'"));
+        };
+        changes.push((index, name.into_owned(), String::from_utf8_lossy(value).into_owned()));
+    }
+    let mut settings = server.settings.clone();
+    let mut seen = BTreeSet::new();
+    for (index, name, value) in &changes {
+        let outcome = if seen.insert(index) {
+            let words: Vec<&str> =
+                if DIRECTIVES[*index].kind.takes_many() { value.split(' ').collect() } else { vec![value] };
+            settings.change(*index, &words)
+        } else {
+            Err("duplicate parameter".into())
+        };
+        if let Err(message) = outcome {
+            return Reply::err(format_args!("CONFIG SET failed (possibly related to argument '{name}') - {message}"));
+        }
+    }
+    for (index, ..) in &changes {
+        let directive = &DIRECTIVES[*index];
+        if !directive.is_acted_on {
+            server.log.warning(format_args!(
+                "WARNING: the directive '{}' is accepted but has no effect in this node",
+                directive.name
+            ));
+        }
+    }
+    server.settings = settings;
+    server.adopt_settings();
+    Reply::OK
+}
+
+pub(super) fn resetstat<'e>(server: &'e mut Server, _: &mut Session, _: Args<'e>) -> Reply<'e> {
+    server.counters = ClientCounters::default();
+    Reply::OK
+}
+
+pub(super) fn rewrite<'e>(server: &'e mut Server, _: &mut Session, _: Args<'e>) -> Reply<'e> {
+    let Some(path) = &server.config_file else { return Reply::err("The server is running without a config file") };
+    match rewrite::rewrite(path, &server.settings) {
+        Ok(()) => {
+            server.log.notice(format_args!("CONFIG REWRITE executed with success."));
+            Reply::OK
+        }
+        Err(error) => {
+            let reason = reason(&error);
+            server.log.warning(format_args!("CONFIG REWRITE failed: {reason}"));
+            Reply::err(format_args!("Rewriting config file: {reason}"))
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Owns the commands about the connection that they come in on: PING, ECHO, AUTH, HELLO, SELECT,
+//! RESET, QUIT.
+
+use super::{NOT_AN_INTEGER, syntax_error};
+use crate::{client::Session, server::Server};
+use slotbus_core::Flags;
+use slotbus_wire::resp::{Args, Protocol, Reply, parse_i64};
+
+/// What clients are told this is. They choose features by it, so it must name the version whose
+/// behaviour this node has, not this node's own.
+pub(super) const REDIS_VERSION: &str = "7.0.15";
+
+const WRONG_PASSWORD: &str = "WRONGPASS invalid username-password pair or user is disabled.";
+
+pub(super) fn ping<'e>(_: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {
+    match args.len() {
+        1 => Reply::status("PONG"),
+        2 => Reply::bulk(args.at(1)),
+        _ => Reply::err("wrong number of arguments for 'ping' command"),
+    }
+}
+
+pub(super) fn echo<'e>(_: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {
+    Reply::bulk(args.at(1))
+}
+
+pub(super) fn quit<'e>(_: &'e mut Server, session: &mut Session, _: Args<'e>) -> Reply<'e> {
+    session.is_closing = true;
+    Reply::OK
+}
+
+pub(super) fn reset<'e>(server: &'e mut Server, session: &mut Session, _: Args<'e>) -> Reply<'e> {
+    session.reset(server.needs_password());
+    Reply::status("RESET")
+}
+
+pub(super) fn select<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {
+    match parse_i64(args.at(1)) {
+        None => Reply::err(NOT_AN_INTEGER),
+        Some(0) => Reply::OK,
+        Some(_) if server.bus.is_some() => Reply::err("SELECT is not allowed in cluster mode"),
+        Some(_) => Reply::err("DB index is out of range"),
+    }
+}
+
+pub(super) fn auth<'e>(server: &'e mut Server, session: &mut Session, args: Args<'e>) -> Reply<'e> {
+    let (user, password) = match args.len() {
+        2 if !server.needs_password() => {
+            return Reply::err(
+                "AUTH <password> called without any password configured for the default user. \
+                 Are you sure your configuration is correct?",
+            );
+        }
+        2 => (b"default".as_slice(), args.at(1)),
+        3 => (args.at(1), args.at(2)),
+        _ => return syntax_error(),
+    };
+    if !is_right(server, user, password) {
+        return Reply::error(WRONG_PASSWORD);
+    }
+    session.is_authenticated = true;
+    Reply::OK
+}
+
+pub(super) fn hello<'e>(server: &'e mut Server, session: &mut Session, args: Args<'e>) -> Reply<'e> {
+    let protocol = match args.get(1).map(parse_i64) {
+        None => session.protocol,
+        Some(None) => return Reply::err("Protocol version is not an integer or out of range"),
+        Some(Some(2)) => Protocol::Two,
+        Some(Some(3)) => Protocol::Three,
+        Some(Some(_)) => return Reply::error("NOPROTO unsupported protocol version"),
+    };
+    let options = match Options::read(args.skip(2)) {
+        Ok(options) => options,
+        Err(refusal) => return refusal,
+    };
+    if let Some((user, password)) = options.credentials {
+        if !is_right(server, user, password) {
+            return Reply::error(WRONG_PASSWORD);
+        }
+        session.is_authenticated = true;
+    }
+    if !session.is_authenticated {
+        return Reply::error(
+            "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH \
+             <user> <pass> option can be used to authenticate the client and select the RESP protocol version at \
+             the same time",
+        );
+    }
+    if let Some(name) = options.name {
+        match client_name(name) {
+            Ok(name) => session.name = name,
+            Err(refusal) => return refusal,
+        }
+    }
+    session.protocol = protocol;
+    describe(server, session)
+}
+
+/// What may follow the version in HELLO.
+#[derive(Default)]
+struct Options<'a> {
+    credentials: Option<(&'a [u8], &'a [u8])>,
+    name: Option<&'a [u8]>,
+}
+
+impl<'a> Options<'a> {
+    fn read(args: Args<'a>) -> Result<Self, Reply<'static>> {
+        let mut options = Self::default();
+        let mut at = 0;
+        while let Some(option) = args.get(at) {
+            let values = args.len() - at - 1;
+            if option.eq_ignore_ascii_case(b"auth") && values >= 2 {
+                options.credentials = Some((args.at(at + 1), args.at(at + 2)));
+                at += 3;
+            } else if option.eq_ignore_ascii_case(b"setname") && values >= 1 {
+                options.name = Some(args.at(at + 1));
+                at += 2;
+            } else {
+                let option = String::from_utf8_lossy(option);
+                return Err(Reply::err(format_args!("Syntax error in HELLO option '{option}'")));
+            }
+        }
+        Ok(options)
+    }
+}
+
+fn describe<'e>(server: &Server, session: &Session) -> Reply<'e> {
+    let is_replica = server.bus.as_ref().is_some_and(|bus| bus.node().myself().is(Flags::REPLICA));
+    let mode = if server.bus.is_some() { "cluster" } else { "standalone" };
+    let version = if session.protocol == Protocol::Three { 3 } else { 2 };
+    Reply::Map(vec![
+        (Reply::text("server"), Reply::text("redis")),
+        (Reply::text("version"), Reply::text(REDIS_VERSION)),
+        (Reply::text("proto"), Reply::Integer(version)),
+        (Reply::text("id"), Reply::Integer(i64::try_from(session.id).unwrap_or(i64::MAX))),
+        (Reply::text("mode"), Reply::text(mode)),
+        (Reply::text("role"), Reply::text(if is_replica { "replica" } else { "master" })),
+        (Reply::text("modules"), Reply::Array(vec![])),
+    ])
+}
+
+/// The only user there is; without a password, any will do.
+fn is_right(server: &Server, user: &[u8], given: &[u8]) -> bool {
+    let password = server.settings.text("requirepass").as_bytes();
+    user == b"default" && (password.is_empty() || is_same(password, given))
+}
+
+/// Compares without telling by its duration where the first difference is.
+fn is_same(left: &[u8], right: &[u8]) -> bool {
+    let differences = left.iter().zip(right).fold(0, |sum, (left, right)| sum | (left ^ right));
+    left.len() == right.len() && differences == 0
+}
+
+/// A connection's name, if it is fit to stand in a line of CLIENT LIST.
+pub(super) fn client_name(name: &[u8]) -> Result<String, Reply<'static>> {
+    match std::str::from_utf8(name) {
+        Ok(text) if name.iter().all(|byte| (b'!'..=b'~').contains(byte)) => Ok(text.to_owned()),
+        Ok(_) | Err(_) => Err(Reply::err("Client names cannot contain spaces, newlines or special characters.")),
+    }
+}

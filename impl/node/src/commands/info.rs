@@ -1,0 +1,169 @@
+//! Owns INFO: the fields that redis-cli and monitoring read, by section.
+
+use super::connection::REDIS_VERSION;
+use crate::{client::Session, server::Server};
+use slotbus_core::Flags;
+use slotbus_wire::resp::{Args, Reply};
+use std::fmt::{self, Write};
+
+/// One section: its name, whether it shows unless others are asked for, and its fields.
+struct Section {
+    name: &'static str,
+    fields: fn(&Server, &mut Fields),
+}
+
+const SECTIONS: &[Section] = &[
+    Section { name: "Server", fields: about_server },
+    Section { name: "Clients", fields: about_clients },
+    Section { name: "Memory", fields: about_memory },
+    Section { name: "Persistence", fields: about_persistence },
+    Section { name: "Stats", fields: about_stats },
+    Section { name: "Replication", fields: about_replication },
+    Section { name: "CPU", fields: about_cpu },
+    Section { name: "Modules", fields: |_, _| {} },
+    Section { name: "Errorstats", fields: |_, _| {} },
+    Section { name: "Cluster", fields: about_cluster },
+    Section { name: "Keyspace", fields: about_keyspace },
+];
+
+#[derive(Default)]
+struct Fields(String);
+
+impl Fields {
+    fn put(&mut self, name: &str, value: impl fmt::Display) {
+        // Writing to a String does not fail.
+        let _ = write!(self.0, "{name}:{value}\r\n");
+    }
+}
+
+pub(super) fn info<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {
+    let server = &*server;
+    let all: [&[u8]; 3] = [b"default", b"all", b"everything"];
+    let is_wanted = |name: &str| {
+        let is_it = |arg: &[u8]| arg.eq_ignore_ascii_case(name.as_bytes());
+        args.len() == 1 || args.from(1).any(|arg| is_it(arg) || all.iter().any(|all| arg.eq_ignore_ascii_case(all)))
+    };
+    let mut fields = Fields::default();
+    for section in SECTIONS.iter().filter(|section| is_wanted(section.name)) {
+        if !fields.0.is_empty() {
+            fields.0.push_str("\r\n");
+        }
+        let _ = write!(fields.0, "# {}\r\n", section.name);
+        (section.fields)(server, &mut fields);
+    }
+    Reply::Verbatim(fields.0.into())
+}
+
+fn about_server(server: &Server, fields: &mut Fields) {
+    let uptime = server.clock.uptime();
+    fields.put("redis_version", REDIS_VERSION);
+    fields.put("slotbus_version", env!("CARGO_PKG_VERSION"));
+    fields.put("redis_mode", if server.bus.is_some() { "cluster" } else { "standalone" });
+    fields.put("os", format_args!("{} {}", std::env::consts::OS, std::env::consts::ARCH));
+    fields.put("arch_bits", usize::BITS);
+    fields.put("process_id", std::process::id());
+    fields.put("run_id", &server.run_id);
+    fields.put("tcp_port", server.settings.text("port"));
+    fields.put("server_time_usec", server.clock.since_epoch().as_micros());
+    fields.put("uptime_in_seconds", uptime.as_secs());
+    fields.put("uptime_in_days", uptime.as_secs() / 86_400);
+    fields.put("hz", server.settings.text("hz"));
+    fields.put(
+        "config_file",
+        server.config_file.as_deref().map(std::path::Path::display).map_or_else(String::new, |path| path.to_string()),
+    );
+}
+
+fn about_clients(server: &Server, fields: &mut Fields) {
+    // The client that asks is out of its place while it is served, and still counts there.
+    fields.put("connected_clients", server.clients.len());
+    fields.put("cluster_connections", server.bus.as_ref().map_or(0, crate::bus::Bus::link_count));
+    fields.put("maxclients", server.limits.clients_max);
+    fields.put("blocked_clients", 0);
+    fields.put("tracking_clients", 0);
+}
+
+fn about_memory(server: &Server, fields: &mut Fields) {
+    let resident = resident_bytes();
+    fields.put("used_memory", resident);
+    fields.put("used_memory_human", format_args!("{:.2}M", resident as f64 / f64::from(1 << 20)));
+    fields.put("used_memory_rss", resident);
+    fields.put("used_memory_peak", resident);
+    fields.put("maxmemory", server.settings.text("maxmemory"));
+    fields.put("maxmemory_policy", server.settings.text("maxmemory-policy"));
+    fields.put("mem_allocator", "system");
+}
+
+/// What the process holds in memory, as the system counts it; 0 where it does not say.
+fn resident_bytes() -> u64 {
+    const PAGE_BYTES: u64 = 4096;
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    text.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or_default() * PAGE_BYTES
+}
+
+fn about_persistence(_: &Server, fields: &mut Fields) {
+    for name in ["loading", "async_loading", "rdb_bgsave_in_progress", "aof_enabled", "aof_rewrite_in_progress"] {
+        fields.put(name, 0);
+    }
+    fields.put("rdb_last_bgsave_status", "ok");
+    fields.put("aof_last_write_status", "ok");
+}
+
+fn about_stats(server: &Server, fields: &mut Fields) {
+    let counters = &server.counters;
+    fields.put("total_connections_received", counters.connections);
+    fields.put("total_commands_processed", counters.commands);
+    fields.put("total_net_input_bytes", counters.bytes_in);
+    fields.put("total_net_output_bytes", counters.bytes_out);
+    fields.put("rejected_connections", counters.rejected);
+    fields.put("expired_keys", server.store.expired());
+    fields.put("evicted_keys", 0);
+    fields.put("keyspace_hits", counters.hits);
+    fields.put("keyspace_misses", counters.misses);
+    fields.put("pubsub_channels", 0);
+    fields.put("pubsub_patterns", 0);
+    fields.put("total_error_replies", counters.errors);
+    fields.put("total_reads_processed", counters.reads);
+    fields.put("total_writes_processed", counters.writes);
+}
+
+fn about_replication(server: &Server, fields: &mut Fields) {
+    let is_replica = server.bus.as_ref().is_some_and(|bus| bus.node().myself().is(Flags::REPLICA));
+    fields.put("role", if is_replica { "slave" } else { "master" });
+    fields.put("connected_slaves", 0);
+    fields.put("master_failover_state", "no-failover");
+    fields.put("master_replid", &server.run_id);
+    fields.put("master_replid2", "0".repeat(40));
+    fields.put("master_repl_offset", 0);
+    fields.put("second_repl_offset", -1);
+    fields.put("repl_backlog_active", 0);
+    fields.put("repl_backlog_size", server.settings.text("repl-backlog-size"));
+}
+
+fn about_cpu(_: &Server, fields: &mut Fields) {
+    let (user_s, system_s) = cpu_seconds();
+    fields.put("used_cpu_sys", format_args!("{system_s:.6}"));
+    fields.put("used_cpu_user", format_args!("{user_s:.6}"));
+}
+
+/// Seconds that the process has computed, by itself and in the system; zeros where nobody says.
+fn cpu_seconds() -> (f64, f64) {
+    const TICKS_PER_SECOND: f64 = 100.0;
+    let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // The name of the program comes second, in brackets, and may hold blanks.
+    let after_name = text.rsplit(')').next().unwrap_or_default();
+    let mut ticks = after_name.split_whitespace().skip(11).map(|ticks| ticks.parse::<f64>().unwrap_or_default());
+    let mut next = || ticks.next().unwrap_or_default() / TICKS_PER_SECOND;
+    (next(), next())
+}
+
+fn about_cluster(server: &Server, fields: &mut Fields) {
+    fields.put("cluster_enabled", u8::from(server.bus.is_some()));
+}
+
+fn about_keyspace(server: &Server, fields: &mut Fields) {
+    if !server.store.is_empty() {
+        let (keys, expires) = (server.store.len(), server.store.expiring());
+        fields.put("db0", format_args!("keys={keys},expires={expires},avg_ttl=0"));
+    }
+}

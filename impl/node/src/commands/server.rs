@@ -1,0 +1,31 @@
+//! Owns the commands about the process: TIME, ROLE, SHUTDOWN.
+
+use super::syntax_error;
+use crate::{client::Session, server::Server};
+use slotbus_wire::resp::{Args, Reply};
+
+pub(super) fn time<'e>(server: &'e mut Server, _: &mut Session, _: Args<'e>) -> Reply<'e> {
+    let now = server.clock.since_epoch();
+    Reply::Array(vec![Reply::text(now.as_secs().to_string()), Reply::text(now.subsec_micros().to_string())])
+}
+
+pub(super) fn role<'e>(_: &'e mut Server, _: &mut Session, _: Args<'e>) -> Reply<'e> {
+    Reply::Array(vec![Reply::text("master"), Reply::Integer(0), Reply::Array(vec![])])
+}
+
+pub(super) fn shutdown<'e>(server: &'e mut Server, session: &mut Session, args: Args<'e>) -> Reply<'e> {
+    let has = |option: &[u8]| args.from(1).any(|arg| arg.eq_ignore_ascii_case(option));
+    let known: [&[u8]; 5] = [b"nosave", b"save", b"now", b"force", b"abort"];
+    let is_known = |arg: &[u8]| known.iter().any(|option| arg.eq_ignore_ascii_case(option));
+    let is_contradictory = has(b"save") && has(b"nosave") || has(b"abort") && args.len() > 2;
+    if !args.from(1).all(is_known) || is_contradictory {
+        return syntax_error();
+    }
+    if has(b"abort") {
+        return Reply::err("No shutdown in progress.");
+    }
+    server.log.warning(format_args!("User requested shutdown..."));
+    server.is_ending = true;
+    session.is_closing = true;
+    Reply::Silence
+}

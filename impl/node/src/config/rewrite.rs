@@ -1,0 +1,103 @@
+//! Owns the writing of settings back to their file.
+//!
+//! Must not lose a line that it does not understand, nor leave half a file behind.
+
+use super::{
+    directive::{DIRECTIVES, Directive},
+    load::quoted,
+    settings::Settings,
+};
+use slotbus_wire::resp::split_line;
+use std::{
+    collections::BTreeSet,
+    fs::{self, File},
+    io::{self, Write},
+    path::Path,
+};
+
+const HEADING: &str = "# Written by CONFIG REWRITE";
+
+/// Brings a file up to date: lines of directives show the value that holds now, directives whose value
+/// is no longer the default are added at the end, all else stays.
+pub fn rewrite(path: &Path, settings: &Settings) -> io::Result<()> {
+    let former = fs::read_to_string(path)?;
+    let temporary = path.with_extension(format!("tmp-{}", std::process::id()));
+    let written = File::create(&temporary).and_then(|mut file| {
+        file.write_all(rewritten(&former, settings).as_bytes())?;
+        file.sync_all()
+    });
+    let outcome = written.and_then(|()| fs::rename(&temporary, path));
+    if outcome.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    outcome
+}
+
+fn rewritten(former: &str, settings: &Settings) -> String {
+    let mut lines = Vec::new();
+    let mut seen = BTreeSet::new();
+    for line in former.lines() {
+        match directive_of(line) {
+            None => lines.push(line.to_owned()),
+            // A directive that is given several times has one value now: its first line shows it.
+            Some(index) if seen.insert(index) => lines.push(line_of(index, settings)),
+            Some(_) => {}
+        }
+    }
+    let added = (0..DIRECTIVES.len()).filter(|index| {
+        let directive = &DIRECTIVES[*index];
+        !seen.contains(index) && settings.text(directive.name) != directive.default
+    });
+    let added: Vec<String> = added.map(|index| line_of(index, settings)).collect();
+    if !added.is_empty() && !lines.iter().any(|line| line == HEADING) {
+        lines.push(HEADING.to_owned());
+    }
+    lines.extend(added);
+    lines.join("\n") + "\n"
+}
+
+fn directive_of(line: &str) -> Option<usize> {
+    let line = line.trim();
+    if line.starts_with('#') {
+        return None;
+    }
+    let mut name = None;
+    split_line(line.as_bytes(), &mut |word| {
+        name.get_or_insert_with(|| String::from_utf8_lossy(word).into_owned());
+    })
+    .ok()?;
+    Directive::find(&name?)
+}
+
+fn line_of(index: usize, settings: &Settings) -> String {
+    let directive = &DIRECTIVES[index];
+    let value = settings.text(directive.name);
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'\\' | b'#');
+    let value = if directive.kind.takes_many() && !value.is_empty() || !value.is_empty() && value.bytes().all(is_plain)
+    {
+        value.to_owned()
+    } else {
+        quoted(value)
+    };
+    format!("{} {value}", directive.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::rewritten;
+    use crate::config::{Directive, Sources};
+
+    #[test]
+    fn a_rewritten_file_says_the_same_and_keeps_what_it_does_not_know() {
+        let former = "# hello\nport 7000\nport 7001\ninclude other.conf\nlogfile \"a b\"\n";
+        let text = "port 7001\nlogfile \"a b\"\n";
+        let mut settings = Sources { input: Some(text.into()), ..Sources::default() }.load().unwrap().settings;
+        settings.set(Directive::find("cluster-node-timeout").unwrap(), &["1234"]).unwrap();
+        let written = rewritten(former, &settings);
+        assert_eq!(
+            written,
+            "# hello\nport 7001\ninclude other.conf\nlogfile \"a b\"\n# Written by CONFIG REWRITE\ncluster-node-timeout 1234\n"
+        );
+        assert_eq!(rewritten(&written, &settings), written);
+    }
+}

@@ -1,0 +1,149 @@
+//! Owns all state of the node in one place: the bus with the protocol's state, the keys, the
+//! clients, the configuration.
+//!
+//! Must not wait for anything: it is called when something has happened.
+
+use crate::{
+    bus::Bus,
+    client::Client,
+    clock::Clock,
+    config::Settings,
+    counters::ClientCounters,
+    log::{Level, Log},
+    slab::{Key, Slab},
+    store::Store,
+};
+use slotbus_core::{CLUSTER_SLOTS, Host, Millis, Peer};
+use slotbus_wire::resp::Limits;
+use std::path::PathBuf;
+
+/// What the settings say about clients, kept at hand because every request asks for it.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientLimits {
+    /// The most bytes of one argument.
+    pub bulk_max: u64,
+    /// The most bytes of an incomplete request.
+    pub held_max: u64,
+    /// The most clients.
+    pub clients_max: u64,
+    /// Seconds after which a silent client is closed; 0 for never.
+    pub silence_max_s: u64,
+    /// Whether reads are served while the cluster is down.
+    pub reads_when_down: bool,
+}
+
+impl ClientLimits {
+    /// What the settings say.
+    #[must_use]
+    pub fn new(settings: &Settings) -> Self {
+        Self {
+            bulk_max: settings.number("proto-max-bulk-len"),
+            held_max: settings.number("client-query-buffer-limit"),
+            clients_max: settings.number("maxclients"),
+            silence_max_s: settings.number("timeout"),
+            reads_when_down: settings.flag("cluster-allow-reads-when-down"),
+        }
+    }
+
+    /// What a request may amount to.
+    #[must_use]
+    pub fn of(&self, is_authenticated: bool) -> Limits {
+        Limits { bulk_max: self.bulk_max, is_stranger: !is_authenticated }
+    }
+}
+
+/// The node.
+#[derive(Debug)]
+pub struct Server {
+    /// The bus, with the protocol's state; none if the node is no member of a cluster.
+    pub bus: Option<Bus>,
+    /// The keys.
+    pub store: Store,
+    /// Every client but the one that is being served.
+    pub clients: Slab<Box<Client>>,
+    /// Clients whose connection is to end.
+    pub doomed: Vec<Key>,
+    /// The configuration.
+    pub settings: Settings,
+    /// The configuration file, if there is one.
+    pub config_file: Option<PathBuf>,
+    /// What the configuration says about clients.
+    pub limits: ClientLimits,
+    /// What has been counted.
+    pub counters: ClientCounters,
+    /// The clock.
+    pub clock: Clock,
+    /// Now, as of the last time the node woke.
+    pub now: Millis,
+    /// The log.
+    pub log: Log,
+    /// A name for this run of the process.
+    pub run_id: String,
+    /// The number that the next client gets.
+    pub next_client: u64,
+    /// Whether the process is to end, and was asked to.
+    pub is_ending: bool,
+}
+
+impl Server {
+    /// A node with these settings, and no client yet.
+    #[must_use]
+    pub fn new(settings: Settings, config_file: Option<PathBuf>, bus: Option<Bus>, clock: Clock, log: Log) -> Self {
+        let digit = || char::from_digit(fastrand::u32(0..16), 16).unwrap_or('0');
+        Self {
+            bus,
+            store: Store::default(),
+            clients: Slab::default(),
+            doomed: Vec::new(),
+            limits: ClientLimits::new(&settings),
+            settings,
+            config_file,
+            counters: ClientCounters::default(),
+            now: clock.now(),
+            clock,
+            log,
+            run_id: std::iter::repeat_with(digit).take(40).collect(),
+            next_client: 1,
+            is_ending: false,
+        }
+    }
+
+    /// Whether nothing more may leave the node.
+    #[must_use]
+    pub fn must_end(&self) -> bool {
+        self.is_ending || self.bus.as_ref().is_some_and(|bus| bus.fatal().is_some())
+    }
+
+    /// Whether clients have to show a password.
+    #[must_use]
+    pub fn needs_password(&self) -> bool {
+        !self.settings.text("requirepass").is_empty()
+    }
+
+    /// Acts on settings that have changed.
+    pub fn adopt_settings(&mut self) {
+        self.limits = ClientLimits::new(&self.settings);
+        self.log.set_level(Level::named(self.settings.text("loglevel")));
+        let waiting_max = usize::try_from(self.settings.number("cluster-link-sendbuf-limit")).unwrap_or(usize::MAX);
+        if let Some(bus) = &mut self.bus {
+            let config = self.settings.protocol();
+            if **bus.node().config() != *config {
+                bus.configure(config, waiting_max);
+            }
+        }
+    }
+
+    /// What clients are told about where a node is; none for "where you are".
+    #[must_use]
+    pub fn endpoint(&self, peer: &Peer<CLUSTER_SLOTS>) -> Option<String> {
+        match self.settings.text("cluster-preferred-endpoint-type") {
+            "hostname" if peer.hostname.is_empty() => Some("?".into()),
+            "hostname" => Some(peer.hostname.to_string()),
+            "unknown-endpoint" => None,
+            _ => match &peer.address.host {
+                Host::Unknown => Some(String::new()),
+                host @ (Host::Ip(_) | Host::Name(_)) => Some(host.to_string()),
+            },
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! Owns the way from a configuration to a running node: limits, listeners, the nodes file, signals.
+//!
+//! Must not run anything itself: that is `runtime`.
+
+use crate::{
+    bus::{Bus, BusOptions},
+    clock::Clock,
+    config::{Loaded, Settings},
+    dial::{self, BindAddress},
+    log::{Level, Log, reason},
+    nodes_file::NodesFile,
+    runtime::{Runtime, Stop},
+    server::Server,
+    wake::{Ending, Wake},
+};
+use mio::{
+    Interest, Poll,
+    net::{TcpListener, UnixStream},
+};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use slotbus_core::{Node, NodeId, Origin};
+use std::{fs, net::IpAddr, path::PathBuf};
+
+/// Descriptors that the process needs beside those of clients.
+const DESCRIPTORS_RESERVED: u64 = 32;
+
+/// Runs a node until it is asked to end; an error says why it could not be started, or not go on.
+pub fn run(loaded: Loaded, config_file: Option<PathBuf>) -> Result<(), String> {
+    let Loaded { mut settings, warnings } = loaded;
+    let log = open_log(&settings)?;
+    log.warning(format_args!("Slotbus node {} is starting, pid={}", env!("CARGO_PKG_VERSION"), std::process::id()));
+    for warning in warnings {
+        log.warning(format_args!("{warning}"));
+    }
+    log.warning(format_args!("Configuration loaded"));
+    let outcome = start(&mut settings, config_file, &log).and_then(|mut runtime| {
+        let pidfile = PidFile::write(&settings, &log);
+        log.notice(format_args!("Ready to accept connections"));
+        let stop = runtime.run();
+        drop(pidfile);
+        match stop {
+            Stop::Asked => Ok(()),
+            Stop::Failed(message) => Err(message),
+        }
+    });
+    match outcome {
+        Ok(()) => {
+            log.warning(format_args!("The node is now ready to exit, bye bye..."));
+            Ok(())
+        }
+        Err(message) => {
+            log.warning(format_args!("{message}"));
+            Err(message)
+        }
+    }
+}
+
+fn open_log(settings: &Settings) -> Result<Log, String> {
+    let file = (!settings.text("logfile").is_empty()).then(|| settings.path("logfile"));
+    Log::open(Level::named(settings.text("loglevel")), file).map_err(|error| {
+        format!("\n*** FATAL CONFIG FILE ERROR (Redis 7.0.15) ***\nCan't open the log file: {}", reason(&error))
+    })
+}
+
+fn start(settings: &mut Settings, config_file: Option<PathBuf>, log: &Log) -> Result<Runtime, String> {
+    let failed = |what: &str, error: std::io::Error| format!("{what}: {}", reason(&error));
+    let clock = Clock::start();
+    raise_descriptors(settings, log);
+    let port = settings.port("port");
+    let client_listeners = listen(settings, port, "TCP", log)?;
+    let poll = Poll::new().map_err(|error| failed("Cannot wait for events", error))?;
+    let is_clustered = settings.flag("cluster-enabled");
+    let (mut node_listeners, mut bus) = (Vec::new(), None);
+    if is_clustered {
+        let registry = poll.registry().try_clone().map_err(|error| failed("Cannot wait for events", error))?;
+        let (file, node, effects) = open_node(settings, clock, log)?;
+        let bus_port = settings.bus_port().ok_or(
+            "Redis port number too high. Cluster communication port is 10,000 port numbers higher than your Redis \
+             port. Your Redis port number must be 55535 or less.",
+        )?;
+        node_listeners = listen(settings, bus_port, "cluster", log)?;
+        bus = Some(Bus::start(node, effects, file, clock, registry, bus_options(settings), log.clone()));
+    }
+    if client_listeners.is_empty() && node_listeners.is_empty() {
+        return Err("Configured to not listen anywhere, exiting.".into());
+    }
+    if let Some(fatal) = bus.as_ref().and_then(Bus::fatal) {
+        return Err(fatal.to_owned());
+    }
+    watch_signals(&poll).map_err(|error| failed("Cannot watch signals", error))?;
+    let mode = if is_clustered { "cluster" } else { "standalone" };
+    log.notice(format_args!("Running mode={mode}, port={port}."));
+    log.warning(format_args!("Server initialized"));
+    let server = Server::new(settings.clone(), config_file, bus, clock, log.clone());
+    Runtime::new(poll, server, client_listeners, node_listeners)
+        .map_err(|error| failed("Cannot watch the listeners", error))
+}
+
+type Core = (NodesFile, crate::bus::ClusterNode, slotbus_core::Effects<{ slotbus_core::CLUSTER_SLOTS }>);
+
+/// The node as its file remembers it, or a new one.
+fn open_node(settings: &Settings, clock: Clock, log: &Log) -> Result<Core, String> {
+    let (file, image) = NodesFile::open(settings.path("cluster-config-file")).map_err(|error| error.to_string())?;
+    let (origin, greeting) = match image {
+        Some(image) => (Origin::Restored(Box::new(image)), "Node configuration loaded"),
+        None => (Origin::Fresh(fresh_id()?), "No cluster configuration found"),
+    };
+    let (node, effects) = Node::start(settings.protocol(), origin, clock.now())
+        .map_err(|error| format!("Unrecoverable error: corrupted cluster config file: {error}"))?;
+    log.notice(format_args!("{greeting}, I'm {}", node.id()));
+    Ok((file, node, effects))
+}
+
+fn fresh_id() -> Result<NodeId, String> {
+    let mut id = [0; 20];
+    getrandom::fill(&mut id).map_err(|error| format!("The system has no randomness for a new id: {error}"))?;
+    Ok(NodeId(id))
+}
+
+fn bus_options(settings: &Settings) -> BusOptions {
+    const INBOUND_MIN: usize = 1000;
+    let source: Option<IpAddr> = settings.text("bind-source-addr").parse().ok();
+    let bound = BindAddress::list(settings.text("bind")).filter_map(|address| address.ip());
+    let limit = |name: &str| usize::try_from(settings.number(name)).unwrap_or(usize::MAX);
+    BusOptions {
+        sources: source.into_iter().chain(bound).collect(),
+        waiting_max: limit("cluster-link-sendbuf-limit"),
+        inbound_max: limit("maxclients").max(INBOUND_MIN),
+        keepalive_s: settings.number("cluster-node-timeout") / 1000 * 2,
+    }
+}
+
+/// Listens at every address of `bind`; port 0 stands for not listening.
+fn listen(settings: &Settings, port: u16, kind: &str, log: &Log) -> Result<Vec<TcpListener>, String> {
+    if port == 0 {
+        return Ok(vec![]);
+    }
+    let backlog = i32::try_from(settings.number("tcp-backlog")).unwrap_or(i32::MAX);
+    let mut listeners = Vec::new();
+    for address in BindAddress::list(settings.text("bind")) {
+        match dial::listen(&address, port, backlog) {
+            Ok(listener) => listeners.push(listener),
+            Err(error) if address.is_optional && dial::is_unavailable(&error) => {}
+            Err(error) => {
+                log.warning(format_args!(
+                    "Warning: Could not create server TCP listening socket {}:{port}: bind: {}",
+                    address.host,
+                    reason(&error)
+                ));
+                return Err(format!("Failed listening on port {port} ({kind}), aborting."));
+            }
+        }
+    }
+    Ok(listeners)
+}
+
+/// Makes room for as many connections as are configured, or configures as many as there is room for.
+fn raise_descriptors(settings: &mut Settings, log: &Log) {
+    let wanted = settings.number("maxclients").saturating_add(DESCRIPTORS_RESERVED);
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current.is_none_or(|current| current >= wanted) {
+        return;
+    }
+    let granted = maximum.map_or(wanted, |maximum| maximum.min(wanted));
+    let outcome = setrlimit(Resource::Nofile, Rlimit { current: Some(granted), maximum });
+    let granted = if outcome.is_ok() { granted } else { current.unwrap_or(wanted) };
+    if granted < wanted {
+        let clients = granted.saturating_sub(DESCRIPTORS_RESERVED).max(1);
+        log.warning(format_args!(
+            "The system allows {granted} open files only: maxclients is reduced to {clients} to leave room for others"
+        ));
+        if let Some(index) = crate::config::Directive::find("maxclients") {
+            // A smaller number of clients than was accepted before is a number that is accepted.
+            let _ = settings.set(index, &[&clients.to_string()]);
+        }
+    }
+}
+
+fn watch_signals(poll: &Poll) -> std::io::Result<()> {
+    let endings = [(signal_hook::consts::SIGTERM, Ending::Terminate), (signal_hook::consts::SIGINT, Ending::Interrupt)];
+    for (signal, ending) in endings {
+        let (mut reader, writer) = UnixStream::pair()?;
+        poll.registry().register(&mut reader, Wake::Ends(ending).token(), Interest::READABLE)?;
+        signal_hook::low_level::pipe::register(signal, writer)?;
+        // The one event that this socket ever brings ends the process: it is never read, nor closed.
+        std::mem::forget(reader);
+    }
+    Ok(())
+}
+
+/// The file that tells others the process's id, for as long as this value lives.
+struct PidFile(PathBuf);
+
+impl PidFile {
+    fn write(settings: &Settings, log: &Log) -> Option<Self> {
+        if settings.text("pidfile").is_empty() {
+            return None;
+        }
+        let path = settings.path("pidfile");
+        match fs::write(&path, format!("{}\n", std::process::id())) {
+            Ok(()) => Some(Self(path)),
+            Err(error) => {
+                log.warning(format_args!("Failed to write PID file: {}", reason(&error)));
+                None
+            }
+        }
+    }
+}
+
+impl Drop for PidFile {
+    fn drop(&mut self) {
+        // A file that somebody else has removed is gone all the same.
+        let _ = fs::remove_file(&self.0);
+    }
+}

@@ -1,0 +1,331 @@
+//! Owns the standard configurations: which worlds are explored, within which bounds, and why these.
+//! Knows no search and no property's inside.
+
+use crate::world_model::WorldModel;
+use slotbus_core::{Command, Mutant, Profile, Rule, Slot};
+use slotbus_world::{Budget, Crashing, Order, Pace, Place, Places, Setup, Stage, What, Witness, World};
+use std::sync::Arc;
+
+/// Slots of every standard configuration: one for each owner, and one over. Slots that no command
+/// names and that share an owner behave alike, so that more of them add nothing.
+pub const SLOTS: usize = 4;
+
+const A: Place = Place::A;
+const B: Place = Place::B;
+const C: Place = Place::C;
+const D: Place = Place::D;
+
+/// One world to be explored.
+#[derive(Clone, Copy, Debug)]
+pub struct Configuration {
+    /// Its name on command lines and in reports.
+    pub name: &'static str,
+    /// What it shows.
+    pub summary: &'static str,
+    /// Within which bounds, each with its reason.
+    pub limits: &'static [&'static str],
+    /// Which good situations it must reach.
+    pub witnesses: &'static [Witness],
+    /// Which rules it is there to show: an exhausted run in which one of them did not fire is vacuous.
+    pub rules: &'static [Rule],
+    /// Whether the hosts can be explored as Stateright actors, too.
+    pub has_actors: bool,
+    hosts: u8,
+    build: fn(&mut Setup) -> World<SLOTS>,
+}
+
+impl Configuration {
+    /// The configuration called `name`.
+    #[must_use]
+    pub fn named(name: &str) -> Option<&'static Self> {
+        CONFIGURATIONS.iter().find(|configuration| configuration.name == name)
+    }
+
+    /// Its model, under a profile and with a deliberate fault if one is named.
+    #[must_use]
+    pub fn model(&self, profile: Profile, mutant: Option<Mutant>) -> WorldModel<SLOTS> {
+        let mut setup = Setup::new(self.hosts, profile);
+        setup.configure(|config| config.mutant = mutant);
+        let origin = (self.build)(&mut setup);
+        // What fired on the way to where the exploration starts does not count.
+        setup.coverage = Arc::default();
+        WorldModel { setup, origin, witnesses: self.witnesses.to_vec() }
+    }
+}
+
+/// Every standard configuration.
+pub const CONFIGURATIONS: &[Configuration] = &[
+    Configuration {
+        name: "meet_2",
+        summary: "Two nodes are told to MEET each other at once; every order and every delay.",
+        limits: &[
+            "2 hosts without slots: handshakes look at no slot",
+            "2 ticks each, at any time: one opens the link, one retries; more exceed this machine's minute",
+            "no fault: lost_meet_2 has those",
+        ],
+        witnesses: &[Witness::AllKnown, Witness::ScriptsDone],
+        rules: &[],
+        has_actors: true,
+        hosts: 2,
+        build: meet_2,
+    },
+    Configuration {
+        name: "lost_meet_2",
+        summary: "One node MEETs another, which may crash and start again, on links that may break.",
+        limits: &[
+            "2 hosts without slots: handshakes look at no slot",
+            "2 ticks each, at any time: one opens the link, one retries",
+            "1 connection breaks, 1 crash of the node that is met (kill, power loss, or between save and send), 1 restart",
+        ],
+        witnesses: &[Witness::AllKnown, Witness::ScriptsDone],
+        rules: &[],
+        has_actors: false,
+        hosts: 2,
+        build: lost_meet_2,
+    },
+    Configuration {
+        name: "meet_3",
+        summary: "b MEETs a and c at once; these two learn of each other only through b.",
+        limits: &[
+            "3 hosts without slots; b has the id in the middle",
+            "2 ticks each, at any time: one opens links, one follows what gossip brought",
+            "no fault",
+        ],
+        witnesses: &[Witness::AllKnown, Witness::ScriptsDone],
+        rules: &[],
+        has_actors: true,
+        hosts: 3,
+        build: meet_3,
+    },
+    Configuration {
+        name: "gossip_3",
+        summary: "a and b are a cluster, b MEETs c: c and a learn of each other and of each other's slots.",
+        limits: &[
+            "3 primaries, each with slots of its own",
+            "2 ticks each, at any time: one opens links, one follows what gossip brought",
+            "no fault",
+        ],
+        witnesses: &[Witness::AllKnown, Witness::AllUp, Witness::ScriptsDone],
+        rules: &[],
+        has_actors: false,
+        hosts: 3,
+        build: gossip_3,
+    },
+    Configuration {
+        name: "failure_3",
+        summary: "Any of three primaries is killed at any moment, is suspected, fails, starts again and is trusted.",
+        limits: &[
+            "3 primaries, each with slots of its own; any of them may be the one",
+            "timely: messages take less than a tick; any number of ticks, in any order within a round",
+            "1 crash, 1 restart",
+        ],
+        witnesses: &[Witness::AllUp, Witness::Failed, Witness::Recovered],
+        rules: &[],
+        has_actors: false,
+        hosts: 3,
+        build: failure_3,
+    },
+    Configuration {
+        name: "minority_3",
+        summary: "Two primaries with slots, one without: when a voter dies, no majority is left to fail it.",
+        limits: &[
+            "2 voters and 1 primary without slots, whose reports must not count; any of them may be the one",
+            "timely: messages take less than a tick; any number of ticks, in any order within a round",
+            "1 crash, 1 restart",
+        ],
+        witnesses: &[Witness::AllUp, Witness::Minority],
+        rules: &[],
+        has_actors: false,
+        hosts: 3,
+        build: minority_3,
+    },
+    Configuration {
+        name: "partition_3",
+        summary: "Any two of three primaries lose sight of each other at any moment, and find each other again.",
+        limits: &[
+            "3 primaries, each with slots of its own; any pair may be the one",
+            "timely: messages take less than a tick; any number of ticks, in any order within a round",
+            "1 pair cannot reach each other for any time; what was on its way arrives late or never",
+        ],
+        witnesses: &[Witness::AllUp, Witness::Suspected],
+        rules: &[],
+        has_actors: false,
+        hosts: 3,
+        build: partition_3,
+    },
+    Configuration {
+        name: "forget_3",
+        summary: "a is told to FORGET b, which goes on talking to it, while c may die.",
+        limits: &[
+            "3 primaries, each with slots of its own; a forgets b, c may die",
+            "timely: messages take less than a tick; any number of ticks, in any order within a round",
+            "1 FORGET at any time, with a ban of 4 ticks; 1 crash; no restart",
+        ],
+        witnesses: &[Witness::AllUp, Witness::Failed, Witness::ScriptsDone],
+        rules: &[],
+        has_actors: false,
+        hosts: 3,
+        build: forget_3,
+    },
+    Configuration {
+        name: "stale_report_4",
+        summary: "A primary reported another and died; the other dies later: the old report must not count.",
+        limits: &[
+            "3 voters and 1 primary without slots: a lost sight of c, said so and died; then exploration starts",
+            "timely: messages take less than a tick; any number of ticks, in any order within a round",
+            "1 crash, of c, at any time; no restart",
+        ],
+        witnesses: &[Witness::Failed],
+        rules: &[],
+        has_actors: false,
+        hosts: 4,
+        build: stale_report_4,
+    },
+    Configuration {
+        name: "collision_2",
+        summary: "Two primaries that both own every slot under epoch 0 MEET: epochs part, one keeps the slots.",
+        limits: &[
+            "2 primaries, both with every slot; the one with the smaller id is told to MEET",
+            "4 ticks each, at any time",
+            "no fault",
+        ],
+        witnesses: &[Witness::EpochsApart, Witness::ScriptsDone],
+        rules: &[],
+        has_actors: false,
+        hosts: 2,
+        build: collision_2,
+    },
+    Configuration {
+        name: "collision_3",
+        summary: "Three primaries of one cluster BUMPEPOCH at once: equal epochs part again.",
+        limits: &["3 primaries, each with slots of its own", "1 tick each, at any time", "no fault"],
+        witnesses: &[Witness::EpochsApart, Witness::ScriptsDone],
+        rules: &[],
+        has_actors: false,
+        hosts: 3,
+        build: collision_3,
+    },
+    Configuration {
+        name: "bump_3",
+        summary: "Three primaries of one cluster BUMPEPOCH at once: equal epochs part again.",
+        limits: &[
+            "3 primaries, each with slots of its own",
+            "timely: messages take less than a tick; any number of ticks, in any order within a round",
+            "no fault",
+        ],
+        witnesses: &[Witness::EpochsApart, Witness::ScriptsDone],
+        rules: &[],
+        has_actors: false,
+        hosts: 3,
+        build: bump_3,
+    },
+];
+
+fn order(host: Place, command: Command) -> Order {
+    Order { host, command }
+}
+
+fn add_slots(host: Place, slots: &[u16]) -> Stage {
+    Stage::Command(order(host, Command::AddSlots(slots.iter().copied().map(Slot).collect())))
+}
+
+/// Three primaries with these slots that have known each other for a while.
+fn cluster_of_3(slots: [&[u16]; 3]) -> Vec<Stage> {
+    let owners = [A, B, C].into_iter().zip(slots).filter(|(_, slots)| !slots.is_empty());
+    let mut stages: Vec<_> = owners.map(|(host, slots)| add_slots(host, slots)).collect();
+    for guest in [B, C] {
+        stages.extend([Stage::Command(Setup::meet(A, guest)), Stage::Rounds(6)]);
+    }
+    stages
+}
+
+fn env(name: &str, default: u8) -> u8 {
+    std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default)
+}
+
+fn meet_2(setup: &mut Setup) -> World<SLOTS> {
+    setup.pace = Pace::Free { ticks: 2 };
+    setup.scripts = vec![vec![Setup::meet(A, B)], vec![Setup::meet(B, A)]];
+    setup.world_after(&[])
+}
+
+fn lost_meet_2(setup: &mut Setup) -> World<SLOTS> {
+    setup.pace = Pace::Free { ticks: 2 };
+    setup.budget = Budget { cuts: 1, crashes: 1, restarts: 1, partitions: 0 };
+    setup.crashing = Crashing { mortal: Places::of(&[B]), amid: true, power: true };
+    setup.scripts = vec![vec![Setup::meet(A, B)]];
+    setup.world_after(&[])
+}
+
+fn meet_3(setup: &mut Setup) -> World<SLOTS> {
+    setup.pace = Pace::Free { ticks: 2 };
+    setup.scripts = vec![vec![Setup::meet(B, A)], vec![Setup::meet(B, C)]];
+    setup.world_after(&[])
+}
+
+fn gossip_3(setup: &mut Setup) -> World<SLOTS> {
+    setup.pace = Pace::Free { ticks: 2 };
+    setup.scripts = vec![vec![Setup::meet(B, C)]];
+    let own = [add_slots(A, &[0]), add_slots(B, &[1]), add_slots(C, &[2, 3])];
+    let meet = [Stage::Command(Setup::meet(A, B)), Stage::Rounds(5)];
+    setup.world_after(&[own.as_slice(), &meet].concat())
+}
+
+fn failure_3(setup: &mut Setup) -> World<SLOTS> {
+    setup.pace = Pace::Timely;
+    setup.budget = Budget { crashes: 1, restarts: 1, ..Budget::default() };
+    setup.crashing = Crashing { mortal: Places::ALL, ..Crashing::default() };
+    setup.world_after(&cluster_of_3([&[0], &[1], &[2, 3]]))
+}
+
+fn minority_3(setup: &mut Setup) -> World<SLOTS> {
+    setup.pace = Pace::Timely;
+    setup.budget = Budget { crashes: 1, restarts: 1, ..Budget::default() };
+    setup.crashing = Crashing { mortal: Places::ALL, ..Crashing::default() };
+    setup.world_after(&cluster_of_3([&[0, 1], &[], &[2, 3]]))
+}
+
+fn partition_3(setup: &mut Setup) -> World<SLOTS> {
+    setup.pace = Pace::Timely;
+    setup.budget = Budget { partitions: 1, ..Budget::default() };
+    setup.world_after(&cluster_of_3([&[0], &[1], &[2, 3]]))
+}
+
+fn forget_3(setup: &mut Setup) -> World<SLOTS> {
+    setup.pace = Pace::Timely;
+    setup.budget = Budget { crashes: 1, ..Budget::default() };
+    setup.crashing = Crashing { mortal: Places::of(&[C]), ..Crashing::default() };
+    setup.scripts = vec![vec![setup.forget(A, B)]];
+    setup.world_after(&cluster_of_3([&[0], &[1], &[2, 3]]))
+}
+
+fn stale_report_4(setup: &mut Setup) -> World<SLOTS> {
+    setup.pace = Pace::Timely;
+    setup.budget = Budget { crashes: 1, ..Budget::default() };
+    setup.crashing = Crashing { mortal: Places::of(&[C]), ..Crashing::default() };
+    let mut stages = cluster_of_3([&[0], &[1], &[2, 3]]);
+    stages.extend([Stage::Command(Setup::meet(A, D)), Stage::Rounds(6)]);
+    stages.extend([Stage::Happens(What::Part { left: A, right: C }), Stage::Rounds(5)]);
+    stages.push(Stage::Happens(What::Crash { host: A, power: false }));
+    setup.world_after(&stages)
+}
+
+fn collision_2(setup: &mut Setup) -> World<SLOTS> {
+    setup.pace = Pace::Free { ticks: 4 };
+    setup.scripts = vec![vec![Setup::meet(A, B)]];
+    setup.world_after(&[add_slots(A, &[0, 1, 2, 3]), add_slots(B, &[0, 1, 2, 3])])
+}
+
+fn collision_3(setup: &mut Setup) -> World<SLOTS> {
+    setup.pace = if env("TICKS", 0) == 0 { Pace::Timely } else { Pace::Free { ticks: env("TICKS", 1) } };
+    setup.scripts = vec![vec![Setup::meet(B, A)], vec![Setup::meet(B, C)]];
+    let every = [0, 1, 2, 3];
+    let set = |host| Stage::Command(order(host, Command::SetConfigEpoch(1)));
+    setup.world_after(&[add_slots(A, &every), add_slots(B, &every), add_slots(C, &every), set(A), set(B), set(C)])
+}
+
+fn bump_3(setup: &mut Setup) -> World<SLOTS> {
+    setup.pace = if env("TICKS", 0) == 0 { Pace::Timely } else { Pace::Free { ticks: env("TICKS", 1) } };
+    setup.scripts = [A, B, C].map(|host| vec![order(host, Command::BumpEpoch)]).to_vec();
+    setup.world_after(&cluster_of_3([&[0], &[1], &[2, 3]]))
+}

@@ -1,0 +1,302 @@
+//! The command line of the checker: what is asked, and how it ends. Searches nothing itself.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+use slotbus_check::{
+    CONFIGURATIONS, Configuration, Ending, Engine, Limits, Plan, Progress, Run,
+    mutants::{Hunt, hunt},
+    report, run,
+};
+use slotbus_core::{Mutant, Profile};
+use stateright::Model as _;
+use std::{fmt, path::PathBuf, process::ExitCode, time::Duration};
+
+/// Exhausts small worlds of the very protocol core that slotbus-node runs.
+#[derive(Parser)]
+#[command(
+    version,
+    after_help = "\
+Examples:
+  slotbus-check list
+  slotbus-check run all
+  slotbus-check run failure_3 --profile redis-7.0 --counterexample /tmp/traces
+  slotbus-check mutants all
+  slotbus-check explore meet_2
+
+Exit: 0 exhausted and every property holds; 1 a property is violated;
+2 cut off before exhaustion, or the input is unusable."
+)]
+struct Cli {
+    #[command(subcommand)]
+    asked: Asked,
+}
+
+#[derive(Subcommand)]
+enum Asked {
+    /// Shows configurations, bounds, properties and profiles.
+    List {
+        /// One JSON document instead of text.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Explores configurations until they are exhausted.
+    Run(RunArgs),
+    /// Shows for each deliberate fault of the core which property catches it.
+    Mutants {
+        /// Which; every one if none is named.
+        ids: Vec<String>,
+        /// One JSON document instead of text.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Serves a configuration to the browser, through Stateright's Explorer.
+    Explore {
+        /// Which configuration.
+        name: String,
+        /// Where to listen.
+        #[arg(long, default_value = "127.0.0.1:3000")]
+        addr: std::net::SocketAddr,
+    },
+}
+
+#[derive(Args)]
+struct RunArgs {
+    /// Which configurations, or all.
+    #[arg(required = true)]
+    names: Vec<String>,
+    /// Which variant of the protocol.
+    #[arg(long, default_value = "slotbus")]
+    profile: String,
+    /// Who searches.
+    #[arg(long, value_enum, default_value_t = EngineName::Own)]
+    engine: EngineName,
+    /// Explores the hosts as Stateright actors, which cover less: see the module `actor`.
+    #[arg(long)]
+    actor: bool,
+    /// Threads that search.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..))]
+    threads: u8,
+    /// Stops each run after so many states.
+    #[arg(long, value_name = "N")]
+    max_states: Option<usize>,
+    /// Stops each run after so many seconds.
+    #[arg(long, value_name = "S")]
+    time_limit: Option<u64>,
+    /// Writes each counterexample into a file of this folder.
+    #[arg(long, value_name = "DIR")]
+    counterexample: Option<PathBuf>,
+    /// Switches a deliberate fault on.
+    #[arg(long, value_name = "ID")]
+    mutant: Option<String>,
+    /// One JSON document instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum EngineName {
+    Own,
+    Stateright,
+}
+
+impl From<EngineName> for Engine {
+    fn from(name: EngineName) -> Self {
+        match name {
+            EngineName::Own => Self::Own,
+            EngineName::Stateright => Self::Stateright,
+        }
+    }
+}
+
+/// What cannot be used, in one line.
+struct Unusable(String);
+
+impl Unusable {
+    fn unknown<'a>(what: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
+        let known: Vec<_> = known.into_iter().collect();
+        Self(format!("no {what} is called '{name}'; known: {}", known.join(", ")))
+    }
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// How a command ended.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum End {
+    AllHolds,
+    CutOff,
+    Violated,
+}
+
+impl From<End> for ExitCode {
+    fn from(end: End) -> Self {
+        match end {
+            End::AllHolds => Self::SUCCESS,
+            End::Violated => Self::from(1),
+            End::CutOff => Self::from(2),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().asked {
+        Asked::List { json } => Ok(list(json)),
+        Asked::Run(args) => run_all(&args),
+        Asked::Mutants { ids, json } => hunt_all(&ids, json),
+        Asked::Explore { name, addr } => serve(&name, addr),
+    };
+    match outcome {
+        Ok(end) => end.into(),
+        Err(unusable) => {
+            eprintln!("slotbus-check: {unusable}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn list(json: bool) -> End {
+    if json {
+        println!("{}", report::list_json(CONFIGURATIONS));
+    } else {
+        print!("{}", report::list_text(CONFIGURATIONS));
+    }
+    End::AllHolds
+}
+
+fn configuration(name: &str) -> Result<&'static Configuration, Unusable> {
+    let known = CONFIGURATIONS.iter().map(|configuration| configuration.name);
+    Configuration::named(name).ok_or_else(|| Unusable::unknown("configuration", name, known))
+}
+
+fn configurations(names: &[String]) -> Result<Vec<&'static Configuration>, Unusable> {
+    if names.iter().any(|name| name == "all") {
+        return Ok(CONFIGURATIONS.iter().collect());
+    }
+    names.iter().map(|name| configuration(name)).collect()
+}
+
+fn profile(name: &str) -> Result<(&'static str, Profile), Unusable> {
+    let found = Profile::NAMED.iter().find(|(known, _)| *known == name).copied();
+    found.ok_or_else(|| Unusable::unknown("profile", name, Profile::NAMED.iter().map(|(known, _)| *known)))
+}
+
+fn mutant(id: &str) -> Result<Mutant, Unusable> {
+    Mutant::by_id(id).ok_or_else(|| Unusable::unknown("mutant", id, Mutant::ALL.iter().map(|known| known.id())))
+}
+
+fn run_all(args: &RunArgs) -> Result<End, Unusable> {
+    let configurations = configurations(&args.names)?;
+    let (profile_name, profile) = profile(&args.profile)?;
+    let mutant = args.mutant.as_deref().map(mutant).transpose()?;
+    let is_all = args.names.iter().any(|name| name == "all");
+    let chosen = configurations.into_iter().filter(|configuration| !args.actor || !is_all || configuration.has_actors);
+    let limits = Limits {
+        states_max: args.max_states,
+        time_max: args.time_limit.map(Duration::from_secs),
+        threads: usize::from(args.threads),
+    };
+    let plans = chosen.map(|configuration| {
+        let engine = args.engine.into();
+        Plan { configuration, profile_name, profile, mutant, engine, is_actor: args.actor, limits }
+    });
+    let plans: Vec<_> = plans.collect();
+    if let Some(plan) = plans.iter().find(|plan| plan.is_actor && !plan.configuration.has_actors) {
+        let known = CONFIGURATIONS.iter().filter(|known| known.has_actors).map(|known| known.name);
+        return Err(Unusable::unknown("configuration with actors", plan.configuration.name, known));
+    }
+    if !args.json {
+        println!("{}", report::RUN_HEADING);
+    }
+    let mut runs = Vec::new();
+    for plan in plans {
+        let run = watched(plan.configuration.name, |progress| run(plan, progress));
+        if !args.json {
+            print!("{}", report::run_text(&run));
+            run.first_violation()
+                .iter()
+                .for_each(|outcome| println!("{}", outcome.story.as_deref().unwrap_or_default()));
+        }
+        save_counterexamples(args.counterexample.as_ref(), &run)?;
+        runs.push(run);
+    }
+    if args.json {
+        println!("{}", report::runs_json(&runs));
+    }
+    Ok(runs.iter().map(end_of).max().unwrap_or(End::AllHolds))
+}
+
+fn end_of(run: &Run) -> End {
+    if run.is_violated() {
+        End::Violated
+    } else {
+        match run.ending {
+            Ending::Exhausted => End::AllHolds,
+            Ending::Violated => End::Violated,
+            Ending::CutOff => End::CutOff,
+        }
+    }
+}
+
+fn save_counterexamples(folder: Option<&PathBuf>, run: &Run) -> Result<(), Unusable> {
+    let Some(folder) = folder else { return Ok(()) };
+    let unusable =
+        |path: &PathBuf, error: std::io::Error| Unusable(format!("cannot write '{}': {error}", path.display()));
+    std::fs::create_dir_all(folder).map_err(|error| unusable(folder, error))?;
+    for outcome in &run.outcomes {
+        let Some(story) = &outcome.story else { continue };
+        let property = outcome.name.replace(' ', "-");
+        let path = folder.join(format!("{}.{property}.txt", run.plan.configuration.name));
+        std::fs::write(&path, story).map_err(|error| unusable(&path, error))?;
+    }
+    Ok(())
+}
+
+fn hunt_all(ids: &[String], json: bool) -> Result<End, Unusable> {
+    let is_all = ids.is_empty() || ids.iter().any(|id| id == "all");
+    let mutants: Vec<_> =
+        if is_all { Mutant::ALL.to_vec() } else { ids.iter().map(|id| mutant(id)).collect::<Result<_, _>>()? };
+    let mut hunts: Vec<Hunt> = Vec::new();
+    for mutant in mutants {
+        let hunt = watched(mutant.id(), |progress| hunt(mutant, Limits::default(), progress));
+        if !json {
+            println!("{}", report::hunt_text(&hunt));
+        }
+        hunts.push(hunt);
+    }
+    if json {
+        println!("{}", report::hunts_json(&hunts));
+    }
+    let is_caught = hunts.iter().all(|hunt| hunt.caught.is_some());
+    Ok(if is_caught { End::AllHolds } else { End::Violated })
+}
+
+fn serve(name: &str, addr: std::net::SocketAddr) -> Result<End, Unusable> {
+    let model = configuration(name)?.model(Profile::default(), None);
+    // Stateright panics if it cannot listen: find that out first.
+    drop(std::net::TcpListener::bind(addr).map_err(|error| Unusable(format!("cannot listen on {addr}: {error}")))?);
+    eprintln!("Exploring {name} at http://{addr}/ until interrupted.");
+    model.checker().serve(addr);
+    Ok(End::AllHolds)
+}
+
+/// Shows progress on a terminal, once the work takes longer than a glance.
+fn watched<T>(name: &str, work: impl FnOnce(&mut dyn FnMut(Progress)) -> T) -> T {
+    let bar = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {msg}") {
+        bar.set_style(style);
+    }
+    let started = std::time::Instant::now();
+    let result = work(&mut |progress: Progress| {
+        if started.elapsed() > Duration::from_secs(2) {
+            let Progress { states, edges, depth, frontier } = progress;
+            bar.set_message(format!("{name}: {states} states, {edges} edges, depth {depth}, {frontier} ahead"));
+            bar.tick();
+        }
+    });
+    bar.finish_and_clear();
+    result
+}

@@ -1,0 +1,59 @@
+//! Owns the check of the checks: for every deliberate fault of the core, the configuration that is
+//! expected to catch it. Knows no fault's inside.
+
+use crate::{
+    configs::{CONFIGURATIONS, Configuration},
+    explore::{Limits, Progress},
+    run::{Engine, Plan, Run, run},
+};
+use slotbus_core::{Mutant, Profile};
+
+/// What became of one mutant.
+#[derive(Clone, Debug)]
+pub struct Hunt {
+    /// The fault.
+    pub mutant: Mutant,
+    /// The run that caught it; none if it survived every configuration.
+    pub caught: Option<Run>,
+}
+
+/// The configuration that is expected to catch a mutant.
+#[must_use]
+pub const fn expected(mutant: Mutant) -> &'static str {
+    match mutant {
+        Mutant::ClaimIgnoresEpoch
+        | Mutant::ClaimKeepsLoser
+        | Mutant::CollisionBothMove
+        | Mutant::CollisionReusesEpoch
+        | Mutant::EpochNotSaved
+        | Mutant::EpochNotRaised => "collision_2",
+        Mutant::FailWithoutQuorum | Mutant::OkInMinority => "minority_3",
+        Mutant::FailFromStranger | Mutant::HandshakeFromPing => "forget_3",
+        Mutant::ReportNeverExpires => "stale_report_4",
+        Mutant::GossipFromStranger => "meet_3",
+    }
+}
+
+/// Looks for a mutant where it is expected to be caught, then everywhere else.
+pub fn hunt(mutant: Mutant, limits: Limits, progress: &mut dyn FnMut(Progress)) -> Hunt {
+    let name = expected(mutant);
+    let is_expected = |configuration: &&Configuration| configuration.name == name;
+    let (first, others): (Vec<_>, Vec<_>) = CONFIGURATIONS.iter().partition(is_expected);
+    let caught = first.into_iter().chain(others).find_map(|configuration| {
+        let found = run(plan(configuration, mutant, limits), progress);
+        found.is_violated().then_some(found)
+    });
+    Hunt { mutant, caught }
+}
+
+fn plan(configuration: &'static Configuration, mutant: Mutant, limits: Limits) -> Plan {
+    Plan {
+        configuration,
+        profile_name: "slotbus",
+        profile: Profile::SLOTBUS,
+        mutant: Some(mutant),
+        engine: Engine::Own,
+        is_actor: false,
+        limits,
+    }
+}

@@ -1,0 +1,223 @@
+//! Owns how runs and hunts are shown: tables for people, JSON for scripts. Searches nothing.
+
+use crate::{
+    configs::Configuration,
+    explore::{Ending, Verdict},
+    mutants::Hunt,
+    run::{Outcome, Run},
+};
+use serde_json::{Value, json};
+use slotbus_core::{Profile, Rule};
+use slotbus_world::{Invariant, Pace, Setup};
+use std::fmt::Write as _;
+
+impl Verdict {
+    /// Its name in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Holds => "holds",
+            Self::Violated => "violated",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// The most memory that this process has used so far; 0 where the system does not tell.
+#[must_use]
+pub fn peak_rss_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
+    let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().unwrap_or_default();
+    kibibytes * 1024
+}
+
+fn tool() -> (Value, Value) {
+    (json!(env!("CARGO_PKG_NAME")), json!(env!("CARGO_PKG_VERSION")))
+}
+
+/// Runs as JSON.
+#[must_use]
+pub fn runs_json(runs: &[Run]) -> Value {
+    let (tool, version) = tool();
+    json!({ "tool": tool, "version": version, "runs": runs.iter().map(run_json).collect::<Vec<_>>() })
+}
+
+fn run_json(run: &Run) -> Value {
+    let seconds = run.elapsed.as_secs_f64();
+    let rate = if seconds > 0.0 { (run.states as f64 / seconds).round() } else { 0.0 };
+    json!({
+        "config": run.plan.configuration.name,
+        "profile": run.plan.profile_name,
+        "mutant": run.plan.mutant.map(slotbus_core::Mutant::id),
+        "engine": run.plan.engine.name(),
+        "actor": run.plan.is_actor,
+        "exhausted": run.ending == Ending::Exhausted,
+        "states": run.states,
+        "edges": run.edges,
+        "depth_max": run.depth_max,
+        "seconds": (seconds * 1000.0).round() / 1000.0,
+        "peak_rss_bytes": peak_rss_bytes(),
+        "states_per_second": rate,
+        "bounds": bounds_json(run.plan.configuration),
+        "properties": run.outcomes.iter().map(outcome_json).collect::<Vec<_>>(),
+        "rules_fired": ids(&run.rules_fired),
+        "rules_claimed": ids(run.plan.configuration.rules),
+    })
+}
+
+fn ids(rules: &[Rule]) -> Vec<&'static str> {
+    rules.iter().map(|rule| rule.id()).collect()
+}
+
+fn outcome_json(outcome: &Outcome) -> Value {
+    json!({
+        "name": outcome.name,
+        "kind": outcome.kind,
+        "verdict": outcome.verdict.name(),
+        "trace_len": outcome.trace_len,
+    })
+}
+
+/// A configuration's bounds as JSON: the numbers, and the reason for each.
+fn bounds_json(configuration: &Configuration) -> Value {
+    let Setup { hosts, pace, budget, scripts, .. } = configuration.model(Profile::default(), None).setup;
+    let (pace, ticks) = match pace {
+        Pace::Free { ticks } => ("free", Some(ticks)),
+        Pace::Timely => ("timely", None),
+    };
+    json!({
+        "hosts": hosts.len(),
+        "slots": crate::SLOTS,
+        "pace": pace,
+        "ticks_per_host": ticks,
+        "crashes": budget.crashes,
+        "restarts": budget.restarts,
+        "cuts": budget.cuts,
+        "partitions": budget.partitions,
+        "commands": scripts.iter().map(Vec::len).sum::<usize>(),
+        "reasons": configuration.limits,
+    })
+}
+
+/// Configurations, properties and profiles as JSON.
+#[must_use]
+pub fn list_json(configurations: &[Configuration]) -> Value {
+    let (tool, version) = tool();
+    let configuration = |configuration: &Configuration| {
+        json!({
+            "name": configuration.name,
+            "summary": configuration.summary,
+            "bounds": bounds_json(configuration),
+            "reachable": configuration.witnesses.iter().map(|witness| witness.id()).collect::<Vec<_>>(),
+            "rules_claimed": ids(configuration.rules),
+            "actor": configuration.has_actors,
+        })
+    };
+    let property = |invariant: &Invariant| json!({ "name": invariant.id(), "kind": "always", "sentence": invariant.sentence(), "assumes": invariant.assumes() });
+    json!({
+        "tool": tool,
+        "version": version,
+        "configs": configurations.iter().map(configuration).collect::<Vec<_>>(),
+        "properties": Invariant::ALL.iter().map(property).collect::<Vec<_>>(),
+        "profiles": Profile::NAMED.iter().map(|(name, _)| *name).collect::<Vec<_>>(),
+    })
+}
+
+/// Configurations, properties and profiles for people.
+#[must_use]
+pub fn list_text(configurations: &[Configuration]) -> String {
+    let mut text = String::from("Configurations\n");
+    for configuration in configurations {
+        let _ = writeln!(text, "  {:<15} {}", configuration.name, configuration.summary);
+        for limit in configuration.limits {
+            let _ = writeln!(text, "  {:<15} - {limit}", "");
+        }
+    }
+    text.push_str("Properties, in every configuration\n");
+    for invariant in Invariant::ALL {
+        let assumes = invariant.assumes();
+        let condition = if assumes.is_empty() { String::new() } else { format!(" [{assumes}]") };
+        let _ = writeln!(text, "  {:<24} {}{condition}", invariant.id(), invariant.sentence());
+    }
+    let profiles: Vec<_> = Profile::NAMED.iter().map(|(name, _)| *name).collect();
+    let _ = writeln!(text, "Profiles: {}", profiles.join(", "));
+    text
+}
+
+/// What heads the table of runs.
+pub const RUN_HEADING: &str = "config               states       edges  depth  seconds  verdict";
+
+/// One run for people: a line of the table, then what is not as it should be, then the bounds.
+#[must_use]
+pub fn run_text(run: &Run) -> String {
+    let name = run.plan.configuration.name;
+    let seconds = run.elapsed.as_secs_f64();
+    let mut text = format!(
+        "{name:<15} {:>11} {:>11} {:>6} {seconds:>8.1}  {}\n",
+        run.states,
+        run.edges,
+        run.depth_max,
+        verdict_text(run)
+    );
+    for outcome in run.outcomes.iter().filter(|outcome| outcome.verdict == Verdict::Violated) {
+        let how = match outcome.trace_len {
+            Some(length) => format!("violated after {length} steps"),
+            None => "reached from nowhere".into(),
+        };
+        let _ = writeln!(text, "    {}: {how}", outcome.name);
+    }
+    if run.ending == Ending::Exhausted && !run.plan.is_actor && !run.rules_missed().is_empty() {
+        let _ = writeln!(text, "    rules that should have fired and did not: {}", ids(&run.rules_missed()).join(" "));
+    }
+    for limit in run.plan.configuration.limits {
+        let _ = writeln!(text, "    bound: {limit}");
+    }
+    text
+}
+
+fn verdict_text(run: &Run) -> String {
+    let count = |kind: &str| {
+        run.outcomes.iter().filter(|outcome| outcome.kind == kind && outcome.verdict == Verdict::Holds).count()
+    };
+    match run.ending {
+        Ending::Violated => "VIOLATED".into(),
+        Ending::Exhausted if run.is_violated() => "VIOLATED".into(),
+        Ending::Exhausted => {
+            format!("exhausted: {} invariants hold, {} witnesses reached", count("always"), count("reachable"))
+        }
+        Ending::CutOff => "cut off: nothing violated so far".into(),
+    }
+}
+
+/// Hunts as JSON.
+#[must_use]
+pub fn hunts_json(hunts: &[Hunt]) -> Value {
+    let hunt = |hunt: &Hunt| {
+        let violation = hunt.caught.as_ref().and_then(Run::first_violation);
+        json!({
+            "id": hunt.mutant.id(),
+            "rule": hunt.mutant.rule().id(),
+            "killed": hunt.caught.is_some(),
+            "equivalent": false,
+            "property": violation.map(|outcome| outcome.name),
+            "config": hunt.caught.as_ref().map(|run| run.plan.configuration.name),
+            "trace_len": violation.and_then(|outcome| outcome.trace_len),
+        })
+    };
+    json!({ "mutants": hunts.iter().map(hunt).collect::<Vec<_>>() })
+}
+
+/// One hunt for people.
+#[must_use]
+pub fn hunt_text(hunt: &Hunt) -> String {
+    let (id, fault) = (hunt.mutant.id(), hunt.mutant.fault());
+    let Some(run) = &hunt.caught else { return format!("{id:<24} SURVIVED  {fault}") };
+    let name = run.plan.configuration.name;
+    match run.first_violation() {
+        Some(Outcome { name: property, trace_len, .. }) => {
+            format!("{id:<24} killed    {property} in {name} after {} steps", trace_len.unwrap_or_default())
+        }
+        None => format!("{id:<24} killed    a witness is not reached in {name}"),
+    }
+}

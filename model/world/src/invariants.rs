@@ -1,0 +1,362 @@
+//! Owns what must hold in every world, whatever happens: one plain function for each property.
+//! Knows rules only by their names in effects; it judges nodes by what they hold and send.
+//!
+//! Every property is judged at the step that could break it, and only at the node that stepped:
+//! nothing that one node does changes another. What is broken is remembered in the world's ghost,
+//! so that a checker asks the same question of every state.
+
+use crate::{cause::Cause, ghost::Ghost, host::own_view, place::Place, setup::Setup};
+use slotbus_core::{
+    Body, ClusterState, Durable, Effect, Effects, Flags, Header, LinkId, Message, Millis, Node, NodeId, Origin, Peer,
+    Rule, Slot, peer::Pos,
+};
+
+/// One step of one node, as an invariant sees it.
+pub struct Seen<'a, const SLOTS: usize> {
+    /// The world's setup.
+    pub setup: &'a Setup,
+    /// Where the node runs.
+    pub place: Place,
+    /// What its clock shows.
+    pub now: Millis,
+    /// The node before; none if it has only just started.
+    pub before: Option<&'a Node<SLOTS>>,
+    /// The node after.
+    pub after: &'a Node<SLOTS>,
+    /// What happened.
+    pub cause: &'a Cause<SLOTS>,
+    /// What it asked for.
+    pub effects: &'a Effects<SLOTS>,
+    /// Its disk once it saved.
+    pub disk: &'a Durable<SLOTS>,
+}
+
+/// Generates [`Invariant`] and its catalogue from one table.
+macro_rules! invariants {
+    ($($name:ident $id:literal $check:ident $sentence:literal $assumes:literal;)+) => {
+        /// A property that must hold in every world.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Invariant {
+            $(#[doc = $sentence] $name,)+
+        }
+
+        impl Invariant {
+            /// Every invariant.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// Its name in reports: the number in the list of properties, and a word.
+            #[must_use]
+            pub const fn id(self) -> &'static str {
+                match self { $(Self::$name => concat!($id, " ", stringify!($name)),)+ }
+            }
+
+            /// What must hold.
+            #[must_use]
+            pub const fn sentence(self) -> &'static str {
+                match self { $(Self::$name => $sentence,)+ }
+            }
+
+            /// Under which assumptions.
+            #[must_use]
+            pub const fn assumes(self) -> &'static str {
+                match self { $(Self::$name => $assumes,)+ }
+            }
+
+            fn holds<const SLOTS: usize>(self, seen: &Seen<'_, SLOTS>, ghost: &Ghost) -> bool {
+                match self { $(Self::$name => $check(seen, ghost),)+ }
+            }
+        }
+    };
+}
+
+invariants! {
+    Monotone "S6" monotone "No epoch that a node holds ever falls, and none is below its disk after a restart." "no RESET HARD; no power loss without sync";
+    CurDominates "S7" cur_dominates "A node's current epoch is at least every config epoch in its table." "";
+    EpochFresh "S7" epoch_fresh "A config epoch that a node takes without being told exceeds every epoch that it has seen." "";
+    PersistBeforeClaim "S8" persist_before_claim "No header of a primary carries a config epoch that is not on its sender's disk." "process kill";
+    TableConsistent "S9" table_consistent "A node's table of owners and its sets of slots say the same, and no slot is in two sets." "";
+    ReplicaOwnsNothing "S10" replica_owns_nothing "No replica owns a slot." "";
+    EpochGuard "S11" epoch_guard "The bus takes a slot from its owner only for a claim of a greater epoch, or if the owner no longer claims it." "";
+    MarkHasOwner "S11" mark_has_owner "A slot that is marked as no longer claimed has an owner, who dropped it." "";
+    ImageLoads "S25" image_loads "Every image that is saved can be loaded, and saving what was loaded gives it back." "";
+    SelfWellFormed "S17" self_well_formed "A node is exactly one of primary and replica in its own table, and no other entry is flagged as itself." "";
+    FailSound "S18" fail_sound "A node fails another only by reports of a majority of the voters it counts, or because a member said that one did." "";
+    ReportSound "S18" report_sound "A failure report is recorded only when a primary's gossip calls the node suspected or failed." "";
+    ReportersKnown "S19" reporters_known "Every failure report is by a node in the table." "";
+    MembershipIsolation "S20" membership_isolation "Every member of a table was introduced to the node's cluster by an administrator." "addresses are not reused";
+    NewcomersVouched "S20" newcomers_vouched "A node becomes a member only by answering a handshake, or through the gossip of a member." "";
+    ForgetBan "S21" forget_ban "A forgotten node stays out while its ban lasts, unless an administrator introduces somebody." "no restart of the node that forgot";
+    CollisionYields "S26" collision_yields "A message makes a primary take a new epoch only if the sender is a primary of the same epoch and a greater id." "";
+    StateSound "S28" state_sound "Where the cluster is up, a majority of the voters is not suspected, and under full coverage every slot has an owner who has not failed." "";
+}
+
+/// Notes in the ghost what a step has broken.
+pub fn check<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, ghost: &mut Ghost) {
+    for &invariant in Invariant::ALL {
+        if !invariant.holds(seen, ghost) {
+            ghost.broken.insert(invariant);
+        }
+    }
+}
+
+impl<const SLOTS: usize> Seen<'_, SLOTS> {
+    /// The member that `message` is from, in the node's view before it arrived.
+    fn sender(&self, message: &Message<SLOTS>) -> Option<&Peer<SLOTS>> {
+        let before = self.before?;
+        let peer = before.peers().get(&message.header.sender)?;
+        (!peer.is(Flags::HANDSHAKE) && peer.id != before.id()).then_some(peer)
+    }
+
+    fn sent(&self) -> impl Iterator<Item = &Message<SLOTS>> {
+        self.effects.then.iter().filter_map(|effect| match effect {
+            Effect::Send { message, .. } => Some(&**message),
+            Effect::Connect { .. }
+            | Effect::Close { .. }
+            | Effect::Reply { .. }
+            | Effect::Follow { .. }
+            | Effect::Lead
+            | Effect::PauseWrites { .. }
+            | Effect::ResumeWrites
+            | Effect::DropKeys { .. }
+            | Effect::DropAllKeys
+            | Effect::Deliver { .. } => None,
+        })
+    }
+}
+
+fn is_member<const SLOTS: usize>(peer: &&Peer<SLOTS>) -> bool {
+    !peer.is(Flags::HANDSHAKE)
+}
+
+fn monotone<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
+    match seen.cause {
+        Cause::Started(None) => true,
+        Cause::Started(Some(image)) => {
+            let is_kept = |own: &slotbus_core::NodeView<SLOTS>| seen.after.my_epoch() >= own.config_epoch;
+            seen.after.current_epoch() >= image.current_epoch
+                && seen.after.last_vote_epoch() >= image.last_vote_epoch
+                && own_view(image).is_some_and(is_kept)
+        }
+        Cause::LinkUp { .. }
+        | Cause::LinkDown(_)
+        | Cause::LinkRefused(_)
+        | Cause::Received { .. }
+        | Cause::Tick
+        | Cause::Admin(_) => seen.before.is_none_or(|before| has_risen(before, seen.after)),
+    }
+}
+
+fn has_risen<const SLOTS: usize>(before: &Node<SLOTS>, after: &Node<SLOTS>) -> bool {
+    let falls =
+        |peer: &Peer<SLOTS>| after.peers().get(&peer.id).is_some_and(|later| later.config_epoch < peer.config_epoch);
+    before.current_epoch() <= after.current_epoch()
+        && before.last_vote_epoch() <= after.last_vote_epoch()
+        && !before.peers().iter().any(falls)
+}
+
+fn cur_dominates<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
+    seen.after.peers().iter().all(|peer| peer.config_epoch <= seen.after.current_epoch())
+}
+
+fn epoch_fresh<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
+    let Some(before) = seen.before else { return true };
+    let takes = |rule: &Rule| matches!(rule, Rule::EpochCollision | Rule::EpochBumped);
+    if !seen.effects.rules.iter().any(takes) {
+        return true;
+    }
+    let own = seen.after.my_epoch();
+    let others = seen.after.peers().iter().filter(|peer| peer.id != seen.after.id());
+    own > before.current_epoch() && others.into_iter().all(|peer| peer.config_epoch < own)
+}
+
+fn persist_before_claim<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
+    let saved = own_view(seen.disk).map_or(0, |own| own.config_epoch);
+    let is_saved = |header: &Header<SLOTS>| !header.flags.contains(Flags::PRIMARY) || header.config_epoch <= saved;
+    seen.sent().all(|message| is_saved(&message.header))
+}
+
+fn table_consistent<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
+    let (peers, owners) = (seen.after.peers(), seen.after.owners());
+    let in_set = |pos: Pos, slot: Slot| peers[pos].slots.contains(slot);
+    owners.iter().all(|(slot, owner)| peers.positions().all(|pos| in_set(pos, slot) == (owner == Some(pos))))
+}
+
+fn replica_owns_nothing<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
+    seen.after.peers().iter().all(|peer| !peer.is(Flags::REPLICA) || peer.slots.is_empty())
+}
+
+fn epoch_guard<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
+    let (Some(before), Some(message)) = (seen.before, seen.cause.message()) else { return true };
+    let owner = |node: &Node<SLOTS>, slot| node.owner(slot).map(|peer| peer.id);
+    before.owners().iter().all(|(slot, _)| {
+        let (old, new) = (owner(before, slot), owner(seen.after, slot));
+        old == new || may_move(before, seen.after, message, slot, new)
+    })
+}
+
+/// Whether `message` entitles `new` to a slot, or its owner to lose it.
+fn may_move<const SLOTS: usize>(
+    before: &Node<SLOTS>,
+    after: &Node<SLOTS>,
+    message: &Message<SLOTS>,
+    slot: Slot,
+    new: Option<NodeId>,
+) -> bool {
+    let Some(old) = before.owner(slot) else { return true };
+    let Some(new) = new else {
+        return after.peers().get(&old.id).is_none_or(|peer| peer.is(Flags::REPLICA));
+    };
+    let claimed_epoch = match &message.body {
+        Body::Update(claim) if claim.node == new => claim.config_epoch,
+        Body::Ping(_) | Body::Pong(_) | Body::Meet(_) if message.header.sender == new => message.header.config_epoch,
+        Body::Update(_)
+        | Body::Ping(_)
+        | Body::Pong(_)
+        | Body::Meet(_)
+        | Body::Fail(_)
+        | Body::Publish(_)
+        | Body::FailoverAuthRequest
+        | Body::FailoverAuthAck
+        | Body::ManualFailoverStart
+        | Body::Module(_)
+        | Body::PublishShard(_) => return false,
+    };
+    claimed_epoch > old.config_epoch || before.unclaimed().contains(slot)
+}
+
+fn mark_has_owner<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
+    seen.after.unclaimed().iter().all(|slot| seen.after.owner(slot).is_some())
+}
+
+fn image_loads<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
+    let Some(persist) = &seen.effects.persist else { return true };
+    let config = seen.setup.hosts[seen.place.index()].config.clone();
+    let origin = Origin::Restored(Box::new(seen.disk.clone()));
+    let Ok((node, _)) = Node::start(config, origin, crate::clock::NOW) else { return false };
+    // What is loaded may stand for more than was saved: a current epoch below a claim is raised.
+    let mut again = crate::clock::canonical_image(node.durable());
+    again.current_epoch = again.current_epoch.min(persist.image.current_epoch);
+    again == *seen.disk
+}
+
+fn self_well_formed<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
+    let own = seen.after.myself();
+    let is_one_role = own.is(Flags::PRIMARY) != own.is(Flags::REPLICA);
+    let selves = seen.after.peers().iter().filter(|peer| peer.is(Flags::MYSELF)).count();
+    is_one_role && own.is(Flags::MYSELF) && selves == 1 && own.id == seen.setup.hosts[seen.place.index()].id
+}
+
+fn fail_sound<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
+    let Some(before) = seen.before else { return true };
+    let is_new = |peer: &&Peer<SLOTS>| {
+        peer.is(Flags::FAIL) && before.peers().get(&peer.id).is_some_and(|earlier| !earlier.is(Flags::FAIL))
+    };
+    let told = |id: &NodeId| {
+        let message = seen.cause.message().filter(|message| message.body == Body::Fail(*id));
+        message.is_some_and(|message| seen.sender(message).is_some())
+    };
+    let mut failed = seen.after.peers().iter().filter(is_new);
+    let is_sound = failed.all(|peer| told(&peer.id) || is_failed_by_majority(seen, before, peer));
+    let mut tells = seen.sent().filter_map(|message| match &message.body {
+        Body::Fail(id) => Some(id),
+        Body::Ping(_)
+        | Body::Pong(_)
+        | Body::Meet(_)
+        | Body::Publish(_)
+        | Body::FailoverAuthRequest
+        | Body::FailoverAuthAck
+        | Body::Update(_)
+        | Body::ManualFailoverStart
+        | Body::Module(_)
+        | Body::PublishShard(_) => None,
+    });
+    is_sound && tells.all(|id| seen.after.peers().get(id).is_some_and(|peer| is_failed_by_majority(seen, before, peer)))
+}
+
+/// Whether a majority of the voters, as many as the node counted last, report `peer` within the window.
+fn is_failed_by_majority<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, before: &Node<SLOTS>, peer: &Peer<SLOTS>) -> bool {
+    let valid_ms = seen.after.config().timing.report_valid_ms();
+    let is_vote = |report: &&slotbus_core::peer::Report| {
+        let is_voter = seen.after.peers().get(&report.by).is_some_and(Peer::is_voter);
+        is_voter && seen.now.since(report.at) <= valid_ms
+    };
+    let votes = peer.reports.iter().filter(is_vote).count() + usize::from(seen.after.myself().is_voter());
+    votes > before.size() / 2
+}
+
+fn report_sound<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
+    let Some(before) = seen.before else { return true };
+    let earlier =
+        |peer: &Peer<SLOTS>| before.peers().get(&peer.id).map(|peer| peer.reports.clone()).unwrap_or_default();
+    let is_said = |by: &NodeId, about: &NodeId| {
+        let message = seen.cause.message();
+        message.filter(|message| message.header.sender == *by).is_some_and(|message| {
+            let entries = message.heartbeat().into_iter().flat_map(|heartbeat| &heartbeat.gossip);
+            let is_primary = seen.after.peers().get(by).is_some_and(Peer::is_primary);
+            is_primary && entries.into_iter().any(|entry| entry.node == *about && is_failing(entry.flags))
+        })
+    };
+    seen.after.peers().iter().all(|peer| {
+        let known = earlier(peer);
+        peer.reports.iter().all(|report| known.contains(report) || is_said(&report.by, &peer.id))
+    })
+}
+
+fn is_failing(flags: Flags) -> bool {
+    flags.intersects(Flags::PFAIL | Flags::FAIL)
+}
+
+fn reporters_known<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
+    let mut reports = seen.after.peers().iter().flat_map(|peer| &peer.reports);
+    reports.all(|report| seen.after.peers().get(&report.by).is_some())
+}
+
+fn membership_isolation<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, ghost: &Ghost) -> bool {
+    seen.after.peers().iter().filter(is_member).all(|peer| {
+        let owner = seen.setup.owner_of(&peer.id);
+        owner.is_some_and(|owner| ghost.are_of_one_cluster(seen.place, owner))
+    })
+}
+
+fn newcomers_vouched<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
+    let Some(before) = seen.before else { return true };
+    let is_new = |peer: &&Peer<SLOTS>| before.peers().find(&peer.id).is_none();
+    seen.after.peers().iter().filter(is_member).filter(is_new).all(|peer| is_vouched(seen, before, &peer.id))
+}
+
+fn is_vouched<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, before: &Node<SLOTS>, id: &NodeId) -> bool {
+    let Cause::Received { link, message } = seen.cause else { return false };
+    let at_end = before.links().get(*link).and_then(|link| link.peer).map(|pos| &before.peers()[pos]);
+    let is_answer = matches!(link, LinkId::Outbound(_)) && message.header.sender == *id;
+    let is_handshake = at_end.is_some_and(|peer| peer.is(Flags::HANDSHAKE));
+    let is_told = message.heartbeat().is_some_and(|heartbeat| heartbeat.gossip.iter().any(|entry| entry.node == *id));
+    (is_answer && is_handshake) || (is_told && seen.sender(message).is_some())
+}
+
+fn forget_ban<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, ghost: &Ghost) -> bool {
+    seen.after.peers().iter().filter(is_member).all(|peer| {
+        let owner = seen.setup.owner_of(&peer.id);
+        owner.is_none_or(|owner| !ghost.is_banned(seen.place, owner))
+    })
+}
+
+fn collision_yields<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
+    let (Some(before), Some(message)) = (seen.before, seen.cause.message()) else { return true };
+    let header = &message.header;
+    let is_collision = header.config_epoch == before.my_epoch() && header.flags.contains(Flags::PRIMARY);
+    seen.after.my_epoch() == before.my_epoch() || (is_collision && before.id() < header.sender)
+}
+
+fn state_sound<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
+    let node = seen.after;
+    if node.state() == ClusterState::Fail {
+        return true;
+    }
+    let voters = node.peers().iter().filter(|peer| peer.is_voter());
+    let (trusted, all) = voters
+        .fold((0_usize, 0_usize), |(trusted, all), peer| (trusted + usize::from(!is_failing(peer.flags)), all + 1));
+    let has_majority = trusted > all / 2;
+    let serves = |slot: Slot| node.owner(slot).is_some_and(|owner| !owner.is(Flags::FAIL));
+    let is_covered = node.owners().iter().all(|(slot, _)| serves(slot));
+    has_majority && (is_covered || !node.config().require_full_coverage)
+}

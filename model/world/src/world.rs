@@ -1,0 +1,667 @@
+//! Owns a world's state, what can happen to it next, and what then becomes of it. Decides nothing
+//! about the protocol: every node goes through [`slotbus_core::step`] and nothing else.
+
+use crate::{
+    action::{Action, What},
+    cause::Cause,
+    clock::{NOW, canonical_message},
+    connection::{Connection, End, Side},
+    ghost::{Ghost, is_introduction},
+    host::{Disk, Host, Readable},
+    invariants::{Seen, check},
+    place::Place,
+    setup::{Budget, Pace, Places, Setup, Stage},
+    shared::Shared,
+    story::Happening,
+};
+use slotbus_core::{
+    Address, Command, Effect, Effects, Flags, Host as Ip, Input, LinkId, Message, Millis, Node, Origin, Random, Reply,
+    next_deadline, step,
+};
+use smallvec::SmallVec;
+
+/// The state of a world. Equal states have equal form, whatever led to them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct World<const SLOTS: usize> {
+    hosts: SmallVec<[Shared<Host<SLOTS>>; 4]>,
+    /// Ascending by [`Connection::key`].
+    connections: SmallVec<[Shared<Connection<SLOTS>>; 8]>,
+    budget: Budget,
+    /// By script: how many of its commands were given.
+    given: SmallVec<[u8; 4]>,
+    /// Pairs that cannot reach each other, left before right, ascending.
+    parted: SmallVec<[(Place, Place); 2]>,
+    /// Who has ticked in this round, in a timely world.
+    ticked: Places,
+    ghost: Ghost,
+}
+
+/// What can happen to a world next, in a fixed order: what the network owes comes first.
+type Choices = SmallVec<[What; 24]>;
+
+impl<const SLOTS: usize> World<SLOTS> {
+    /// A world in which every host has just started for the first time.
+    #[must_use]
+    pub(crate) fn fresh(setup: &Setup) -> Self {
+        let blank = Shared::new(Host { node: None, disk: Disk::blank(), ticks_left: 0 });
+        let world = Self {
+            hosts: setup.hosts.iter().map(|_| blank.clone()).collect(),
+            connections: SmallVec::new(),
+            budget: setup.budget,
+            given: SmallVec::new(),
+            parted: SmallVec::new(),
+            ticked: Places::NONE,
+            ghost: Ghost::new(setup.hosts.len()),
+        };
+        let mut turn = Turn::new(setup, world);
+        for place in setup.places() {
+            turn.start(place, Origin::Fresh(setup.hosts[place.index()].id));
+        }
+        turn.done()
+    }
+
+    /// This world after some stages; then the scripts start and the budgets are full. This is how an
+    /// exploration starts from a cluster that stands.
+    #[must_use]
+    pub(crate) fn after_stages(mut self, setup: &Setup, stages: &[Stage]) -> Self {
+        let calm = Setup::calm(setup, stages);
+        self.prepare(&calm);
+        let mut script = 0;
+        for stage in stages {
+            self = match stage {
+                Stage::Command(_) => {
+                    script += 1;
+                    self.after(&calm, Action::new(What::Command { script: script - 1 }))
+                }
+                Stage::Happens(what) => self.after(&calm, Action::new(*what)),
+                Stage::Rounds(rounds) => (0..*rounds).fold(self, |world, _| world.round(&calm)),
+            };
+        }
+        let mut turn = Turn::new(setup, self);
+        turn.world.prepare(setup);
+        turn.forget_disks();
+        turn.done()
+    }
+
+    /// Everything that the network owes, then one tick of every host, each followed by what it causes.
+    fn round(mut self, calm: &Setup) -> Self {
+        for host in calm.places() {
+            self = self.quietened(calm);
+            if self.node(host).is_some() {
+                self = self.after(calm, Action::new(What::Tick { host }));
+            }
+        }
+        self.quietened(calm)
+    }
+
+    fn quietened(mut self, calm: &Setup) -> Self {
+        while let Some(&what) = self.owed().first() {
+            self = self.after(calm, Action::new(what));
+        }
+        self
+    }
+
+    /// Sets what depends on the setup to its start.
+    fn prepare(&mut self, setup: &Setup) {
+        let ticks_left = match setup.pace {
+            Pace::Free { ticks } => ticks,
+            Pace::Timely => 0,
+        };
+        self.budget = setup.budget;
+        self.given = SmallVec::from_elem(0, setup.scripts.len());
+        self.ticked = Places::NONE;
+        self.ghost.has_failed = false;
+        for host in &mut self.hosts {
+            *host = Shared::new(Host { ticks_left, ..Host::clone(host) });
+        }
+    }
+
+    /// The host at `place`.
+    #[must_use]
+    pub fn host(&self, place: Place) -> &Host<SLOTS> {
+        &self.hosts[place.index()]
+    }
+
+    /// The node at `place`, if it runs.
+    #[must_use]
+    pub fn node(&self, place: Place) -> Option<&Node<SLOTS>> {
+        self.host(place).node.as_ref()
+    }
+
+    /// The nodes that run, with their places.
+    pub fn nodes(&self) -> impl Iterator<Item = (Place, &Node<SLOTS>)> {
+        let hosts = self.hosts.iter().enumerate();
+        hosts.filter_map(|(index, host)| host.node.as_ref().map(|node| (Place::at(index), node)))
+    }
+
+    /// How many hosts there are.
+    #[must_use]
+    pub fn host_count(&self) -> usize {
+        self.hosts.len()
+    }
+
+    /// The connections, in the order by which actions name them.
+    pub fn connections(&self) -> impl ExactSizeIterator<Item = &Connection<SLOTS>> {
+        self.connections.iter().map(|connection| &**connection)
+    }
+
+    /// What faults there is still room for.
+    #[must_use]
+    pub fn budget(&self) -> Budget {
+        self.budget
+    }
+
+    /// What no node remembers.
+    #[must_use]
+    pub fn ghost(&self) -> &Ghost {
+        &self.ghost
+    }
+
+    /// Whether every script is done.
+    #[must_use]
+    pub fn is_script_done(&self, setup: &Setup) -> bool {
+        self.given.iter().zip(&setup.scripts).all(|(&given, script)| usize::from(given) == script.len())
+    }
+
+    /// Whether the network owes nothing: no message on its way, nothing to notice.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.owed().is_empty()
+    }
+
+    /// Every action that is possible, with the world after it. Dice are thrown in every way exactly once.
+    #[must_use]
+    pub fn successors(&self, setup: &Setup) -> Vec<(Action, Self)> {
+        let mut successors = Vec::new();
+        for what in self.choices(setup) {
+            self.outcomes(setup, what, &mut successors);
+        }
+        successors
+    }
+
+    fn outcomes(&self, setup: &Setup, what: What, successors: &mut Vec<(Action, Self)>) {
+        let mut words = 0..1;
+        while let Some(dice) = words.next() {
+            let action = Action { what, dice, dies: false };
+            let (world, outcome) = self.taken(setup, action);
+            words.end = words.end.max(outcome.words);
+            if !outcome.is_spent {
+                continue;
+            }
+            successors.push((action, world));
+            if outcome.can_die {
+                let action = Action { dies: true, ..action };
+                successors.push((action, self.taken(setup, action).0));
+            }
+        }
+    }
+
+    /// The world after an action, which must be one of [`World::successors`].
+    #[must_use]
+    pub fn after(&self, setup: &Setup, action: Action) -> Self {
+        self.taken(setup, action).0
+    }
+
+    fn taken(&self, setup: &Setup, action: Action) -> (Self, Outcome) {
+        let mut turn = Turn::new(setup, self.clone());
+        turn.take(action);
+        let outcome = turn.outcome;
+        (turn.done(), outcome)
+    }
+
+    /// What an action does, step by step, with the world after it.
+    #[must_use]
+    pub fn told(&self, setup: &Setup, action: Action) -> (Self, Vec<Happening<SLOTS>>) {
+        let mut turn = Turn::new(setup, self.clone());
+        turn.story = Some(Vec::new());
+        turn.take(action);
+        let story = turn.story.take().unwrap_or_default();
+        (turn.done(), story)
+    }
+
+    fn choices(&self, setup: &Setup) -> Choices {
+        let mut choices = self.owed();
+        let is_quiet = choices.is_empty();
+        choices.extend(
+            setup.places().filter(|&host| self.may_tick(setup, host, is_quiet)).map(|host| What::Tick { host }),
+        );
+        self.commands(setup, &mut choices);
+        self.faults(setup, &mut choices);
+        choices
+    }
+
+    /// What the network owes: nothing here can be put off for ever.
+    fn owed(&self) -> Choices {
+        let mut owed = Choices::new();
+        for (connection, index) in self.connections.iter().zip(0..) {
+            if self.is_parted(connection) {
+                continue;
+            }
+            if connection.opener_end == End::Opening {
+                let listens = connection.target.is_some_and(|target| self.node(target).is_some());
+                owed.push(if listens {
+                    What::Establish { connection: index }
+                } else {
+                    What::Refuse { connection: index }
+                });
+            }
+            for side in [Side::Target, Side::Opener] {
+                if connection.has_mail(side) {
+                    owed.push(What::Deliver { connection: index, to: side });
+                }
+                if connection.is_over_for(side) {
+                    owed.push(What::HangUp { connection: index, at: side });
+                }
+            }
+        }
+        owed
+    }
+
+    fn is_parted(&self, connection: &Connection<SLOTS>) -> bool {
+        connection.target.is_some_and(|target| self.parted.contains(&pair(connection.opener, target)))
+    }
+
+    fn may_tick(&self, setup: &Setup, host: Place, is_quiet: bool) -> bool {
+        let is_due = match setup.pace {
+            Pace::Free { .. } => self.host(host).ticks_left > 0,
+            Pace::Timely => is_quiet && !self.ticked.contains(host),
+        };
+        is_due && self.node(host).is_some()
+    }
+
+    fn commands(&self, setup: &Setup, choices: &mut Choices) {
+        for ((script, &given), index) in setup.scripts.iter().zip(&self.given).zip(0..) {
+            if script.get(usize::from(given)).is_some_and(|order| self.node(order.host).is_some()) {
+                choices.push(What::Command { script: index });
+            }
+        }
+    }
+
+    fn faults(&self, setup: &Setup, choices: &mut Choices) {
+        for host in setup.places() {
+            let is_up = self.node(host).is_some();
+            if is_up && self.budget.crashes > 0 && setup.crashing.mortal.contains(host) {
+                choices.push(What::Crash { host, power: false });
+                if setup.crashing.power {
+                    choices.push(What::Crash { host, power: true });
+                }
+            }
+            if !is_up && self.budget.restarts > 0 {
+                choices.push(What::Restart { host });
+            }
+        }
+        if self.budget.cuts > 0 {
+            let is_whole = |connection: &Connection<SLOTS>| {
+                !connection.broken && connection.opener_end != End::Shut && connection.target_end != End::Shut
+            };
+            let whole = self.connections.iter().zip(0..).filter(|(connection, _)| is_whole(connection));
+            choices.extend(whole.map(|(_, connection)| What::Cut { connection }));
+        }
+        if self.budget.partitions > 0 {
+            let pairs = setup.places().flat_map(|left| setup.places().map(move |right| (left, right)));
+            let together = pairs.filter(|(left, right)| left < right && !self.parted.contains(&(*left, *right)));
+            choices.extend(together.map(|(left, right)| What::Part { left, right }));
+        }
+        choices.extend(self.parted.iter().map(|&(left, right)| What::Heal { left, right }));
+    }
+}
+
+fn pair(left: Place, right: Place) -> (Place, Place) {
+    (left.min(right), left.max(right))
+}
+
+/// What is to be known of an action beyond the world after it.
+#[derive(Clone, Copy, Debug)]
+struct Outcome {
+    /// Words of dice to be tried.
+    words: u32,
+    /// Whether the dice word was used up: else another word led to the same throw.
+    is_spent: bool,
+    /// Whether the host can die between saving something and sending something.
+    can_die: bool,
+}
+
+/// A world in the middle of an action.
+struct Turn<'a, const SLOTS: usize> {
+    setup: &'a Setup,
+    world: World<SLOTS>,
+    outcome: Outcome,
+    dies: bool,
+    story: Option<Vec<Happening<SLOTS>>>,
+}
+
+impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
+    fn new(setup: &'a Setup, world: World<SLOTS>) -> Self {
+        let outcome = Outcome { words: 1, is_spent: true, can_die: false };
+        Self { setup, world, outcome, dies: false, story: None }
+    }
+
+    /// Brings the world into its one form.
+    fn done(self) -> World<SLOTS> {
+        let mut world = self.world;
+        world.connections.retain(|connection| !connection.is_over());
+        world.connections.sort_unstable_by_key(|connection| connection.key());
+        world
+    }
+
+    fn take(&mut self, action: Action) {
+        self.dies = action.dies;
+        let dice = u64::from(action.dice);
+        match action.what {
+            What::Deliver { connection, to } => self.deliver(usize::from(connection), to, dice),
+            What::HangUp { connection, at } => self.hang_up(usize::from(connection), at, dice),
+            What::Establish { connection } => self.establish(usize::from(connection), dice),
+            What::Refuse { connection } => self.fail(usize::from(connection), true, dice),
+            What::Tick { host } => self.tick(host, dice),
+            What::Command { script } => self.command(usize::from(script), dice),
+            What::Cut { connection } => self.cut(usize::from(connection), dice),
+            What::Crash { host, power } => self.crash(host, power),
+            What::Restart { host } => self.restart(host),
+            What::Part { left, right } => self.part(left, right),
+            What::Heal { left, right } => self.world.parted.retain(|parted| *parted != (left, right)),
+        }
+    }
+
+    fn change<T>(&mut self, index: usize, change: impl FnOnce(&mut Connection<SLOTS>) -> T) -> T {
+        let mut connection = Connection::clone(&self.world.connections[index]);
+        let result = change(&mut connection);
+        self.world.connections[index] = Shared::new(connection);
+        result
+    }
+
+    fn deliver(&mut self, index: usize, to: Side, dice: u64) {
+        let (place, link) = self.end_of(index, to);
+        let message = self.change(index, |connection| connection.queue_mut(to).remove(0));
+        if let Some(place) = place {
+            self.step(place, NOW, dice, Cause::Received { link, message });
+        }
+    }
+
+    fn hang_up(&mut self, index: usize, at: Side, dice: u64) {
+        let (place, link) = self.end_of(index, at);
+        self.change(index, |connection| connection.shut(at));
+        if let Some(place) = place {
+            self.step(place, NOW, dice, Cause::LinkDown(link));
+        }
+    }
+
+    fn end_of(&self, index: usize, side: Side) -> (Option<Place>, LinkId) {
+        let connection = &self.world.connections[index];
+        (connection.host(side), connection.link(side))
+    }
+
+    /// The target's end comes up first: its node only notes the link, and the opener may send at once.
+    fn establish(&mut self, index: usize, dice: u64) {
+        let opener = self.world.connections[index].opener;
+        let Some(target) = self.world.connections[index].target else { return };
+        let taken: SmallVec<[u32; 8]> = self
+            .world
+            .connections
+            .iter()
+            .filter(|other| (other.opener, other.target) == (opener, Some(target)))
+            .map(|other| other.inbound)
+            .collect();
+        let inbound = Connection::<SLOTS>::inbound_number(opener, &taken);
+        let outbound = self.change(index, |connection| {
+            connection.inbound = inbound;
+            connection.opener_end = End::Open;
+            connection.target_end = End::Open;
+            connection.outbound
+        });
+        let dies = std::mem::take(&mut self.dies);
+        self.step(target, NOW, 0, link_up(LinkId::Inbound(inbound), target, opener));
+        self.dies = dies;
+        self.step(opener, NOW, dice, link_up(LinkId::Outbound(outbound), opener, target));
+    }
+
+    /// A connection attempt comes to nothing.
+    fn fail(&mut self, index: usize, at_once: bool, dice: u64) {
+        let (place, link) = self.end_of(index, Side::Opener);
+        self.change(index, |connection| connection.shut(Side::Opener));
+        let cause = if at_once { Cause::LinkRefused(link) } else { Cause::LinkDown(link) };
+        if let Some(place) = place {
+            self.step(place, NOW, dice, cause);
+        }
+    }
+
+    fn cut(&mut self, index: usize, dice: u64) {
+        self.world.budget.cuts -= 1;
+        if self.world.connections[index].opener_end == End::Opening {
+            self.fail(index, false, dice);
+        } else {
+            self.change(index, |connection| connection.broken = true);
+        }
+    }
+
+    fn part(&mut self, left: Place, right: Place) {
+        self.world.budget.partitions -= 1;
+        self.world.parted.push((left, right));
+        self.world.parted.sort_unstable();
+    }
+
+    fn tick(&mut self, place: Place, dice: u64) {
+        let Some(at) = self.world.node(place).map(|node| next_deadline(node).at) else { return };
+        self.world.ghost.elapsed(place, at.since(NOW));
+        match self.setup.pace {
+            Pace::Free { .. } => {
+                let mut host = Host::clone(&self.world.hosts[place.index()]);
+                host.ticks_left -= 1;
+                self.world.hosts[place.index()] = Shared::new(host);
+            }
+            Pace::Timely => self.world.ticked = self.world.ticked.with(place),
+        }
+        self.step(place, at, dice, Cause::Tick);
+        self.end_round();
+    }
+
+    /// A round of a timely world is over once every host that runs has ticked.
+    fn end_round(&mut self) {
+        let is_over = self.world.nodes().all(|(place, _)| self.world.ticked.contains(place));
+        if is_over {
+            self.world.ticked = Places::NONE;
+        }
+    }
+
+    fn command(&mut self, script: usize, dice: u64) {
+        let given = usize::from(self.world.given[script]);
+        let order = self.setup.scripts[script][given].clone();
+        self.world.given[script] += 1;
+        self.step(order.host, NOW, dice, Cause::Admin(order.command));
+    }
+
+    fn crash(&mut self, place: Place, power: bool) {
+        let mut host = Host::clone(&self.world.hosts[place.index()]);
+        host.node = None;
+        if power {
+            host.disk.lose_power();
+        }
+        self.world.hosts[place.index()] = Shared::new(host);
+        self.world.budget.crashes -= 1;
+        self.world.ghost.crashed(place);
+        self.forget_disks();
+        for index in 0..self.world.connections.len() {
+            for side in [Side::Opener, Side::Target] {
+                let connection = &self.world.connections[index];
+                let is_held = connection.host(side) == Some(place) && connection.end(side) != End::Shut;
+                if is_held && (side == Side::Opener || connection.end(side) == End::Open) {
+                    self.change(index, |connection| connection.shut(side));
+                }
+            }
+        }
+        self.end_round();
+    }
+
+    fn restart(&mut self, place: Place) {
+        self.world.budget.restarts -= 1;
+        let image = self.world.host(place).disk.saved.clone();
+        self.start(place, Origin::Restored(Box::new((*image).clone())));
+        self.forget_disks();
+    }
+
+    /// Starts a node and performs what it asks for.
+    fn start(&mut self, place: Place, origin: Origin<SLOTS>) {
+        let config = self.setup.hosts[place.index()].config.clone();
+        let cause = Cause::Started(match &origin {
+            Origin::Fresh(_) => None,
+            Origin::Restored(_) => Some(self.world.host(place).disk.saved.clone()),
+        });
+        let Ok((node, effects)) = Node::start(config, origin, NOW) else {
+            // What a node saved it can load: that is checked whenever it saves.
+            return;
+        };
+        self.settle(place, None, node, NOW, cause, effects);
+    }
+
+    /// Takes the node at `place` through one input, and performs what it asks for.
+    fn step(&mut self, place: Place, now: Millis, dice: u64, cause: Cause<SLOTS>) {
+        let before = self.world.hosts[place.index()].clone();
+        let Some(mut node) = before.node.clone() else { return };
+        let effects = step(&mut node, Input { now, random: Random::new(dice), event: cause.event() });
+        self.outcome.words = u32::try_from(effects.dice.outcomes()).unwrap_or(u32::MAX).max(self.outcome.words);
+        self.outcome.is_spent &= effects.dice.is_spent();
+        let is_mortal = self.setup.crashing.amid && self.setup.crashing.mortal.contains(place);
+        let can_die = is_mortal && self.world.budget.crashes > 0;
+        self.outcome.can_die |= can_die && effects.persist.is_some() && !effects.then.is_empty();
+        self.settle(place, before.node.as_ref(), node, now, cause, effects);
+    }
+
+    /// Puts a node that has stepped back into its host, saves what it wants saved, then performs the rest.
+    fn settle(
+        &mut self,
+        place: Place,
+        before: Option<&Node<SLOTS>>,
+        after: Node<SLOTS>,
+        now: Millis,
+        cause: Cause<SLOTS>,
+        effects: Effects<SLOTS>,
+    ) {
+        let mut host = Host { node: None, ..Host::clone(&self.world.hosts[place.index()]) };
+        if let Some(persist) = &effects.persist {
+            host.disk.save(persist);
+        }
+        self.setup.coverage.note(&effects.rules);
+        self.note(place, &cause, &effects);
+        let seen = Seen {
+            setup: self.setup,
+            place,
+            now,
+            before,
+            after: &after,
+            cause: &cause,
+            effects: &effects,
+            disk: &host.disk.saved,
+        };
+        check(&seen, &mut self.world.ghost);
+        let has_failed = after.peers().iter().any(|peer| peer.is(Flags::FAIL));
+        self.world.ghost.has_failed |= has_failed;
+        if let Some(story) = &mut self.story {
+            story.push(Happening { place, cause, effects: effects.clone(), dies: self.dies });
+        }
+        if effects.persist.is_some() {
+            host.disk.forget(self.readable(place, true));
+        }
+        host.node = Some(after.rebased(now, NOW));
+        self.world.hosts[place.index()] = Shared::new(host);
+        if self.dies {
+            self.crash(place, false);
+            return;
+        }
+        for effect in effects.then {
+            self.perform(place, effect);
+        }
+    }
+
+    /// Notes in the ghost what an administrator has done.
+    fn note(&mut self, place: Place, cause: &Cause<SLOTS>, effects: &Effects<SLOTS>) {
+        let Cause::Admin(command) = cause else { return };
+        let is_done = |effect: &Effect<SLOTS>| matches!(effect, Effect::Reply { reply: Reply::Done, .. });
+        if !effects.then.iter().any(is_done) {
+            return;
+        }
+        if is_introduction(command) {
+            if let Some(guest) = self.guest(command) {
+                self.world.ghost.introduced(place, guest);
+            }
+        } else if let Command::Forget(id) = command {
+            let left_ms = self.setup.hosts[place.index()].config.timing.forget_ms;
+            if let Some(whom) = self.setup.owner_of(id) {
+                self.world.ghost.banned(place, whom, left_ms);
+            }
+        }
+    }
+
+    fn guest(&self, command: &Command) -> Option<Place> {
+        let Command::Meet { host, port, cport } = command else { return None };
+        self.setup.listener(&Address { host: host.clone(), port: *port, cport: *cport, pport: 0 })
+    }
+
+    /// Which parts of a host's disk anybody can still read.
+    fn readable(&self, place: Place, is_up: bool) -> Readable {
+        let can_crash = self.world.budget.crashes > 0 && self.setup.crashing.mortal.contains(place);
+        let can_start = self.world.budget.restarts > 0;
+        if is_up && can_crash && can_start && self.setup.crashing.power {
+            Readable::Both
+        } else if can_start && (can_crash || !is_up) {
+            Readable::Saved
+        } else {
+            Readable::Epoch
+        }
+    }
+
+    /// A budget has shrunk: drops what nobody can read any more.
+    fn forget_disks(&mut self) {
+        for place in self.setup.places() {
+            let mut host = Host::clone(&self.world.hosts[place.index()]);
+            host.disk.forget(self.readable(place, host.node.is_some()));
+            self.world.hosts[place.index()] = Shared::new(host);
+        }
+    }
+
+    fn perform(&mut self, place: Place, effect: Effect<SLOTS>) {
+        match effect {
+            Effect::Connect { link, address } => self.connect(place, link, &address),
+            Effect::Close { link } => self.close(place, link),
+            Effect::Send { link, message } => self.send(place, link, *message),
+            // An answer to an administrator changes nothing in the world; stories show it.
+            Effect::Reply { .. } => {}
+            // Keys, clients and the replication stream are not part of the world.
+            Effect::Follow { .. }
+            | Effect::Lead
+            | Effect::PauseWrites { .. }
+            | Effect::ResumeWrites
+            | Effect::DropKeys { .. }
+            | Effect::DropAllKeys
+            | Effect::Deliver { .. } => {}
+        }
+    }
+
+    fn connect(&mut self, place: Place, link: LinkId, address: &Address) {
+        if let LinkId::Outbound(number) = link {
+            let target = self.setup.listener(address);
+            self.world.connections.push(Shared::new(Connection::opening(place, target, number)));
+        }
+    }
+
+    fn close(&mut self, place: Place, link: LinkId) {
+        if let Some((index, side)) = self.find(place, link) {
+            self.change(index, |connection| connection.shut(side));
+        }
+    }
+
+    fn send(&mut self, place: Place, link: LinkId, message: Message<SLOTS>) {
+        if let Some((index, side)) = self.find(place, link) {
+            let message = Shared::new(canonical_message(message));
+            self.change(index, |connection| connection.send(side, message));
+        }
+    }
+
+    fn find(&self, place: Place, link: LinkId) -> Option<(usize, Side)> {
+        let connections = self.world.connections.iter().enumerate();
+        connections.into_iter().find_map(|(index, other)| other.side_of(place, link).map(|side| (index, side)))
+    }
+}
+
+fn link_up<const SLOTS: usize>(link: LinkId, here: Place, there: Place) -> Cause<SLOTS> {
+    let (local, remote): (Ip, Ip) = (here.ip(), there.ip());
+    Cause::LinkUp { link, local, remote }
+}
