@@ -30,8 +30,13 @@ fn redis() -> Program {
     Program::Redis(path.expect("redis-server is installed (cargo suite installs it)"))
 }
 
+/// Whether redis-server is played against itself.
+fn looks_for_chance() -> bool {
+    env::var("AGAINST").is_ok_and(|name| name == "redis-server")
+}
+
 fn judged() -> Program {
-    if env::var("AGAINST").is_ok_and(|name| name == "redis-server") {
+    if looks_for_chance() {
         return redis();
     }
     Program::Slotbus(cluster::sibling("slotbus-node").expect("slotbus-node is built"))
@@ -70,6 +75,7 @@ fn judge(script: &Script) -> Option<String> {
         (redis.join().expect("a run"), play(script, &other))
     });
     let text = match (redis, other) {
+        (Ok(redis), Ok(other)) if looks_for_chance() => scripted::chances(&redis, &other),
         (Ok(redis), Ok(other)) => scripted::differences(script, &redis, &other),
         (Err(error), _) => format!("on redis-server: {error}\n"),
         (_, Err(error)) => format!("on the other server: {error}\n"),
@@ -99,6 +105,27 @@ fn scripts_show_the_same_on_both_servers() {
     println!("{} scripts in {:.0} s", scripts.len(), begun.elapsed().as_secs_f64());
     assert!(failures.is_empty(), "{} of {}:\n{}", failures.len(), scripts.len(), failures.join("\n"));
     assert!(begun.elapsed() < ALL_WITHIN, "the scripts take too long");
+}
+
+/// A server that was told to behave otherwise is found out, and at the right line.
+#[test]
+fn another_behaviour_is_found_out() {
+    let play_with = |directive: &str| {
+        let text = format!(
+            "rules: SLOT-12\npeer a id=1 epoch=3 slots=0-99 known\nserver id=5 epoch=2 slots=100-109 {directive}\n\
+             start\na becomes epoch=7 slots=0-109\na sends ping\nexpect a pong within 1000\nnodes me\n"
+        );
+        let script = Script::parse("control", &text).expect("a script");
+        let transcript = play(&script, &redis()).expect("a run");
+        (script, transcript)
+    };
+    let (script, usual) = play_with("");
+    let (_, other) = play_with("--cluster-allow-replica-migration no");
+    assert_eq!(scripted::differences(&script, &usual, &usual), "");
+    let differences = scripted::differences(&script, &usual, &other);
+    assert!(differences.contains("line 8: nodes me"), "{differences}");
+    assert!(differences.contains("redis: me 127.0.0.1:<me>@<me> myself,slave a 7"), "{differences}");
+    assert!(differences.contains("other: me 127.0.0.1:<me>@<me> myself,master - 2"), "{differences}");
 }
 
 #[test]

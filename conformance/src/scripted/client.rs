@@ -75,44 +75,53 @@ pub fn show(reply: &Value, cast: &Cast) -> Vec<String> {
 }
 
 fn show_into(value: &Value, cast: &Cast, indent: &str, lines: &mut Vec<String>) {
-    match value {
-        Value::Array(items) | Value::Set(items) if items.is_empty() => lines.push(format!("{indent}(empty)")),
-        Value::Array(items) | Value::Set(items) => show_items(items, cast, indent, lines),
-        scalar => {
-            let text = cast.mask(&scalar_text(scalar));
+    match items_of(value) {
+        Some([]) => lines.push(format!("{indent}(empty)")),
+        Some(items) => show_items(items, cast, indent, lines),
+        None => {
+            let text = cast.mask(&scalar_text(value));
             lines.extend(text.lines().map(|line| format!("{indent}{line}")));
         }
     }
 }
 
+/// The items of a reply that has any.
+pub(super) fn items_of(value: &Value) -> Option<&[Value]> {
+    if let Value::Array(items) | Value::Set(items) = value { Some(items) } else { None }
+}
+
 fn show_items(items: &[Value], cast: &Cast, indent: &str, lines: &mut Vec<String>) {
     for (index, item) in items.iter().enumerate() {
-        let follows_text = index > 0 && matches!(items[index - 1], Value::BulkString(_) | Value::Nil);
-        match item {
-            // A port stands after an address or after the word.
-            Value::Int(port) if follows_text => {
-                let name = u16::try_from(*port).ok().and_then(|port| cast.at_port(port));
-                lines.push(name.map_or_else(|| format!("{indent}- :{port}"), |name| format!("{indent}- :<{name}>")));
-            }
-            _ => {
-                let start = lines.len();
-                show_into(item, cast, &format!("{indent}  "), lines);
-                if let Some(first) = lines.get_mut(start) {
-                    first.replace_range(indent.len()..indent.len() + 2, "- ");
-                }
-            }
+        let start = lines.len();
+        match port_owner(items, index, cast) {
+            Some(name) => lines.push(format!("{indent}  :<{name}>")),
+            None => show_into(item, cast, &format!("{indent}  "), lines),
+        }
+        if let Some(first) = lines.get_mut(start) {
+            first.replace_range(indent.len()..indent.len() + 2, "- ");
         }
     }
 }
 
+/// Whose port an integer is. One stands after an address or after a word, or else it may be a slot.
+fn port_owner<'a>(items: &[Value], index: usize, cast: &'a Cast) -> Option<&'a str> {
+    let before = items.get(index.checked_sub(1)?)?;
+    let Value::Int(port) = items[index] else { return None };
+    matches!(before, Value::BulkString(_) | Value::Nil).then(|| cast.at_port(u16::try_from(port).ok()?)).flatten()
+}
+
 fn scalar_text(value: &Value) -> String {
-    match value {
-        Value::Okay => "+OK".to_owned(),
-        Value::SimpleString(text) => format!("+{text}"),
-        Value::Int(number) => format!(":{number}"),
-        Value::Nil => "(nil)".to_owned(),
-        Value::BulkString(bytes) => format!("\"{}\"", String::from_utf8_lossy(bytes)),
-        Value::ServerError(error) => format!("-{} {}", error.code(), error.details().unwrap_or_default()),
-        other => format!("{other:?}"),
+    if let Value::ServerError(error) = value {
+        return format!("-{} {}", error.code(), error.details().unwrap_or_default());
     }
+    if let Value::BulkString(bytes) = value {
+        return format!("\"{}\"", String::from_utf8_lossy(bytes));
+    }
+    if let Value::Int(number) = value {
+        return format!(":{number}");
+    }
+    if let Value::SimpleString(text) = value {
+        return format!("+{text}");
+    }
+    if *value == Value::Okay { "+OK".to_owned() } else { format!("{value:?}") }
 }

@@ -65,7 +65,7 @@ pub struct Reader {
 
 impl Reader {
     /// Waits for the next packet or the end.
-    pub fn next(&mut self) -> Arrival {
+    pub fn read(&mut self) -> Arrival {
         loop {
             match bus::frame(&self.buffer) {
                 Ok(Some(length)) => {

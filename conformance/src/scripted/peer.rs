@@ -322,7 +322,7 @@ fn adopt(shared: &Arc<Shared>, via: Via, link: Link, reader: Reader) {
 
 fn listen(shared: &Shared, via: Via, number: u64, mut reader: Reader) {
     loop {
-        let arrival = reader.next();
+        let arrival = reader.read();
         let mut state = shared.lock();
         // Closed from this side: nobody asks what else it says.
         let Some(index) = state.links.iter().position(|open| open.number == number) else { return };

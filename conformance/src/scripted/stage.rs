@@ -5,16 +5,17 @@ use super::{
     cast::{Cast, ME},
     client::{self, Client},
     field::{Field, Rumor},
+    packet::{apply, claim, distort, extensions, loopback, publication},
     peer::{BUS_PORT_OFFSET, ScriptedPeer, Standing, Via},
     script::{Pattern, PatternKind, PeerSpec, Script, ServerSpec, Sight, Step, Verb},
-    show,
+    seed, show,
     transcript::{Entry, Transcript},
 };
 use crate::cluster::{Program, Server};
 use redis::Value;
 use slotbus_core::{
-    Address, Body, CLUSTER_SLOTS, Flags, NodeId,
-    message::{Claim, Extension, GossipEntry, Heartbeat, ModuleMessage, Publication},
+    Body, CLUSTER_SLOTS, Flags, NodeId,
+    message::{GossipEntry, Heartbeat, ModuleMessage},
 };
 use slotbus_wire::bus;
 use std::{
@@ -27,13 +28,12 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-const NODE_TIMEOUT_MS: u64 = 1500;
+const NODE_TIMEOUT_MS: u64 = 3000;
 /// Linking a freshly started server with its peers takes a few crons.
 const LINKED_WITHIN: Duration = Duration::from_secs(10);
 /// What was sent on one connection has been read by now, when another one is spoken on.
 const OVERTAKING: Duration = Duration::from_millis(60);
 const POLL_INTERVAL: Duration = Duration::from_millis(15);
-const LENGTH_AT: usize = 4;
 const PROFILE: [&str; 2] = ["--protocol-profile", "redis-7.0"];
 
 /// Plays a script with a server in `folder`. An error means that the run itself could not be made.
@@ -45,6 +45,37 @@ pub fn play(script: &Script, program: &Program, folder: &Path) -> Result<Transcr
         entries.push(stage.perform(step).map_err(told)?);
     }
     Ok(Transcript { entries })
+}
+
+/// What a verb shows.
+#[derive(Default)]
+struct Outcome {
+    shown: Vec<String>,
+    /// Whether the verb waited for something in vain.
+    is_unmet: bool,
+}
+
+impl From<()> for Outcome {
+    fn from((): ()) -> Self {
+        Self::default()
+    }
+}
+
+impl From<Vec<String>> for Outcome {
+    fn from(shown: Vec<String>) -> Self {
+        Self { shown, is_unmet: false }
+    }
+}
+
+impl Outcome {
+    fn line(text: &str, is_unmet: bool) -> Self {
+        Self { shown: vec![text.to_owned()], is_unmet }
+    }
+
+    /// What was not to come has come if it was found.
+    fn negated(self) -> Self {
+        Self { is_unmet: !self.is_unmet, ..self }
+    }
 }
 
 struct Stage<'a> {
@@ -100,45 +131,43 @@ impl<'a> Stage<'a> {
     }
 
     fn perform(&mut self, step: &Step) -> Result<Entry, String> {
-        let mut entry = Entry { line: step.line, text: step.text.clone(), shown: Vec::new(), is_unmet: false };
-        let (shown, is_unmet) = self.act(&step.verb)?;
-        entry.shown = shown;
-        entry.is_unmet = is_unmet;
-        Ok(entry)
+        let Outcome { shown, is_unmet } = self.act(&step.verb)?;
+        Ok(Entry { line: step.line, text: step.text.clone(), shown, is_unmet })
     }
 
-    /// What a verb shows, and whether it waited for something in vain.
-    fn act(&mut self, verb: &Verb) -> Result<(Vec<String>, bool), String> {
+    fn act(&mut self, verb: &Verb) -> Result<Outcome, String> {
         match verb {
-            Verb::Start => self.start().map(done),
-            Verb::Send { peer, kind, fields } => self.send(peer, *kind, fields).map(done),
-            Verb::SendBytes { peer, via, bytes } => self.send_bytes(peer, *via, bytes).map(done),
-            Verb::Become { peer, fields } => self.change(peer, fields).map(done),
-            Verb::Gossip { peer, rumors } => self.gossip(peer, rumors).map(done),
-            Verb::Answering { peer, answers } => self.peer(peer).map(|peer| done(peer.set_answering(*answers))),
-            Verb::Listening { peer, listens: true } => self.peer(peer)?.come_up().map(done),
-            Verb::Listening { peer, listens: false } => self.peer(peer).map(|peer| done(peer.go_down())),
-            Verb::Call { peer } => self.call(peer).map(done),
-            Verb::HangUp { peer, via } => self.peer(peer).map(|peer| done(peer.close(*via))),
-            Verb::Drain { peer } => self.peer(peer).map(|peer| done(peer.drain())),
+            Verb::Start => self.start().map(Outcome::from),
+            Verb::Send { peer, kind, fields } => self.send(peer, *kind, fields).map(Outcome::from),
+            Verb::SendBytes { peer, via, bytes } => self.send_bytes(peer, *via, bytes).map(Outcome::from),
+            Verb::Become { peer, fields } => self.change(peer, fields).map(Outcome::from),
+            Verb::Gossip { peer, rumors } => self.gossip(peer, rumors).map(Outcome::from),
+            Verb::Answering { peer, answers } => {
+                self.peer(peer).map(|peer| peer.set_answering(*answers)).map(Outcome::from)
+            }
+            Verb::Listening { peer, listens: true } => self.peer(peer)?.come_up().map(Outcome::from),
+            Verb::Listening { peer, listens: false } => self.peer(peer).map(ScriptedPeer::go_down).map(Outcome::from),
+            Verb::Call { peer } => self.call(peer).map(Outcome::from),
+            Verb::HangUp { peer, via } => self.peer(peer).map(|peer| peer.close(*via)).map(Outcome::from),
+            Verb::Drain { peer } => self.peer(peer).map(ScriptedPeer::drain).map(Outcome::from),
             Verb::Expect { peer, pattern, within } => self.expect(peer, pattern, *within),
             Verb::ExpectNone { peer, pattern, time } => self.expect_none(peer, pattern, *time),
-            Verb::Command(words) => self.command(words).map(|shown| (shown, false)),
-            Verb::Nodes(names) => self.nodes(names).map(|shown| (shown, false)),
-            Verb::Info(fields) => self.info(fields).map(|shown| (shown, false)),
+            Verb::Command(words) => self.command(words).map(Outcome::from),
+            Verb::Nodes(names) => self.nodes(names).map(Outcome::from),
+            Verb::Info(fields) => self.info(fields).map(Outcome::from),
             Verb::AwaitNode { name, sights, within } => self.await_node(name, sights, *within),
             Verb::AwaitInfo { field, value, within } => self.await_info(field, value, *within),
             Verb::AwaitReply { start, words, within } => self.await_reply(start, words, *within),
-            Verb::Saved => self.saved().map(|shown| (shown, false)),
-            Verb::Links => self.links().map(|shown| (shown, false)),
-            Verb::Listen(words) => self.listen(words).map(done),
+            Verb::Saved => self.saved().map(Outcome::from),
+            Verb::Links => self.links().map(Outcome::from),
+            Verb::Listen(words) => self.listen(words).map(Outcome::from),
             Verb::Hear(within) => self.hear(*within),
             Verb::HearNothing(time) => self.hear_nothing(*time),
-            Verb::Kill => self.kill().map(done),
-            Verb::Restart => self.restart().map(done),
+            Verb::Kill => self.kill().map(Outcome::from),
+            Verb::Restart => self.restart().map(Outcome::from),
             Verb::Sleep(time) => {
                 thread::sleep(*time);
-                Ok(done(()))
+                Ok(Outcome::default())
             }
         }
     }
@@ -161,18 +190,13 @@ impl<'a> Stage<'a> {
         self.link_all()
     }
 
-    /// A nodes.conf that tells the server who it is and whom it knows.
     fn nodes_conf(&self, spec: &ServerSpec) -> Result<String, String> {
         let mut me = Standing::new(spec.id.unwrap_or(NodeId([0; 20])), 0);
         apply(&mut me, &spec.fields, &self.cast)?;
-        let mut text = conf_line(&me, "myself,");
-        let mut epoch = me.current_epoch.max(me.config_epoch);
-        for known in self.script.peers.iter().filter(|peer| peer.is_known) {
-            let peer = self.peer(&known.name)?.standing();
-            text.push_str(&conf_line(&peer, ""));
-            epoch = epoch.max(peer.config_epoch);
-        }
-        Ok(format!("{text}vars currentEpoch {epoch} lastVoteEpoch {}\n", spec.voted))
+        let known = self.script.peers.iter().filter(|peer| peer.is_known);
+        let others: Vec<_> =
+            known.map(|peer| self.peer(&peer.name).map(ScriptedPeer::standing)).collect::<Result<_, _>>()?;
+        Ok(seed::nodes_conf(&me, &others, spec.voted))
     }
 
     /// Learns the server's id and address.
@@ -304,18 +328,17 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
-    fn expect(&mut self, name: &str, pattern: &Pattern, within: Duration) -> Result<(Vec<String>, bool), String> {
+    fn expect(&mut self, name: &str, pattern: &Pattern, within: Duration) -> Result<Outcome, String> {
         let peer = self.peer(name)?;
         let found = peer.take(Instant::now() + within, |heard| show::matches(heard, pattern, &self.cast));
         Ok(match found {
-            Some(heard) => (vec![show::heard(&heard, pattern, &self.cast)], false),
-            None => (vec!["nothing".to_owned()], true),
+            Some(heard) => Outcome::line(&show::heard(&heard, pattern, &self.cast), false),
+            None => Outcome::line("nothing", true),
         })
     }
 
-    fn expect_none(&mut self, name: &str, pattern: &Pattern, time: Duration) -> Result<(Vec<String>, bool), String> {
-        let (shown, is_unmet) = self.expect(name, pattern, time)?;
-        Ok((shown, !is_unmet))
+    fn expect_none(&mut self, name: &str, pattern: &Pattern, time: Duration) -> Result<Outcome, String> {
+        self.expect(name, pattern, time).map(Outcome::negated)
     }
 
     /// Lets what the peers sent be read before a client speaks.
@@ -364,41 +387,41 @@ impl<'a> Stage<'a> {
         Ok(fields.iter().map(of).collect())
     }
 
-    fn await_node(&mut self, name: &str, sights: &[Sight], within: Duration) -> Result<(Vec<String>, bool), String> {
+    fn await_node(&mut self, name: &str, sights: &[Sight], within: Duration) -> Result<Outcome, String> {
         let deadline = Instant::now() + within;
         loop {
             let text = self.nodes_text()?;
             if show::is_seen(&text, name, sights, &self.cast) {
-                return Ok((vec!["seen".to_owned()], false));
+                return Ok(Outcome::line("seen", false));
             }
             if Instant::now() > deadline {
                 let mut shown = vec!["not seen".to_owned()];
                 shown.extend(show::node_lines(&text, &self.cast));
-                return Ok((shown, true));
+                return Ok(Outcome { shown, is_unmet: true });
             }
             thread::sleep(POLL_INTERVAL);
         }
     }
 
-    fn await_info(&mut self, field: &str, value: &str, within: Duration) -> Result<(Vec<String>, bool), String> {
+    fn await_info(&mut self, field: &str, value: &str, within: Duration) -> Result<Outcome, String> {
         let deadline = Instant::now() + within;
         loop {
             let shown = self.info(&[field.to_owned()])?;
             let is_met = shown == [format!("{field}:{value}")];
             if is_met || Instant::now() > deadline {
-                return Ok((shown, !is_met));
+                return Ok(Outcome { shown, is_unmet: !is_met });
             }
             thread::sleep(POLL_INTERVAL);
         }
     }
 
-    fn await_reply(&mut self, start: &str, words: &[String], within: Duration) -> Result<(Vec<String>, bool), String> {
+    fn await_reply(&mut self, start: &str, words: &[String], within: Duration) -> Result<Outcome, String> {
         let deadline = Instant::now() + within;
         loop {
             let shown = self.command(words)?;
             let is_met = shown.first().is_some_and(|line| line[1..].starts_with(start));
             if is_met || Instant::now() > deadline {
-                return Ok((shown, !is_met));
+                return Ok(Outcome { shown, is_unmet: !is_met });
             }
             thread::sleep(POLL_INTERVAL);
         }
@@ -415,10 +438,8 @@ impl<'a> Stage<'a> {
 
     fn links(&mut self) -> Result<Vec<String>, String> {
         let reply = self.client()?.ask(&["CLUSTER".to_owned(), "LINKS".to_owned()])?;
-        let mut lines: Vec<_> = match &reply {
-            Value::Array(links) => links.iter().map(|link| link_line(link, &self.cast)).collect(),
-            other => client::show(other, &self.cast),
-        };
+        let links = client::items_of(&reply).unwrap_or(std::slice::from_ref(&reply));
+        let mut lines: Vec<_> = links.iter().map(|link| link_line(link, &self.cast)).collect();
         lines.sort();
         Ok(lines)
     }
@@ -429,17 +450,16 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
-    fn hear(&mut self, within: Duration) -> Result<(Vec<String>, bool), String> {
+    fn hear(&mut self, within: Duration) -> Result<Outcome, String> {
         let ear = self.ear.as_ref().ok_or("nobody listens")?;
         Ok(match ear.recv_timeout(within) {
-            Ok(value) => (client::show(&value, &self.cast), false),
-            Err(_) => (vec!["nothing".to_owned()], true),
+            Ok(value) => client::show(&value, &self.cast).into(),
+            Err(_) => Outcome::line("nothing", true),
         })
     }
 
-    fn hear_nothing(&mut self, time: Duration) -> Result<(Vec<String>, bool), String> {
-        let (shown, is_unmet) = self.hear(time)?;
-        Ok((shown, !is_unmet))
+    fn hear_nothing(&mut self, time: Duration) -> Result<Outcome, String> {
+        self.hear(time).map(Outcome::negated)
     }
 
     fn kill(&mut self) -> Result<(), String> {
@@ -457,142 +477,8 @@ impl<'a> Stage<'a> {
     }
 }
 
-fn done((): ()) -> (Vec<String>, bool) {
-    (Vec::new(), false)
-}
-
 fn any(kind: u16, via: Via) -> Pattern {
     Pattern { kind: PatternKind::Message(kind), fields: vec![Field::Via(via)] }
-}
-
-fn loopback(port: u16) -> Address {
-    let cport = port.saturating_add(BUS_PORT_OFFSET);
-    Address { host: std::net::IpAddr::V4(Ipv4Addr::LOCALHOST).into(), port, cport, pport: 0 }
-}
-
-/// Makes a header say what the fields say.
-fn apply(standing: &mut Standing, fields: &[Field], cast: &Cast) -> Result<(), String> {
-    for field in fields {
-        match field {
-            Field::Current(epoch) => standing.current_epoch = *epoch,
-            Field::Epoch(epoch) => {
-                standing.config_epoch = *epoch;
-                standing.current_epoch = standing.current_epoch.max(*epoch);
-            }
-            Field::Offset(offset) => standing.offset = *offset,
-            Field::Slots(slots) => standing.slots = slots.clone(),
-            Field::Of(None) => {
-                standing.primary = None;
-                standing.flags = (standing.flags - Flags::REPLICA) | Flags::PRIMARY;
-            }
-            Field::Of(Some(name)) => {
-                standing.primary = Some(cast.id(name)?);
-                standing.flags = (standing.flags - Flags::PRIMARY) | Flags::REPLICA;
-            }
-            Field::Flags(flags) => standing.flags |= *flags,
-            Field::State(state) => standing.state = *state,
-            Field::Mflags(mflags) => standing.mflags = *mflags,
-            Field::As(name) => standing.id = cast.id(name)?,
-            Field::At(name) => {
-                let address = loopback(cast.port(name)?);
-                standing.address = Address { host: standing.address.host.clone(), ..address };
-            }
-            Field::Host(host) => standing.address.host = host.clone(),
-            // What the message's body, bytes or way need is read elsewhere.
-            Field::About(_)
-            | Field::ClaimEpoch(_)
-            | Field::ClaimSlots(_)
-            | Field::Channel(_)
-            | Field::Payload(_)
-            | Field::Gossip(_)
-            | Field::Hostname(_)
-            | Field::Extension { .. }
-            | Field::Via(_)
-            | Field::Patch { .. }
-            | Field::Extend(_)
-            | Field::Length(_)
-            | Field::Silent(_)
-            | Field::Show(_) => {}
-        }
-    }
-    Ok(())
-}
-
-fn extensions(fields: &[Field]) -> impl Iterator<Item = Extension> + '_ {
-    fields.iter().filter_map(|field| {
-        if let Field::Hostname(name) = field {
-            return Some(Extension::Hostname(name.as_str().into()));
-        }
-        if let Field::Extension { kind, payload } = field {
-            return Some(Extension::Other { kind: *kind, payload: payload.clone() });
-        }
-        None
-    })
-}
-
-fn publication(fields: &[Field]) -> Publication {
-    let mut publication = Publication { channel: Vec::new(), payload: Vec::new() };
-    for field in fields {
-        if let Field::Channel(channel) = field {
-            publication.channel = channel.clone().into_bytes();
-        }
-        if let Field::Payload(payload) = field {
-            publication.payload = payload.clone().into_bytes();
-        }
-    }
-    publication
-}
-
-fn claim(node: NodeId, fields: &[Field]) -> Claim<CLUSTER_SLOTS> {
-    let mut claim = Claim { node, config_epoch: 0, slots: slotbus_core::SlotSet::new() };
-    for field in fields {
-        if let Field::ClaimEpoch(epoch) = field {
-            claim.config_epoch = *epoch;
-        }
-        if let Field::ClaimSlots(slots) = field {
-            claim.slots = slots.clone();
-        }
-    }
-    claim
-}
-
-/// Does to the bytes of a packet what no value can say.
-fn distort(bytes: &mut Vec<u8>, fields: &[Field]) -> Result<(), String> {
-    for field in fields {
-        if let Field::Extend(count) = field {
-            bytes.extend(std::iter::repeat_n(0, *count));
-            let length = u32::try_from(bytes.len()).map_err(|error| error.to_string())?;
-            overwrite(bytes, LENGTH_AT, &length.to_be_bytes())?;
-        }
-        if let Field::Length(length) = field {
-            overwrite(bytes, LENGTH_AT, &length.to_be_bytes())?;
-        }
-        if let Field::Patch { at, bytes: patch } = field {
-            overwrite(bytes, *at, patch)?;
-        }
-    }
-    Ok(())
-}
-
-fn overwrite(bytes: &mut [u8], at: usize, patch: &[u8]) -> Result<(), String> {
-    let place = bytes.get_mut(at..at + patch.len()).ok_or("the patch lies outside the packet")?;
-    place.copy_from_slice(patch);
-    Ok(())
-}
-
-/// One line of nodes.conf.
-fn conf_line(node: &Standing, myself: &str) -> String {
-    let role = if node.primary.is_some() { "slave" } else { "master" };
-    let failed = [(Flags::PFAIL, ",fail?"), (Flags::FAIL, ",fail"), (Flags::NOADDR, ",noaddr")];
-    let flags: String = failed.iter().filter(|(flag, _)| node.flags.contains(*flag)).map(|(_, word)| *word).collect();
-    let primary = node.primary.map_or("-".to_owned(), |id| id.to_string());
-    let slots = if node.primary.is_some() { String::new() } else { node.slots.to_string() };
-    let Address { port, cport, .. } = node.address;
-    let line = format!(
-        "{} 127.0.0.1:{port}@{cport} {myself}{role}{flags} {primary} 0 0 {} connected {slots}",
-        node.id, node.config_epoch
-    );
-    format!("{}\n", line.trim_end())
 }
 
 /// The direction and the node of one entry of CLUSTER LINKS.

@@ -35,6 +35,16 @@ impl fmt::Display for Transcript {
     }
 }
 
+/// Where two runs of a script on one server are not alike; empty if they are.
+#[must_use]
+pub fn chances(first: &Transcript, second: &Transcript) -> String {
+    let mut text = String::new();
+    for (one, other) in first.entries.iter().zip(&second.entries).filter(|(one, other)| one.shown != other.shown) {
+        describe(&mut text, one, "two runs differ", &[("first", &one.shown), ("second", &other.shown)]);
+    }
+    text
+}
+
 /// Where the runs of a script on redis-server and on another server are not as they must be; empty
 /// if they are.
 #[must_use]

@@ -1,0 +1,27 @@
+//! The nodes.conf that a server under test starts with. Knows the format as redis-server reads it.
+
+use super::peer::Standing;
+use slotbus_core::{Address, Flags};
+
+/// A file that tells a server who it is, whom it knows, and in which epoch it voted last.
+pub(super) fn nodes_conf(me: &Standing, others: &[Standing], voted: u64) -> String {
+    let epochs = others.iter().map(|other| other.config_epoch).chain([me.current_epoch, me.config_epoch]);
+    let epoch = epochs.max().unwrap_or_default();
+    let others: String = others.iter().map(|other| conf_line(other, "")).collect();
+    format!("{}{others}vars currentEpoch {epoch} lastVoteEpoch {voted}\n", conf_line(me, "myself,"))
+}
+
+/// One line of nodes.conf.
+fn conf_line(node: &Standing, myself: &str) -> String {
+    let role = if node.primary.is_some() { "slave" } else { "master" };
+    let failed = [(Flags::PFAIL, ",fail?"), (Flags::FAIL, ",fail"), (Flags::NOADDR, ",noaddr")];
+    let flags: String = failed.iter().filter(|(flag, _)| node.flags.contains(*flag)).map(|(_, word)| *word).collect();
+    let primary = node.primary.map_or("-".to_owned(), |id| id.to_string());
+    let slots = if node.primary.is_some() { String::new() } else { node.slots.to_string() };
+    let Address { port, cport, .. } = node.address;
+    let line = format!(
+        "{} 127.0.0.1:{port}@{cport} {myself}{role}{flags} {primary} 0 0 {} connected {slots}",
+        node.id, node.config_epoch
+    );
+    format!("{}\n", line.trim_end())
+}
