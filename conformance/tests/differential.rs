@@ -1,6 +1,7 @@
 //! The same scripts on redis-server and on slotbus-node: what they show must be equal.
 //!
-//! `SCRIPTS=health` plays only the scripts whose names contain that. `AGAINST=redis-server` plays
+//! `SCRIPTS=health` plays only the scripts whose names contain that, `SCRIPTS_IN=folder` those of
+//! another folder. `AGAINST=redis-server` plays
 //! redis-server against itself, which shows whether a script depends on chance. `SHOW=1` prints the
 //! transcripts.
 
@@ -43,7 +44,8 @@ fn judged() -> Program {
 }
 
 fn scripts() -> Vec<Script> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts");
+    let folder =
+        env::var_os("SCRIPTS_IN").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts"), Into::into);
     let files = fs::read_dir(&folder).expect("the folder of scripts");
     let mut paths: Vec<_> = files.map(|file| file.expect("a file").path()).collect();
     paths.sort();

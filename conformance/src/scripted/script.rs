@@ -208,6 +208,13 @@ pub enum Verb {
         /// For how long.
         time: Duration,
     },
+    /// `collect a for 200`: all that it heard and nobody took, but for PINGs and the answers to its own.
+    Collect {
+        /// Who hears.
+        peer: String,
+        /// For how long.
+        time: Duration,
+    },
     /// `command CLUSTER FORGET $b`.
     Command(Vec<String>),
     /// `nodes a b`: these lines of CLUSTER NODES; all without names.
@@ -341,6 +348,7 @@ fn actor(verb: &Verb) -> Option<&str> {
         | Verb::Call { peer }
         | Verb::HangUp { peer, .. }
         | Verb::Drain { peer }
+        | Verb::Collect { peer, .. }
         | Verb::Expect { peer, .. }
         | Verb::ExpectNone { peer, .. } => Some(peer),
         Verb::Start
@@ -406,6 +414,7 @@ fn verb(words: &[&str]) -> Result<Verb, String> {
         ["links"] => Ok(Verb::Links),
         ["sleep", time] => millis(time).map(Verb::Sleep),
         ["drain", peer] => Ok(Verb::Drain { peer: (*peer).to_owned() }),
+        ["collect", peer, "for", time] => Ok(Verb::Collect { peer: (*peer).to_owned(), time: millis(time)? }),
         ["command", words @ ..] if !words.is_empty() => Ok(Verb::Command(owned(words))),
         ["listen", words @ ..] if !words.is_empty() => Ok(Verb::Listen(owned(words))),
         ["hear", "within", time] => millis(time).map(Verb::Hear),

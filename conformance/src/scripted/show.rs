@@ -5,7 +5,7 @@ use super::{
     cast::Cast,
     field::{Field, Shown, flag_words, mflag_words},
     link::Arrival,
-    peer::{Heard, What},
+    peer::{Heard, Via, What},
     script::{Pattern, PatternKind, Sight},
 };
 use slotbus_core::{
@@ -92,9 +92,16 @@ fn published(body: &Body<CLUSTER_SLOTS>) -> Option<&Publication> {
     if let Body::Publish(publication) | Body::PublishShard(publication) = body { Some(publication) } else { None }
 }
 
+/// Whether something heard is one of the PINGs and PONGs that come and go all the time.
+pub(super) fn is_heartbeat(heard: &Heard) -> bool {
+    let What::Arrived(Arrival::Message(message)) = &heard.what else { return false };
+    let is_answer = heard.via == Via::Own && matches!(message.body, Body::Pong(_));
+    is_answer || matches!(message.body, Body::Ping(_))
+}
+
 /// One line about something heard.
 #[must_use]
-pub(super) fn heard(heard: &Heard, pattern: &Pattern, cast: &Cast) -> String {
+pub(super) fn heard(heard: &Heard, asked: &[Field], cast: &Cast) -> String {
     match &heard.what {
         What::Opened => "a new connection".to_owned(),
         What::Arrived(Arrival::Closed) => "the connection is closed".to_owned(),
@@ -103,7 +110,7 @@ pub(super) fn heard(heard: &Heard, pattern: &Pattern, cast: &Cast) -> String {
             let mut line = vec![message.body.name().to_owned()];
             line.extend(header(&message.header, cast));
             line.extend(body(&message.body, cast));
-            for field in &pattern.fields {
+            for field in asked {
                 if let Field::Show(shown) = field {
                     line.extend(shown.iter().map(|shown| extra(message, *shown, cast)));
                 }

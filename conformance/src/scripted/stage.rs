@@ -152,6 +152,7 @@ impl<'a> Stage<'a> {
             Verb::Drain { peer } => self.peer(peer).map(ScriptedPeer::drain).map(Outcome::from),
             Verb::Expect { peer, pattern, within } => self.expect(peer, pattern, *within),
             Verb::ExpectNone { peer, pattern, time } => self.expect_none(peer, pattern, *time),
+            Verb::Collect { peer, time } => self.collect(peer, *time).map(Outcome::from),
             Verb::Command(words) => self.command(words).map(Outcome::from),
             Verb::Nodes(names) => self.nodes(names).map(Outcome::from),
             Verb::Info(fields) => self.info(fields).map(Outcome::from),
@@ -332,13 +333,20 @@ impl<'a> Stage<'a> {
         let peer = self.peer(name)?;
         let found = peer.take(Instant::now() + within, |heard| show::matches(heard, pattern, &self.cast));
         Ok(match found {
-            Some(heard) => Outcome::line(&show::heard(&heard, pattern, &self.cast), false),
+            Some(heard) => Outcome::line(&show::heard(&heard, &pattern.fields, &self.cast), false),
             None => Outcome::line("nothing", true),
         })
     }
 
     fn expect_none(&mut self, name: &str, pattern: &Pattern, time: Duration) -> Result<Outcome, String> {
         self.expect(name, pattern, time).map(Outcome::negated)
+    }
+
+    fn collect(&mut self, name: &str, time: Duration) -> Result<Vec<String>, String> {
+        let deadline = Instant::now() + time;
+        let peer = self.peer(name)?;
+        let news = std::iter::from_fn(|| peer.take(deadline, |heard| !show::is_heartbeat(heard)));
+        Ok(news.map(|heard| show::heard(&heard, &[], &self.cast)).collect())
     }
 
     /// Lets what the peers sent be read before a client speaks.
