@@ -14,6 +14,7 @@ use crate::{
     log::{Log, reason},
     nodes_file::NodesFile,
     slab::{Key, Slab},
+    trace::Trace,
     wake::Wake,
 };
 use mio::{Interest, Registry, net::TcpStream};
@@ -34,6 +35,8 @@ pub type ClusterNode = Node<CLUSTER_SLOTS>;
 /// A link on which more than this waits is closed even where no limit is configured: its peer does
 /// not read.
 const WAITING_MAX: usize = 256 * 1024 * 1024;
+/// So many reads of a link in a row, and others get their turn.
+const READS_MAX: usize = 16;
 
 /// What the bus is told about sockets.
 #[derive(Clone, Debug)]
@@ -46,6 +49,19 @@ pub struct BusOptions {
     pub inbound_max: usize,
     /// Seconds of silence after which an inbound connection is probed.
     pub keepalive_s: u64,
+}
+
+/// A node that has just started.
+#[derive(Debug)]
+pub struct Started {
+    /// The protocol's state.
+    pub node: ClusterNode,
+    /// What its start asks to be done.
+    pub effects: Effects<CLUSTER_SLOTS>,
+    /// The file that it keeps, locked.
+    pub file: NodesFile,
+    /// The recording of this run, if it is to be recorded.
+    pub trace: Option<Trace>,
 }
 
 /// The node's side of the bus.
@@ -63,25 +79,21 @@ pub struct Bus {
     queue: VecDeque<Event<CLUSTER_SLOTS>>,
     /// Links with something to write.
     unflushed: Vec<Key>,
+    /// Links that may have more to read, though no event will say so.
+    unread: Vec<Key>,
     replies: BTreeMap<RequestId, Reply>,
     requests: u64,
     chronicle: Chronicle,
+    trace: Option<Trace>,
     log: Log,
     fatal: Option<String>,
 }
 
 impl Bus {
-    /// The bus of a node that has just started, with what its start asks to be done.
+    /// The bus of a node that has just started; does what its start asks for.
     #[must_use]
-    pub fn start(
-        node: ClusterNode,
-        effects: Effects<CLUSTER_SLOTS>,
-        file: NodesFile,
-        clock: Clock,
-        registry: Registry,
-        options: BusOptions,
-        log: Log,
-    ) -> Self {
+    pub fn start(started: Started, clock: Clock, registry: Registry, options: BusOptions, log: Log) -> Self {
+        let Started { node, effects, file, trace } = started;
         let mut bus = Self {
             chronicle: Chronicle::new(log.clone(), &node),
             node,
@@ -95,8 +107,10 @@ impl Bus {
             counters: BusCounters::default(),
             queue: VecDeque::new(),
             unflushed: Vec::new(),
+            unread: Vec::new(),
             replies: BTreeMap::new(),
             requests: 0,
+            trace,
             log,
             fatal: None,
         };
@@ -201,6 +215,13 @@ impl Bus {
         }
     }
 
+    /// Has the trace reach its file.
+    pub fn flush_trace(&mut self) {
+        if let Some(trace) = &mut self.trace {
+            trace.flush();
+        }
+    }
+
     /// Writes what waits to leave. Failing links are reported to the core, whose answer may make more.
     pub fn flush(&mut self) {
         while let Some(key) = self.unflushed.pop() {
@@ -214,6 +235,19 @@ impl Bus {
                 self.lose(id);
                 self.run();
             }
+        }
+    }
+
+    /// Whether there is more to read at once.
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        !self.unread.is_empty()
+    }
+
+    /// Goes on reading what was interrupted to give others their turn.
+    pub fn go_on(&mut self, scratch: &mut [u8]) {
+        for key in std::mem::take(&mut self.unread) {
+            self.read(key, scratch);
         }
     }
 
@@ -242,7 +276,8 @@ impl Bus {
     }
 
     fn read(&mut self, key: Key, scratch: &mut [u8]) {
-        while let Some(link) = self.links.get_mut(key) {
+        for _ in 0..READS_MAX {
+            let Some(link) = self.links.get_mut(key) else { return };
             let id = link.id;
             match link.read(scratch) {
                 Arrived::All => return,
@@ -255,6 +290,7 @@ impl Bus {
                 }
             }
         }
+        self.unread.push(key);
     }
 
     /// Cuts what has arrived on a link into packets and feeds them, for as long as the link is there.
@@ -312,7 +348,11 @@ impl Bus {
                 return;
             }
             let input = Input { now: self.clock.now(), random: Random::new(self.dice.u64(..)), event };
+            let recorded = self.trace.as_ref().map(|_| input.clone());
             let effects = step(&mut self.node, input);
+            if let (Some(trace), Some(input)) = (&mut self.trace, recorded) {
+                trace.step(&input, &effects);
+            }
             self.perform(effects);
         }
     }

@@ -114,6 +114,8 @@ pub struct Client {
     written: usize,
     /// The socket may have more to read.
     can_read: bool,
+    /// Requests are held that were complete, but for whose replies there was no room.
+    is_throttled: bool,
 }
 
 impl Client {
@@ -128,6 +130,7 @@ impl Client {
             output: Vec::new(),
             written: 0,
             can_read: false,
+            is_throttled: false,
         }
     }
 
@@ -181,7 +184,7 @@ impl Client {
         }
         match self.waiting() {
             0 if self.session.is_closing => Fate::Ends,
-            0 if self.can_read => Fate::HasMore,
+            0 if self.can_read || self.is_throttled => Fate::HasMore,
             _ => Fate::Stays,
         }
     }
@@ -266,6 +269,7 @@ impl Client {
                 }
             }
         }
+        self.is_throttled = used < bytes.len() && !self.wants_more();
         used
     }
 

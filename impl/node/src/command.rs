@@ -89,6 +89,8 @@ pub type Run = for<'e> fn(&'e mut Server, &mut Session, Args<'e>) -> Reply<'e>;
 pub struct Command {
     /// Its name; a subcommand's begins with its container's, as in `config|get`.
     pub name: &'static str,
+    /// The last part of the name: what stands in a request.
+    pub short_name: &'static str,
     /// How many arguments it takes, its name included; negative for at least so many.
     pub arity: i32,
     /// What holds for it.
@@ -123,6 +125,7 @@ impl Command {
     pub const fn new(name: &'static str, arity: i32, traits: Traits, run: Run) -> Self {
         Self {
             name,
+            short_name: last_part(name),
             arity,
             traits,
             groups: Groups::empty(),
@@ -180,12 +183,6 @@ impl Command {
         if self.arity < 0 { count >= -self.arity } else { count == self.arity }
     }
 
-    /// The last part of the name.
-    #[must_use]
-    pub fn short_name(&self) -> &'static str {
-        self.name.rsplit('|').next().unwrap_or(self.name)
-    }
-
     /// The group that COMMAND DOCS names.
     #[must_use]
     pub fn group(&self) -> &'static str {
@@ -210,6 +207,16 @@ impl Command {
         lower.copy_from_slice(name);
         lower.make_ascii_lowercase();
         let lower = &*lower;
-        table.binary_search_by(|command| command.short_name().as_bytes().cmp(lower)).ok().map(|index| &table[index])
+        table.binary_search_by(|command| command.short_name.as_bytes().cmp(lower)).ok().map(|index| &table[index])
     }
+}
+
+/// What follows the bar in a name, or all of it.
+const fn last_part(name: &'static str) -> &'static str {
+    let bytes = name.as_bytes();
+    let mut start = bytes.len();
+    while start > 0 && bytes[start - 1] != b'|' {
+        start -= 1;
+    }
+    name.split_at(start).1
 }

@@ -31,4 +31,5 @@ pub mod server;
 pub mod slab;
 pub mod start;
 pub mod store;
+pub mod trace;
 pub mod wake;

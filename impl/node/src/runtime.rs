@@ -14,7 +14,7 @@ use crate::{
 };
 use mio::{
     Events, Interest, Poll, Token,
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpStream, UnixStream},
 };
 use slotbus_core::Millis;
 use slotbus_wire::resp::Protocol;
@@ -60,6 +60,8 @@ pub struct Runtime {
     server: Server,
     client_listeners: Vec<TcpListener>,
     node_listeners: Vec<TcpListener>,
+    /// Become readable with a signal. The first byte ends the process: none is ever read.
+    _signals: Vec<UnixStream>,
     scratch: Vec<u8>,
     /// Clients with more to do at once.
     busy: VecDeque<Key>,
@@ -75,6 +77,7 @@ impl Runtime {
         server: Server,
         mut client_listeners: Vec<TcpListener>,
         mut node_listeners: Vec<TcpListener>,
+        signals: Vec<UnixStream>,
     ) -> io::Result<Self> {
         for (number, listener) in (0..).zip(&mut client_listeners) {
             poll.registry().register(listener, Wake::ClientArrives(number).token(), Interest::READABLE)?;
@@ -87,6 +90,7 @@ impl Runtime {
             server,
             client_listeners,
             node_listeners,
+            _signals: signals,
             scratch: vec![0; SCRATCH_BYTES],
             busy: VecDeque::new(),
             unaccepted: Vec::new(),
@@ -121,6 +125,13 @@ impl Runtime {
         }
     }
 
+    /// Lets out what is kept back, once the loop has come to its end.
+    pub fn close(&mut self) {
+        if let Some(bus) = &mut self.server.bus {
+            bus.flush_trace();
+        }
+    }
+
     fn stop(&self) -> Option<Stop> {
         let fatal = self.server.bus.as_ref().and_then(|bus| bus.fatal());
         match fatal {
@@ -131,7 +142,7 @@ impl Runtime {
 
     /// How long nothing is due.
     fn patience(&self) -> Duration {
-        if !self.busy.is_empty() {
+        if !self.busy.is_empty() || self.server.bus.as_ref().is_some_and(|bus| bus.has_more()) {
             return Duration::ZERO;
         }
         let bus_at = self.server.bus.as_ref().map(|bus| bus.deadline());
@@ -169,6 +180,9 @@ impl Runtime {
                 self.serve(key, false);
             }
         }
+        if let Some(bus) = &mut self.server.bus {
+            bus.go_on(&mut self.scratch);
+        }
     }
 
     /// Does what time has made due, and lets out what waits to leave.
@@ -176,6 +190,7 @@ impl Runtime {
         if let Some(bus) = &mut self.server.bus {
             bus.tick();
             bus.flush();
+            bus.flush_trace();
         }
         if self.server.now >= self.chores_at {
             self.chores_at = self.server.now.after(CHORES_MS);

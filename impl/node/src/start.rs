@@ -3,7 +3,7 @@
 //! Must not run anything itself: that is `runtime`.
 
 use crate::{
-    bus::{Bus, BusOptions},
+    bus::{Bus, BusOptions, Started},
     clock::Clock,
     config::{Loaded, Settings},
     dial::{self, BindAddress},
@@ -11,6 +11,7 @@ use crate::{
     nodes_file::NodesFile,
     runtime::{Runtime, Stop},
     server::Server,
+    trace::Trace,
     wake::{Ending, Wake},
 };
 use mio::{
@@ -18,8 +19,21 @@ use mio::{
     net::{TcpListener, UnixStream},
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use slotbus_core::{Node, NodeId, Origin};
-use std::{fs, net::IpAddr, path::PathBuf};
+use slotbus_core::{CLUSTER_SLOTS, Config, Millis, Node, NodeId, Origin};
+use slotbus_wire::trace::Header;
+use std::{
+    ffi::OsStr,
+    fs,
+    net::IpAddr,
+    os::{
+        linux::net::SocketAddrExt,
+        unix::{
+            ffi::OsStrExt,
+            net::{SocketAddr, UnixDatagram},
+        },
+    },
+    path::PathBuf,
+};
 
 /// Descriptors that the process needs beside those of clients.
 const DESCRIPTORS_RESERVED: u64 = 32;
@@ -36,7 +50,9 @@ pub fn run(loaded: Loaded, config_file: Option<PathBuf>) -> Result<(), String> {
     let outcome = start(&mut settings, config_file, &log).and_then(|mut runtime| {
         let pidfile = PidFile::write(&settings, &log);
         log.notice(format_args!("Ready to accept connections"));
+        tell_supervisor(&settings, &log);
         let stop = runtime.run();
+        runtime.close();
         drop(pidfile);
         match stop {
             Stop::Asked => Ok(()),
@@ -66,20 +82,21 @@ fn start(settings: &mut Settings, config_file: Option<PathBuf>, log: &Log) -> Re
     let failed = |what: &str, error: std::io::Error| format!("{what}: {}", reason(&error));
     let clock = Clock::start();
     raise_descriptors(settings, log);
+    let poll = Poll::new().map_err(|error| failed("Cannot wait for events", error))?;
+    let signals = watch_signals(&poll).map_err(|error| failed("Cannot watch signals", error))?;
     let port = settings.port("port");
     let client_listeners = listen(settings, port, "TCP", log)?;
-    let poll = Poll::new().map_err(|error| failed("Cannot wait for events", error))?;
     let is_clustered = settings.flag("cluster-enabled");
     let (mut node_listeners, mut bus) = (Vec::new(), None);
     if is_clustered {
         let registry = poll.registry().try_clone().map_err(|error| failed("Cannot wait for events", error))?;
-        let (file, node, effects) = open_node(settings, clock, log)?;
+        let started = open_node(settings, clock, log)?;
         let bus_port = settings.bus_port().ok_or(
             "Redis port number too high. Cluster communication port is 10,000 port numbers higher than your Redis \
              port. Your Redis port number must be 55535 or less.",
         )?;
         node_listeners = listen(settings, bus_port, "cluster", log)?;
-        bus = Some(Bus::start(node, effects, file, clock, registry, bus_options(settings), log.clone()));
+        bus = Some(Bus::start(started, clock, registry, bus_options(settings), log.clone()));
     }
     if client_listeners.is_empty() && node_listeners.is_empty() {
         return Err("Configured to not listen anywhere, exiting.".into());
@@ -87,28 +104,48 @@ fn start(settings: &mut Settings, config_file: Option<PathBuf>, log: &Log) -> Re
     if let Some(fatal) = bus.as_ref().and_then(Bus::fatal) {
         return Err(fatal.to_owned());
     }
-    watch_signals(&poll).map_err(|error| failed("Cannot watch signals", error))?;
     let mode = if is_clustered { "cluster" } else { "standalone" };
     log.notice(format_args!("Running mode={mode}, port={port}."));
     log.warning(format_args!("Server initialized"));
     let server = Server::new(settings.clone(), config_file, bus, clock, log.clone());
-    Runtime::new(poll, server, client_listeners, node_listeners)
+    Runtime::new(poll, server, client_listeners, node_listeners, signals)
         .map_err(|error| failed("Cannot watch the listeners", error))
 }
 
-type Core = (NodesFile, crate::bus::ClusterNode, slotbus_core::Effects<{ slotbus_core::CLUSTER_SLOTS }>);
-
 /// The node as its file remembers it, or a new one.
-fn open_node(settings: &Settings, clock: Clock, log: &Log) -> Result<Core, String> {
+fn open_node(settings: &Settings, clock: Clock, log: &Log) -> Result<Started, String> {
     let (file, image) = NodesFile::open(settings.path("cluster-config-file")).map_err(|error| error.to_string())?;
     let (origin, greeting) = match image {
         Some(image) => (Origin::Restored(Box::new(image)), "Node configuration loaded"),
         None => (Origin::Fresh(fresh_id()?), "No cluster configuration found"),
     };
-    let (node, effects) = Node::start(settings.protocol(), origin, clock.now())
+    let (config, now) = (settings.protocol(), clock.now());
+    let trace = open_trace(settings, &config, &origin, now, log)?;
+    let (node, effects) = Node::start(config, origin, now)
         .map_err(|error| format!("Unrecoverable error: corrupted cluster config file: {error}"))?;
     log.notice(format_args!("{greeting}, I'm {}", node.id()));
-    Ok((file, node, effects))
+    Ok(Started { file, node, effects, trace })
+}
+
+fn open_trace(
+    settings: &Settings,
+    config: &Config,
+    origin: &Origin<CLUSTER_SLOTS>,
+    now: Millis,
+    log: &Log,
+) -> Result<Option<Trace>, String> {
+    if settings.text("trace-file").is_empty() {
+        return Ok(None);
+    }
+    let path = settings.path("trace-file");
+    let header = Header {
+        version: concat!("slotbus-node ", env!("CARGO_PKG_VERSION")).into(),
+        config: config.clone(),
+        origin: origin.clone(),
+        now,
+    };
+    let trace = Trace::create(&path, &header, log.clone());
+    trace.map(Some).map_err(|error| format!("Can't open the trace file {}: {}", path.display(), reason(&error)))
 }
 
 fn fresh_id() -> Result<NodeId, String> {
@@ -176,16 +213,37 @@ fn raise_descriptors(settings: &mut Settings, log: &Log) {
     }
 }
 
-fn watch_signals(poll: &Poll) -> std::io::Result<()> {
+/// Sockets that become readable with a signal, for as long as they live.
+fn watch_signals(poll: &Poll) -> std::io::Result<Vec<UnixStream>> {
     let endings = [(signal_hook::consts::SIGTERM, Ending::Terminate), (signal_hook::consts::SIGINT, Ending::Interrupt)];
+    let mut watched = Vec::new();
     for (signal, ending) in endings {
         let (mut reader, writer) = UnixStream::pair()?;
         poll.registry().register(&mut reader, Wake::Ends(ending).token(), Interest::READABLE)?;
         signal_hook::low_level::pipe::register(signal, writer)?;
-        // The one event that this socket ever brings ends the process: it is never read, nor closed.
-        std::mem::forget(reader);
+        watched.push(reader);
     }
-    Ok(())
+    Ok(watched)
+}
+
+/// Tells systemd, if it asks to be told, that the node is ready.
+fn tell_supervisor(settings: &Settings, log: &Log) {
+    match settings.text("supervised") {
+        "systemd" | "auto" => {}
+        "upstart" => return log.warning(format_args!("'supervised upstart' has no effect in this node")),
+        _ => return,
+    }
+    let Some(place) = std::env::var_os("NOTIFY_SOCKET") else { return };
+    let place = place.as_bytes();
+    // A name that begins with '@' is not in the file system.
+    let address = match place.strip_prefix(b"@") {
+        Some(name) => SocketAddr::from_abstract_name(name),
+        None => SocketAddr::from_pathname(OsStr::from_bytes(place)),
+    };
+    let told = address.and_then(|address| UnixDatagram::unbound()?.send_to_addr(b"READY=1\n", &address));
+    if let Err(error) = told {
+        log.warning(format_args!("systemd could not be told that the node is ready: {}", reason(&error)));
+    }
 }
 
 /// The file that tells others the process's id, for as long as this value lives.

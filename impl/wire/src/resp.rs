@@ -3,6 +3,7 @@
 //! Must not know any command: a request is a list of byte strings, a reply is a value. Nothing here
 //! reserves memory because a length on the wire asks for it; what is held is what has arrived.
 
+use crate::words;
 use std::{borrow::Cow, fmt, ops::Range};
 
 /// A line that announces something, or an inline request, is at most so long.
@@ -63,8 +64,8 @@ impl fmt::Display for ProtocolError {
             Self::StrangerCount => f.write_str("unauthenticated multibulk length"),
             Self::LengthLineTooLong => f.write_str("too big bulk count string"),
             Self::ExpectedLength(byte) => {
-                let printable = if (b' '..=b'~').contains(byte) { char::from(*byte) } else { '?' };
-                write!(f, "expected '$', got '{printable}'")
+                let shown = if byte.is_ascii() { char::from(*byte) } else { '?' };
+                write!(f, "expected '$', got '{shown}'")
             }
             Self::BadLength => f.write_str("invalid bulk length"),
             Self::StrangerLength => f.write_str("unauthenticated bulk length"),
@@ -295,7 +296,8 @@ impl Decoder {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let mut args = self.inline.take().unwrap_or_default();
         args.clear();
-        split_line(line, &mut |arg| args.push(arg)).map_err(|_| ProtocolError::Unbalanced)?;
+        let words = words::split(line).map_err(|_| ProtocolError::Unbalanced)?;
+        words.iter().for_each(|word| args.push(word));
         let is_empty = args.spans.is_empty();
         self.inline = Some(args);
         Ok(if is_empty { Progress::Nothing(end + 1) } else { Progress::Request(end + 1) })
@@ -344,108 +346,6 @@ pub fn parse_i64(text: &[u8]) -> Option<i64> {
     }
     let magnitude = digits.iter().fold(0_u64, |sum, digit| sum * 10 + u64::from(digit - b'0'));
     if digits.len() < text.len() { 0_i64.checked_sub_unsigned(magnitude) } else { i64::try_from(magnitude).ok() }
-}
-
-/// A quote was opened and not closed, or something follows a closing quote.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Unbalanced;
-
-/// Splits a line into arguments: blanks part them; double quotes keep blanks and know the escapes
-/// `\n \r \t \b \a \xHH`; single quotes know only `\'`. The same rules hold for inline requests,
-/// configuration files and nodes.conf.
-pub fn split_line(line: &[u8], take: &mut dyn FnMut(&[u8])) -> Result<(), Unbalanced> {
-    let mut rest = line;
-    let mut arg = Vec::new();
-    loop {
-        let blanks = rest.iter().take_while(|&&byte| is_blank(byte)).count();
-        rest = &rest[blanks..];
-        let Some(&first) = rest.first() else { return Ok(()) };
-        if first == 0 {
-            return Ok(());
-        }
-        arg.clear();
-        rest = take_word(rest, &mut arg)?;
-        take(&arg);
-    }
-}
-
-fn is_blank(byte: u8) -> bool {
-    const VERTICAL_TAB: u8 = 0x0b;
-    byte.is_ascii_whitespace() || byte == VERTICAL_TAB
-}
-
-/// Moves one argument from the front of `rest` to `arg`; says what is left.
-fn take_word<'a>(mut rest: &'a [u8], arg: &mut Vec<u8>) -> Result<&'a [u8], Unbalanced> {
-    loop {
-        match rest {
-            [] | [0, ..] => return Ok(rest),
-            [byte, ..] if is_blank(*byte) => return Ok(rest),
-            [b'"', quoted @ ..] => return after_quote(take_double_quoted(quoted, arg)?),
-            [b'\'', quoted @ ..] => return after_quote(take_single_quoted(quoted, arg)?),
-            [byte, after @ ..] => {
-                arg.push(*byte);
-                rest = after;
-            }
-        }
-    }
-}
-
-/// What follows a closing quote must be a blank or the end.
-fn after_quote(rest: &[u8]) -> Result<&[u8], Unbalanced> {
-    match rest.first() {
-        None => Ok(rest),
-        Some(&byte) if is_blank(byte) => Ok(rest),
-        Some(_) => Err(Unbalanced),
-    }
-}
-
-fn take_double_quoted<'a>(mut rest: &'a [u8], arg: &mut Vec<u8>) -> Result<&'a [u8], Unbalanced> {
-    loop {
-        match rest {
-            [] => return Err(Unbalanced),
-            [b'"', after @ ..] => return Ok(after),
-            [b'\\', b'x', high, low, after @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
-                arg.push(hex(*high) << 4 | hex(*low));
-                rest = after;
-            }
-            [b'\\', escaped, after @ ..] => {
-                arg.push(match escaped {
-                    b'n' => b'\n',
-                    b'r' => b'\r',
-                    b't' => b'\t',
-                    b'b' => 0x08,
-                    b'a' => 0x07,
-                    other => *other,
-                });
-                rest = after;
-            }
-            [byte, after @ ..] => {
-                arg.push(*byte);
-                rest = after;
-            }
-        }
-    }
-}
-
-fn take_single_quoted<'a>(mut rest: &'a [u8], arg: &mut Vec<u8>) -> Result<&'a [u8], Unbalanced> {
-    loop {
-        match rest {
-            [] => return Err(Unbalanced),
-            [b'\'', after @ ..] => return Ok(after),
-            [b'\\', b'\'', after @ ..] => {
-                arg.push(b'\'');
-                rest = after;
-            }
-            [byte, after @ ..] => {
-                arg.push(*byte);
-                rest = after;
-            }
-        }
-    }
-}
-
-fn hex(digit: u8) -> u8 {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok()).unwrap_or_default()
 }
 
 /// Which version of the protocol a client speaks.
@@ -611,7 +511,7 @@ fn put_bytes(out: &mut Vec<u8>, mark: u8, prefix: &[u8], bytes: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Decoder, Limits, OwnedArgs, Progress, Protocol, ProtocolError, Reply, parse_i64, split_line};
+    use super::{Decoder, Limits, OwnedArgs, Progress, Protocol, ProtocolError, Reply, parse_i64};
 
     fn all(input: &[u8], chunk: usize) -> Result<Vec<Vec<String>>, ProtocolError> {
         let mut decoder = Decoder::default();
@@ -702,22 +602,6 @@ mod tests {
             ("1a", None),
         ] {
             assert_eq!(parse_i64(text.as_bytes()), number, "{text:?}");
-        }
-    }
-
-    #[test]
-    fn quotes_split_as_in_configuration_files() {
-        let split = |line: &str| {
-            let mut args = Vec::new();
-            let outcome = split_line(line.as_bytes(), &mut |arg| args.push(String::from_utf8_lossy(arg).into_owned()));
-            outcome.map(|()| args)
-        };
-        assert_eq!(split("\x0b a \x0bb"), Ok(vec!["a".into(), "b".into()]));
-        assert_eq!(split("  a  b\t c "), Ok(vec!["a".into(), "b".into(), "c".into()]));
-        assert_eq!(split(r#""a b" 'c\'d' "" "\x41\"\q""#), Ok(["a b", "c'd", "", "A\"q"].map(String::from).into()));
-        assert_eq!(split(r#"foo"bar" baz"#), Ok(vec!["foobar".into(), "baz".into()]));
-        for unbalanced in [r#""a"#, "'a", r#""a"b"#, "'a'b", r#""a\""#] {
-            assert!(split(unbalanced).is_err(), "{unbalanced}");
         }
     }
 

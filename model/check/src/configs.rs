@@ -64,7 +64,22 @@ pub const CONFIGURATIONS: &[Configuration] = &[
             "no fault: lost_meet_2 has those",
         ],
         witnesses: &[Witness::AllKnown, Witness::ScriptsDone],
-        rules: &[],
+        rules: &[
+            Rule::HandshakeAsked,
+            Rule::HandshakeRepeated,
+            Rule::HandshakeMeetSent,
+            Rule::HandshakeStranger,
+            Rule::HandshakeDone,
+            Rule::HandshakeKnown,
+            Rule::HandshakeMeetAnswered,
+            Rule::LinkOpened,
+            Rule::LinkUpPing,
+            Rule::LinkBound,
+            Rule::LinkStranger,
+            Rule::PingAnswered,
+            Rule::PingReturned,
+            Rule::AddressOwnLearned,
+        ],
         has_actors: true,
         hosts: 2,
         build: meet_2,
@@ -78,7 +93,13 @@ pub const CONFIGURATIONS: &[Configuration] = &[
             "1 connection breaks, 1 crash of the node that is met (kill, power loss, or between save and send), 1 restart",
         ],
         witnesses: &[Witness::AllKnown, Witness::ScriptsDone],
-        rules: &[],
+        rules: &[
+            Rule::StartRestored,
+            Rule::HandshakeMeetSent,
+            Rule::HandshakeDone,
+            Rule::LinkLost,
+            Rule::LinkRefusedAtOnce,
+        ],
         has_actors: false,
         hosts: 2,
         build: lost_meet_2,
@@ -92,7 +113,7 @@ pub const CONFIGURATIONS: &[Configuration] = &[
             "no fault",
         ],
         witnesses: &[Witness::AllKnown, Witness::ScriptsDone],
-        rules: &[],
+        rules: &[Rule::GossipSent, Rule::GossipNewNode, Rule::GossipFresher],
         has_actors: true,
         hosts: 3,
         build: meet_3,
@@ -106,7 +127,7 @@ pub const CONFIGURATIONS: &[Configuration] = &[
             "no fault",
         ],
         witnesses: &[Witness::AllKnown, Witness::AllUp, Witness::ScriptsDone],
-        rules: &[],
+        rules: &[Rule::GossipNewNode, Rule::SlotTaken, Rule::StateOk],
         has_actors: false,
         hosts: 3,
         build: gossip_3,
@@ -120,7 +141,22 @@ pub const CONFIGURATIONS: &[Configuration] = &[
             "1 crash, 1 restart",
         ],
         witnesses: &[Witness::AllUp, Witness::Failed, Witness::Recovered],
-        rules: &[],
+        rules: &[
+            Rule::StartRestored,
+            Rule::LinkRefusedAtOnce,
+            Rule::PingChosen,
+            Rule::HealthSuspected,
+            Rule::HealthTrusted,
+            Rule::HealthReported,
+            Rule::HealthReportWithdrawn,
+            Rule::HealthFailed,
+            Rule::HealthFailTold,
+            Rule::HealthFailIgnored,
+            Rule::HealthClearedLate,
+            Rule::StateUncovered,
+            Rule::StateOk,
+            Rule::StateWritableDelay,
+        ],
         has_actors: false,
         hosts: 3,
         build: failure_3,
@@ -134,7 +170,7 @@ pub const CONFIGURATIONS: &[Configuration] = &[
             "1 crash, 1 restart",
         ],
         witnesses: &[Witness::AllUp, Witness::Minority],
-        rules: &[],
+        rules: &[Rule::HealthSuspected, Rule::HealthCleared, Rule::StateMinority, Rule::StateRejoinDelay],
         has_actors: false,
         hosts: 3,
         build: minority_3,
@@ -148,7 +184,7 @@ pub const CONFIGURATIONS: &[Configuration] = &[
             "1 pair cannot reach each other for any time; what was on its way arrives late or never",
         ],
         witnesses: &[Witness::AllUp, Witness::Suspected],
-        rules: &[],
+        rules: &[Rule::LinkRenewed, Rule::HealthSuspected, Rule::HealthTrusted, Rule::HealthReportWithdrawn],
         has_actors: false,
         hosts: 3,
         build: partition_3,
@@ -162,7 +198,7 @@ pub const CONFIGURATIONS: &[Configuration] = &[
             "1 FORGET at any time, with a ban of 4 ticks; 1 crash; no restart",
         ],
         witnesses: &[Witness::AllUp, Witness::Failed, Witness::ScriptsDone],
-        rules: &[],
+        rules: &[Rule::ForgetDone, Rule::GossipBanned, Rule::LinkStranger, Rule::HealthFailed, Rule::HealthFailTold],
         has_actors: false,
         hosts: 3,
         build: forget_3,
@@ -176,7 +212,7 @@ pub const CONFIGURATIONS: &[Configuration] = &[
             "1 crash, of c, at any time; no restart",
         ],
         witnesses: &[Witness::Failed],
-        rules: &[],
+        rules: &[Rule::HealthReportExpired, Rule::HealthFailed, Rule::PingOverdue],
         has_actors: false,
         hosts: 4,
         build: stale_report_4,
@@ -190,17 +226,35 @@ pub const CONFIGURATIONS: &[Configuration] = &[
             "no fault",
         ],
         witnesses: &[Witness::EpochsApart, Witness::ScriptsDone],
-        rules: &[],
+        rules: &[
+            Rule::HandshakeTimeout,
+            Rule::EpochCollision,
+            Rule::EpochRaised,
+            Rule::EpochClaimRaised,
+            Rule::SlotTaken,
+            Rule::SlotUpdateSent,
+            Rule::SlotUpdateStale,
+        ],
         has_actors: false,
         hosts: 2,
         build: collision_2,
     },
     Configuration {
         name: "collision_3",
-        summary: "Three primaries of one cluster BUMPEPOCH at once: equal epochs part again.",
-        limits: &["3 primaries, each with slots of its own", "1 tick each, at any time", "no fault"],
+        summary: "Three primaries that all own every slot under epoch 1 MEET: epochs part, one keeps the slots.",
+        limits: &[
+            "3 primaries, all with every slot; the one with the id in the middle is told to MEET the others",
+            "timely: messages take less than a tick; any number of ticks, in any order within a round",
+            "no fault",
+        ],
         witnesses: &[Witness::EpochsApart, Witness::ScriptsDone],
-        rules: &[],
+        rules: &[
+            Rule::EpochCollision,
+            Rule::SlotTaken,
+            Rule::SlotUpdateSent,
+            Rule::SlotUpdateTaken,
+            Rule::SlotUpdateStale,
+        ],
         has_actors: false,
         hosts: 3,
         build: collision_3,
@@ -214,7 +268,7 @@ pub const CONFIGURATIONS: &[Configuration] = &[
             "no fault",
         ],
         witnesses: &[Witness::EpochsApart, Witness::ScriptsDone],
-        rules: &[],
+        rules: &[Rule::EpochBumped, Rule::EpochStill, Rule::EpochCollision],
         has_actors: false,
         hosts: 3,
         build: bump_3,
@@ -237,10 +291,6 @@ fn cluster_of_3(slots: [&[u16]; 3]) -> Vec<Stage> {
         stages.extend([Stage::Command(Setup::meet(A, guest)), Stage::Rounds(6)]);
     }
     stages
-}
-
-fn env(name: &str, default: u8) -> u8 {
-    std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default)
 }
 
 fn meet_2(setup: &mut Setup) -> World<SLOTS> {
@@ -317,7 +367,7 @@ fn collision_2(setup: &mut Setup) -> World<SLOTS> {
 }
 
 fn collision_3(setup: &mut Setup) -> World<SLOTS> {
-    setup.pace = if env("TICKS", 0) == 0 { Pace::Timely } else { Pace::Free { ticks: env("TICKS", 1) } };
+    setup.pace = Pace::Timely;
     setup.scripts = vec![vec![Setup::meet(B, A)], vec![Setup::meet(B, C)]];
     let every = [0, 1, 2, 3];
     let set = |host| Stage::Command(order(host, Command::SetConfigEpoch(1)));
@@ -325,7 +375,7 @@ fn collision_3(setup: &mut Setup) -> World<SLOTS> {
 }
 
 fn bump_3(setup: &mut Setup) -> World<SLOTS> {
-    setup.pace = if env("TICKS", 0) == 0 { Pace::Timely } else { Pace::Free { ticks: env("TICKS", 1) } };
+    setup.pace = Pace::Timely;
     setup.scripts = [A, B, C].map(|host| vec![order(host, Command::BumpEpoch)]).to_vec();
     setup.world_after(&cluster_of_3([&[0], &[1], &[2, 3]]))
 }

@@ -160,20 +160,11 @@ impl Timing {
         self.replica_ping_ms.saturating_add(self.node_timeout_ms.saturating_mul(validity_factor))
     }
 
-    /// No rule tells two ages apart that both exceed this.
+    /// No rule tells two ages apart that both exceed this, but for those of elections, of replication
+    /// and of orphaned primaries, which count to limits of their own.
     #[must_use]
     pub fn age_limit_ms(&self) -> u64 {
-        [
-            self.handshake_timeout_ms(),
-            self.report_valid_ms(),
-            self.rejoin_ms(),
-            self.writable_delay_ms,
-            self.election_retry_ms(),
-            self.migration_delay_ms,
-        ]
-        .into_iter()
-        .max()
-        .unwrap_or_default()
-        .saturating_add(1)
+        let limits = [self.handshake_timeout_ms(), self.report_valid_ms(), self.rejoin_ms(), self.writable_delay_ms];
+        limits.into_iter().max().unwrap_or_default()
     }
 }

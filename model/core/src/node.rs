@@ -5,7 +5,7 @@ use crate::{
     address::Address,
     config::Config,
     durable::{Durable, NodeView},
-    ids::NodeId,
+    ids::{LinkId, NodeId},
     input::Replication,
     link::Links,
     message::{ClusterState, Flags},
@@ -375,10 +375,19 @@ impl<const SLOTS: usize> Node<SLOTS> {
         self.links.renumber(&change);
     }
 
-    /// Gives `slot` to a node; it must have no owner.
+    /// Gives `slot` to a node; it must have no owner. A node that gets its first slot while any
+    /// primary has replicas may be given some, too.
     pub(crate) fn bind(&mut self, slot: Slot, pos: Pos) {
+        if self.peers[pos].slots.is_empty() && self.has_replicated_primary() {
+            self.peers[pos].flags.insert(Flags::MIGRATE_TO);
+        }
         self.owners.set(slot, Some(pos));
         self.peers[pos].slots.insert(slot);
+    }
+
+    fn has_replicated_primary(&self) -> bool {
+        let primaries = self.peers.iter().filter_map(|peer| peer.primary);
+        primaries.filter_map(|id| self.peers.get(&id)).any(Peer::is_primary)
     }
 
     /// Takes `slot` from its owner, if it has one.
@@ -404,27 +413,39 @@ impl<const SLOTS: usize> Node<SLOTS> {
         Address { host: announce_host.clone(), port: *port, cport: *cport, pport: *pport }
     }
 
+    /// When an inbound link was accepted and when a member became known is read by no rule.
+    fn drop_dead_instants(&mut self, now: Millis) {
+        for link in self.links.iter_mut().filter(|link| matches!(link.id, LinkId::Inbound(_))) {
+            link.opened = now;
+        }
+        for peer in self.peers.iter_mut().filter(|peer| !peer.is(Flags::HANDSHAKE)) {
+            peer.created = now;
+        }
+    }
+
     /// The same node on a clock that shows `to` where its own shows `from`, with ages cut to the
     /// longest that any rule can tell apart. Steps commute with this.
     #[must_use]
     pub fn rebased(mut self, from: Millis, to: Millis) -> Self {
-        let age_limit_ms = self.config.timing.age_limit_ms();
+        self.drop_dead_instants(from);
+        let config = self.config.clone();
+        let timing = &config.timing;
+        let rebase = |instants: &mut dyn Iterator<Item = &mut Millis>, limit_ms: u64| {
+            instants.for_each(|instant| *instant = instant.rebased(from, to, limit_ms.saturating_add(1)));
+        };
         let links = self.links.iter_mut().map(|link| &mut link.opened);
         let peers = self.peers.iter_mut().flat_map(Peer::instants_mut);
         let own = [&mut self.first_evaluated, &mut self.minority_at].into_iter().flatten();
-        let banned = self.banned.values_mut();
-        let failover = self.election.at.iter_mut().chain(self.manual.iter_mut().map(|manual| &mut manual.end));
+        let ends = self.banned.values_mut().chain(self.manual.iter_mut().map(|manual| &mut manual.end));
         let next = [&mut self.next_cron];
-        for instant in links.chain(peers).chain(own).chain(banned).chain(failover).chain(next) {
-            *instant = instant.rebased(from, to, age_limit_ms);
-        }
-        if let Some(fresh_at) = &mut self.replication.fresh_at {
-            let Config { timing, replica_validity_factor, .. } = &*self.config;
-            let data_age_max_ms = timing.data_age_max_ms(*replica_validity_factor);
-            // Data age is counted in whole seconds, less a node timeout.
-            let fresh_limit_ms = data_age_max_ms.saturating_add(timing.node_timeout_ms).saturating_add(2000);
-            *fresh_at = fresh_at.rebased(from, to, fresh_limit_ms);
-        }
+        rebase(&mut links.chain(peers).chain(own).chain(ends).chain(next), timing.age_limit_ms());
+        rebase(&mut self.election.at.iter_mut(), timing.election_retry_ms());
+        let orphaned = self.peers.iter_mut().filter_map(|peer| peer.orphaned_at.as_mut());
+        rebase(&mut { orphaned }, timing.migration_delay_ms);
+        // Data age is counted in whole seconds, less a node timeout.
+        let data_age_max_ms = timing.data_age_max_ms(config.replica_validity_factor);
+        let fresh_limit_ms = data_age_max_ms.saturating_add(timing.node_timeout_ms).saturating_add(2000);
+        rebase(&mut self.replication.fresh_at.iter_mut(), fresh_limit_ms);
         self
     }
 }

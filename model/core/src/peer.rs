@@ -111,11 +111,11 @@ impl<const SLOTS: usize> Peer<SLOTS> {
         self.is_primary() && !self.slots.is_empty()
     }
 
-    /// Every instant stored here, for rebasing.
+    /// Every instant stored here but the one of orphanage, which counts to a limit of its own; for rebasing.
     pub(crate) fn instants_mut(&mut self) -> impl Iterator<Item = &mut Millis> {
         let reports = self.reports.iter_mut().map(|report| &mut report.at);
         let heard = [&mut self.ping_sent, &mut self.pong_received, &mut self.data_received];
-        let marked = [&mut self.failed_at, &mut self.voted_at, &mut self.orphaned_at];
+        let marked = [&mut self.failed_at, &mut self.voted_at];
         heard.into_iter().chain(marked).flatten().chain([&mut self.created]).chain(reports)
     }
 }

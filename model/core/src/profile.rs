@@ -79,6 +79,8 @@ variants! {
     wrong_id_fails: 1 0 0 1 1, "valkey #1191 (8.1)";
     /// Messages that name the receiver itself as their sender are ignored.
     own_messages_ignored: 1 0 0 0 0, "redis #12441, this project";
+    /// An UPDATE about its receiver changes nothing; else it raises the receiver's config epoch.
+    own_update_ignored: 1 0 0 0 0, "this project (S7)";
     /// Only a primary's header raises the config epoch recorded for it; a replica's repeats its primary's.
     epochs_from_primaries: 1 0 0 1 1, "valkey #754 (8.0)";
     /// A primary that becomes a replica in its own shard hands its slots to its new primary, if that claims under a greater epoch.

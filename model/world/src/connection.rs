@@ -140,16 +140,22 @@ impl<const SLOTS: usize> Connection<SLOTS> {
         if is_opener { Some(Side::Opener) } else { is_target.then_some(Side::Target) }
     }
 
+    /// Whether the end at `side` is open.
+    #[must_use]
+    pub fn is_open_at(&self, side: Side) -> bool {
+        self.end(side) == End::Open
+    }
+
     /// Whether the end at `side` has a message to receive.
     #[must_use]
     pub fn has_mail(&self, side: Side) -> bool {
-        self.end(side) == End::Open && !self.queue(side).is_empty()
+        self.is_open_at(side) && !self.queue(side).is_empty()
     }
 
     /// Whether the end at `side` is to notice that the connection is over.
     #[must_use]
     pub fn is_over_for(&self, side: Side) -> bool {
-        self.end(side) == End::Open && (self.broken || self.end(side.other()) == End::Shut)
+        self.is_open_at(side) && (self.broken || self.end(side.other()) == End::Shut)
     }
 
     /// Whether nothing more can come of it.

@@ -14,6 +14,13 @@ pub struct Host<const SLOTS: usize> {
     pub ticks_left: u8,
 }
 
+impl<const SLOTS: usize> Host<SLOTS> {
+    /// All of the host but its node, which is the larger part.
+    pub(crate) fn without_node(&self) -> Self {
+        Self { node: None, disk: self.disk.clone(), ticks_left: self.ticks_left }
+    }
+}
+
 /// What a host saved.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Disk<const SLOTS: usize> {

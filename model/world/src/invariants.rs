@@ -236,7 +236,16 @@ fn image_loads<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
     // What is loaded may stand for more than was saved: a current epoch below a claim is raised.
     let mut again = crate::clock::canonical_image(node.durable());
     again.current_epoch = again.current_epoch.min(persist.image.current_epoch);
-    again == *seen.disk
+    without_echoes(again) == without_echoes(seen.disk.clone())
+}
+
+/// An image without the epochs of replicas: their lines echo the line of their primary, and while
+/// that is itself a replica in this node's view, what they echo is dropped when it is loaded.
+fn without_echoes<const SLOTS: usize>(mut image: Durable<SLOTS>) -> Durable<SLOTS> {
+    for view in image.nodes.iter_mut().filter(|view| view.flags.contains(Flags::REPLICA)) {
+        view.config_epoch = 0;
+    }
+    image
 }
 
 fn self_well_formed<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
@@ -343,8 +352,10 @@ fn forget_ban<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, ghost: &Ghost) -> bool
 fn collision_yields<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
     let (Some(before), Some(message)) = (seen.before, seen.cause.message()) else { return true };
     let header = &message.header;
-    let is_collision = header.config_epoch == before.my_epoch() && header.flags.contains(Flags::PRIMARY);
-    seen.after.my_epoch() == before.my_epoch() || (is_collision && before.id() < header.sender)
+    let (own_before, own_after) = (before.myself(), seen.after.myself());
+    let is_collision = header.config_epoch == own_before.config_epoch && header.flags.contains(Flags::PRIMARY);
+    let is_new = own_after.is_primary() && own_after.config_epoch != own_before.config_epoch;
+    !is_new || (is_collision && before.id() < header.sender)
 }
 
 fn state_sound<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {

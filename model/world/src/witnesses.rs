@@ -15,8 +15,8 @@ pub enum Witness {
     Failed,
     /// Some node held another failed, and now every host runs and nobody suspects anybody.
     Recovered,
-    /// Every script is done, every node has every other as a member and knows its epoch, and no two
-    /// epochs are equal.
+    /// Every script is done, every node has every other as a member and knows the epoch of every
+    /// primary, and no two of these are equal.
     EpochsApart,
     /// Every script is done and the network is quiet.
     ScriptsDone,
@@ -63,7 +63,7 @@ impl Witness {
             Self::Failed => "some node holds another failed",
             Self::Recovered => "a node was held failed, and now every host runs and nobody suspects anybody",
             Self::EpochsApart => {
-                "every command was given, every node knows every other's config epoch, and no two are equal"
+                "every command was given, every node knows every primary's config epoch, and no two are equal"
             }
             Self::ScriptsDone => "every command was given and the network is quiet",
             Self::Minority => "some node suspects so many voters that it holds the cluster down",
@@ -108,12 +108,13 @@ fn is_recovered<const SLOTS: usize>(setup: &Setup, world: &World<SLOTS>) -> bool
 }
 
 fn are_epochs_apart<const SLOTS: usize>(setup: &Setup, world: &World<SLOTS>) -> bool {
-    let mut epochs: Vec<u64> = world.nodes().map(|(_, node)| node.my_epoch()).collect();
+    let primaries = || world.nodes().filter(|(_, node)| node.myself().is_primary());
+    let mut epochs: Vec<u64> = primaries().map(|(_, node)| node.my_epoch()).collect();
     let knows_epochs = |node: &Node<SLOTS>| {
         let is_right = |(place, other): (crate::place::Place, &Node<SLOTS>)| {
             node.peers().get(&place.id()).is_some_and(|peer| peer.config_epoch == other.my_epoch())
         };
-        world.nodes().all(is_right)
+        primaries().all(is_right)
     };
     let is_agreed = is_all_known(setup, world) && world.nodes().all(|(_, node)| knows_epochs(node));
     epochs.sort_unstable();

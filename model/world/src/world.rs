@@ -327,13 +327,15 @@ struct Turn<'a, const SLOTS: usize> {
     world: World<SLOTS>,
     outcome: Outcome,
     dies: bool,
+    /// Whether the step is a tick of those that its host has so many of.
+    spends_tick: bool,
     story: Option<Vec<Happening<SLOTS>>>,
 }
 
 impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
     fn new(setup: &'a Setup, world: World<SLOTS>) -> Self {
         let outcome = Outcome { words: 1, is_spent: true, can_die: false };
-        Self { setup, world, outcome, dies: false, story: None }
+        Self { setup, world, outcome, dies: false, spends_tick: false, story: None }
     }
 
     /// Brings the world into its one form.
@@ -443,11 +445,7 @@ impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
         let Some(at) = self.world.node(place).map(|node| next_deadline(node).at) else { return };
         self.world.ghost.elapsed(place, at.since(NOW));
         match self.setup.pace {
-            Pace::Free { .. } => {
-                let mut host = Host::clone(&self.world.hosts[place.index()]);
-                host.ticks_left -= 1;
-                self.world.hosts[place.index()] = Shared::new(host);
-            }
+            Pace::Free { .. } => self.spends_tick = true,
             Pace::Timely => self.world.ticked = self.world.ticked.with(place),
         }
         self.step(place, at, dice, Cause::Tick);
@@ -470,8 +468,7 @@ impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
     }
 
     fn crash(&mut self, place: Place, power: bool) {
-        let mut host = Host::clone(&self.world.hosts[place.index()]);
-        host.node = None;
+        let mut host = self.world.hosts[place.index()].without_node();
         if power {
             host.disk.lose_power();
         }
@@ -535,7 +532,8 @@ impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
         cause: Cause<SLOTS>,
         effects: Effects<SLOTS>,
     ) {
-        let mut host = Host { node: None, ..Host::clone(&self.world.hosts[place.index()]) };
+        let mut host = self.world.hosts[place.index()].without_node();
+        host.ticks_left -= u8::from(std::mem::take(&mut self.spends_tick));
         if let Some(persist) = &effects.persist {
             host.disk.save(persist);
         }

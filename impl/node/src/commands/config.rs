@@ -25,6 +25,8 @@ pub(super) fn help<'e>(_: &'e mut Server, _: &mut Session, _: Args<'e>) -> Reply
 }
 
 pub(super) fn get<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {
+    let dir = std::path::absolute(server.settings.dir()).unwrap_or_default();
+    let dir = dir.to_string_lossy();
     let mut found = BTreeMap::new();
     for (directive, value) in server.settings.iter() {
         for name in std::iter::once(directive.name).chain(directive.alias) {
@@ -33,8 +35,8 @@ pub(super) fn get<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) -
             }
         }
     }
-    if let Some(value) = found.get_mut("dir").filter(|value| value.is_empty()) {
-        *value = ".";
+    if let Some(value) = found.get_mut("dir") {
+        *value = &dir;
     }
     Reply::Map(found.into_iter().map(|(name, value)| (Reply::text(name), Reply::text(value))).collect())
 }

@@ -82,8 +82,8 @@ pub(super) fn hello<'e>(server: &'e mut Server, session: &mut Session, args: Arg
     }
     if !session.is_authenticated {
         return Reply::error(
-            "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH \
-             <user> <pass> option can be used to authenticate the client and select the RESP protocol version at \
+            "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> \
+             <pass> option can be used to authenticate the client and select the RESP protocol version at \
              the same time",
         );
     }

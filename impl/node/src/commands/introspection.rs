@@ -35,7 +35,7 @@ pub(super) fn info<'e>(server: &'e mut Server, session: &mut Session, args: Args
     if args.len() == 2 {
         return all(server, session, args);
     }
-    Reply::Array(args.from(2).map(|name| named(name).map_or(Reply::NullArray, describe)).collect())
+    Reply::Array(args.from(2).map(|name| named(name).map_or(Reply::Null, describe)).collect())
 }
 
 pub(super) fn docs<'e>(_: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {

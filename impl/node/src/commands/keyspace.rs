@@ -48,8 +48,7 @@ pub(super) fn randomkey<'e>(server: &'e mut Server, _: &mut Session, _: Args<'e>
 }
 
 pub(super) fn scan<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {
-    let cursor = std::str::from_utf8(args.at(1)).ok().and_then(|cursor| cursor.parse().ok());
-    let Some(cursor) = cursor.map(Cursor) else { return Reply::err("invalid cursor") };
+    let Some(cursor) = cursor(args.at(1)) else { return Reply::err("invalid cursor") };
     let filter = match Filter::read(args.skip(2)) {
         Ok(filter) => filter,
         Err(refusal) => return refusal,
@@ -57,6 +56,13 @@ pub(super) fn scan<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) 
     let (next, keys) = server.store.scan(cursor, filter.count, server.now);
     let wanted = keys.into_iter().filter(|key| filter.takes(key));
     Reply::Array(vec![Reply::text(next.0.to_string()), Reply::Array(wanted.map(Reply::bulk).collect())])
+}
+
+/// A cursor as it is written. A negative number stands for its two's complement, as in C.
+fn cursor(text: &[u8]) -> Option<Cursor> {
+    let text = std::str::from_utf8(text).ok()?;
+    let number = text.parse().or_else(|_| text.parse().map(i64::cast_unsigned)).ok()?;
+    Some(Cursor(number))
 }
 
 /// What may follow the cursor in SCAN.

@@ -9,7 +9,7 @@ use super::{
     value::Kind,
 };
 use crate::log::reason;
-use slotbus_wire::resp::split_line;
+use slotbus_wire::words;
 use std::{fmt, io::Read, path::Path};
 
 /// Files may include files to this depth: a file that includes itself ends here.
@@ -148,9 +148,10 @@ impl Loader {
                 continue;
             }
             let bad = |message: String| BadConfig::Line { number: index + 1, line: line.into(), message };
-            let mut words = Vec::new();
-            split_line(line.as_bytes(), &mut |word| words.push(String::from_utf8_lossy(word).into_owned()))
-                .map_err(|_| bad("Unbalanced quotes in configuration line".into()))?;
+            let words = words::split(line.as_bytes());
+            let words = words.map_err(|_| bad("Unbalanced quotes in configuration line".into()))?;
+            let words: Vec<String> =
+                words.into_iter().map(|word| String::from_utf8_lossy(&word).into_owned()).collect();
             let words: Vec<&str> = words.iter().map(String::as_str).collect();
             let Some((name, values)) = words.split_first() else { continue };
             self.take_line(name, values, depth).map_err(|refused| match refused {

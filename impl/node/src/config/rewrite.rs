@@ -7,7 +7,7 @@ use super::{
     load::quoted,
     settings::Settings,
 };
-use slotbus_wire::resp::split_line;
+use slotbus_wire::words;
 use std::{
     collections::BTreeSet,
     fs::{self, File},
@@ -61,12 +61,8 @@ fn directive_of(line: &str) -> Option<usize> {
     if line.starts_with('#') {
         return None;
     }
-    let mut name = None;
-    split_line(line.as_bytes(), &mut |word| {
-        name.get_or_insert_with(|| String::from_utf8_lossy(word).into_owned());
-    })
-    .ok()?;
-    Directive::find(&name?)
+    let words = words::split(line.as_bytes()).ok()?;
+    Directive::find(&String::from_utf8_lossy(words.first()?))
 }
 
 fn line_of(index: usize, settings: &Settings) -> String {

@@ -39,7 +39,7 @@ impl Settings {
             | Kind::Word(_)
             | Kind::Words(_)
             | Kind::Text
-            | Kind::FileName
+            | Kind::BaseName(..)
             | Kind::Directory
             | Kind::Hostname
             | Kind::EventClasses
@@ -100,10 +100,18 @@ impl Settings {
         }
     }
 
-    /// A file's place, which is relative to the working directory that is set.
+    /// The directory that other places are relative to.
+    #[must_use]
+    pub fn dir(&self) -> PathBuf {
+        // The empty path stands for the directory that the process was started in.
+        let dir = self.text("dir");
+        PathBuf::from(if dir.is_empty() { "." } else { dir })
+    }
+
+    /// A file's place.
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {
-        PathBuf::from(self.text("dir")).join(self.text(name))
+        self.dir().join(self.text(name))
     }
 
     /// What the protocol is to be told.

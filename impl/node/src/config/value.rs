@@ -21,8 +21,8 @@ pub enum Kind {
     Words(&'static [&'static str]),
     /// Anything.
     Text,
-    /// A file's name, without a path.
-    FileName,
+    /// A name without a path, for the directive of this name, that names this.
+    BaseName(&'static str, &'static str),
     /// An existing directory.
     Directory,
     /// A host name.
@@ -70,7 +70,7 @@ impl Kind {
             | Self::Octal
             | Self::Word(_)
             | Self::Text
-            | Self::FileName
+            | Self::BaseName(..)
             | Self::Directory
             | Self::Hostname
             | Self::EventClasses
@@ -109,8 +109,9 @@ impl Kind {
             }
             Self::Octal => octal(word),
             Self::Word(known) => one_of(word, known),
-            Self::FileName if word.contains('/') => Err("filename can't be a path, just a filename".into()),
-            Self::FileName if word.is_empty() => Err("filename can't be empty".into()),
+            Self::BaseName(directive, noun) if word.contains(['/', '\\']) => {
+                Err(format!("{directive} can't be a path, just a {noun}"))
+            }
             Self::Directory => match std::fs::metadata(word) {
                 Ok(found) if found.is_dir() => Ok(word.into()),
                 Ok(_) => Err("Not a directory".into()),
@@ -127,7 +128,7 @@ impl Kind {
                     Err(format!("argument(s) must be one of the following: {}", known.join(", ")))
                 }
             },
-            Self::Text | Self::FileName | Self::EventClasses => Ok(word.into()),
+            Self::Text | Self::BaseName(..) | Self::EventClasses => Ok(word.into()),
             Self::Words(_)
             | Self::Addresses
             | Self::SavePoints
@@ -157,7 +158,7 @@ impl Kind {
             | Self::Octal
             | Self::Word(_)
             | Self::Text
-            | Self::FileName
+            | Self::BaseName(..)
             | Self::Directory
             | Self::Hostname
             | Self::EventClasses
@@ -280,10 +281,7 @@ fn score_triple(words: &[&str]) -> Result<String, String> {
     }
     let scores: Option<Vec<i32>> = words.iter().map(|word| word.parse().ok()).collect();
     let scores = scores.filter(|scores| scores.iter().all(|score| (-2000..=2000).contains(score)));
-    let scores = scores.ok_or("Invalid oom-score-adj-values, elements must be between -2000 and 2000.")?;
-    if !scores.is_sorted() {
-        return Err("Invalid oom-score-adj-values, elements must be in increasing order.".into());
-    }
+    scores.ok_or("Invalid oom-score-adj-values, elements must be between -2000 and 2000.")?;
     Ok(words.join(" "))
 }
 

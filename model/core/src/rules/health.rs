@@ -80,7 +80,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         }
     }
 
-    /// How many reports about a node are valid; drops those that are not.
+    /// How many reports about a node count; drops those that are too old.
     pub(super) fn count_reports(&mut self, pos: Pos) -> usize {
         let never = self.is_mutant(Mutant::ReportNeverExpires);
         let valid_ms = if never { u64::MAX } else { self.node.config.timing.report_valid_ms() };
@@ -92,7 +92,12 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         if after < before {
             self.rule(Rule::HealthReportExpired);
         }
-        after
+        if !self.node.config.profile.reports_from_voters {
+            return after;
+        }
+        // A reporter that has lost its slots since is no voter any more.
+        let reporters = self.node.peers[pos].reports.iter().filter_map(|report| self.node.peers.get(&report.by));
+        reporters.filter(|reporter| reporter.is_voter()).count()
     }
 
     /// Fails a suspected node if enough primaries report it, this one included.

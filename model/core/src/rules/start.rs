@@ -113,7 +113,7 @@ impl<const SLOTS: usize> Node<SLOTS> {
 
     fn mark_primaries_with_replicas(&mut self) {
         for id in self.peers.iter().filter_map(|peer| peer.primary).collect::<Vec<_>>() {
-            if let Some(pos) = self.peers.find(&id) {
+            if let Some(pos) = self.peers.find(&id).filter(|&pos| self.peers[pos].is_primary()) {
                 self.peers[pos].flags.insert(Flags::MIGRATE_TO);
             }
         }

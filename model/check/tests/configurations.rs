@@ -1,0 +1,107 @@
+//! The standard configurations, run to exhaustion: pinned numbers, verdicts, witnesses, claimed rules.
+
+use slotbus_check::{CONFIGURATIONS, Configuration, Ending, Engine, Limits, Plan, Run, mutants::hunt, run};
+use slotbus_core::{Mutant, Profile};
+use slotbus_world::Invariant;
+
+/// States, edges and depth of each configuration. A change of the protocol, of the world or of a
+/// bound changes them: look at what became possible or impossible before changing them here.
+const PINNED: &[(&str, usize, usize, usize)] = &[
+    ("meet_2", 174_028, 453_215, 26),
+    ("lost_meet_2", 56_862, 177_575, 27),
+    ("meet_3", 207_048, 551_737, 29),
+    ("gossip_3", 153_532, 470_507, 29),
+    ("failure_3", 223_561, 369_972, 120),
+    ("minority_3", 174_793, 299_438, 117),
+    ("partition_3", 490_471, 1_405_828, 120),
+    ("forget_3", 72_201, 159_706, 102),
+    ("stale_report_4", 127_660, 388_360, 150),
+    ("collision_2", 52_013, 135_531, 25),
+    ("collision_3", 198_369, 256_586, 121),
+    ("bump_3", 33_325, 56_330, 38),
+];
+
+fn plan(configuration: &'static Configuration) -> Plan {
+    Plan {
+        configuration,
+        profile_name: "slotbus",
+        profile: Profile::SLOTBUS,
+        mutant: None,
+        engine: Engine::Own,
+        is_actor: false,
+        limits: Limits::default(),
+    }
+}
+
+fn numbers(run: &Run) -> (usize, usize, usize, Ending) {
+    (run.states, run.edges, run.depth_max, run.ending)
+}
+
+#[test]
+fn every_configuration_is_pinned() {
+    let known: Vec<_> = CONFIGURATIONS.iter().map(|configuration| configuration.name).collect();
+    assert_eq!(PINNED.iter().map(|pinned| pinned.0).collect::<Vec<_>>(), known);
+}
+
+#[test]
+fn every_configuration_is_exhausted_and_holds() {
+    for (configuration, &(name, states, edges, depth)) in CONFIGURATIONS.iter().zip(PINNED) {
+        let limits = Limits { threads: 2, ..Limits::default() };
+        let run = run(Plan { limits, ..plan(configuration) }, &mut |_| ());
+        assert_eq!(numbers(&run), (states, edges, depth, Ending::Exhausted), "{name}");
+        let violated: Vec<_> = run.outcomes.iter().filter(|outcome| outcome.verdict.name() != "holds").collect();
+        assert!(violated.is_empty(), "{name}: {violated:?}");
+        assert_eq!(run.outcomes.len(), Invariant::ALL.len() + configuration.witnesses.len());
+        assert!(run.rules_missed().is_empty(), "{name}: {:?}", run.rules_missed());
+    }
+}
+
+#[test]
+fn both_engines_agree_where_both_are_quick() {
+    let is_quick = |&&(_, states, ..): &&(&str, usize, usize, usize)| states < 100_000;
+    for &(name, ..) in PINNED.iter().filter(is_quick) {
+        let configuration = Configuration::named(name).expect("a pinned configuration");
+        let own = run(plan(configuration), &mut |_| ());
+        let other = run(Plan { engine: Engine::Stateright, ..plan(configuration) }, &mut |_| ());
+        assert_eq!(numbers(&own), numbers(&other), "{name}");
+        for (own, other) in own.outcomes.iter().zip(&other.outcomes) {
+            assert_eq!((own.name, own.verdict), (other.name, other.verdict), "{name}");
+        }
+    }
+}
+
+#[test]
+fn actors_are_exhausted_and_both_engines_agree_on_them() {
+    for (name, states) in [("meet_2", 2_143), ("meet_3", 43_567)] {
+        let configuration = Configuration::named(name).expect("a configuration with actors");
+        assert!(configuration.has_actors);
+        let plan = Plan { is_actor: true, ..plan(configuration) };
+        let own = run(plan, &mut |_| ());
+        let other = run(Plan { engine: Engine::Stateright, ..plan }, &mut |_| ());
+        assert_eq!((own.states, own.ending, own.is_violated()), (states, Ending::Exhausted, false));
+        assert_eq!(numbers(&own), numbers(&other));
+    }
+}
+
+#[test]
+fn every_mutant_is_caught_where_it_is_expected() {
+    for &mutant in Mutant::ALL {
+        let hunt = hunt(mutant, Limits::default(), &mut |_| ());
+        let caught = hunt.caught.unwrap_or_else(|| panic!("{} survives", mutant.id()));
+        assert_eq!(caught.plan.configuration.name, slotbus_check::mutants::expected(mutant), "{}", mutant.id());
+        let violation = caught.first_violation().expect("a violated invariant");
+        let story = violation.story.as_deref().unwrap_or_default();
+        assert!(story.contains(&format!("BREAKS {}", violation.name)), "{story}");
+    }
+}
+
+#[test]
+fn a_caught_mutant_is_caught_by_both_engines() {
+    let configuration = Configuration::named("collision_2").expect("a pinned configuration");
+    let mutant = Some(Mutant::ClaimIgnoresEpoch);
+    let own = run(Plan { mutant, ..plan(configuration) }, &mut |_| ());
+    let other = run(Plan { mutant, engine: Engine::Stateright, ..plan(configuration) }, &mut |_| ());
+    assert_eq!((own.ending, other.ending), (Ending::Violated, Ending::Violated));
+    let names = |run: &Run| run.first_violation().map(|outcome| outcome.name);
+    assert_eq!(names(&own), names(&other));
+}
