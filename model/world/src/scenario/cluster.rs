@@ -23,6 +23,8 @@ use std::{
 pub(super) const DAWN: Millis = Millis(1_000_000);
 /// A network that is still busy after so many events never becomes quiet.
 const EVENTS_MAX: usize = 100_000;
+/// One node ticks no more often than this at one go.
+const TICKS_MAX: u64 = 1000;
 /// The first of the letters that name strangers: x, y and z.
 const FIRST_STRANGER: Place = Place(23);
 /// Every host listens for clients here.
@@ -239,7 +241,8 @@ impl Cluster {
     /// Who listens at an address of the bus: a host, or a stranger, who has no node.
     fn listener(&self, address: &Address) -> Option<Place> {
         let strangers = (FIRST_STRANGER.0..=FIRST_STRANGER.0 + 2).map(Place);
-        let hosts = self.hosts.iter().map(|(&place, host)| (place, host.ip.clone()));
+        let running = self.hosts.iter().filter(|(_, host)| host.node.is_some());
+        let hosts = running.map(|(&place, host)| (place, host.ip.clone()));
         let mut all = hosts.chain(strangers.map(|place| (place, place.ip())));
         all.find(|(_, ip)| *ip == address.host && address.cport == BUS_PORT).map(|(place, _)| place)
     }
@@ -403,6 +406,12 @@ impl Cluster {
         let due = next_deadline(self.node(place)?).at;
         self.now = self.now.max(due);
         self.step(place, Event::Tick)
+    }
+
+    /// So many ticks of one node alone, of which those are told that fire a rule.
+    pub(super) fn tick_often(&mut self, place: Place, count: u64) -> Result<(), String> {
+        self.story.detail = Detail::Rules;
+        (0..count.min(TICKS_MAX)).try_for_each(|_| self.tick(place))
     }
 
     /// Lets time pass until `end`: everything is delivered as it is sent, and every node ticks in time.

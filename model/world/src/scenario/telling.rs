@@ -34,6 +34,8 @@ const ROUTINE: &[Rule] = &[
 pub(super) enum Detail {
     /// All of it.
     Everything,
+    /// All of it, if a rule fired.
+    Rules,
     /// The first time that a rule beyond routine fires at a node during the verb, with the time.
     News,
     /// Nothing, and the rules do not count as shown.
@@ -104,7 +106,8 @@ impl Story {
     pub(super) fn step(&mut self, now: Millis, place: Place, cause: &str, effects: &Effects<SLOTS>) {
         match self.detail {
             Detail::Nothing => return,
-            Detail::Everything => {
+            Detail::Rules if effects.rules.is_empty() => return,
+            Detail::Everything | Detail::Rules => {
                 self.line(&format!("{place} {cause}: {}", rules(&effects.rules)));
                 self.told_save(effects);
                 let lines: Vec<_> = effects.then.iter().map(|effect| self.teller().effect(effect)).collect();

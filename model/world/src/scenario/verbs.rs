@@ -32,6 +32,7 @@ pub(super) fn perform(cluster: &mut Cluster, line: &str) -> Result<(), String> {
         ("cluster", parts) => form(cluster, parts),
         ("admin", [host, command @ ..]) => admin(cluster, place_of(host)?, command),
         ("tick", [host]) => cluster.tick(place_of(host)?),
+        ("tick", [host, count]) => cluster.tick_often(place_of(host)?, number(count)?),
         ("advance", [duration]) => {
             cluster.story.detail = Detail::News;
             let end = cluster.now.after(number(duration)?);
