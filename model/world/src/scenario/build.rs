@@ -53,9 +53,8 @@ impl Cluster {
                 self.step(*place, Event::Replication(replication))?;
             }
         }
-        let is_up = |cluster: &Self, part: &Part| {
-            cluster.node(part.place()).is_ok_and(|node| node.state() == ClusterState::Ok)
-        };
+        let is_up =
+            |cluster: &Self, part: &Part| cluster.node(part.place()).is_ok_and(|node| node.state() == ClusterState::Ok);
         let owns_all = |slots: SlotSet<SLOTS>| slots == SlotSet::all();
         let owned = parts.iter().flat_map(|part| match part {
             Part::Primary(_, slots) => slots.iter().collect::<Vec<_>>(),
@@ -68,12 +67,12 @@ impl Cluster {
         self.advance_to(end)
     }
 
-    /// Whether the node at `place` knows so many members, all of them linked.
+    /// Whether the node at `place` has heard every other of `count` hosts.
     fn knows(&self, place: Place, count: usize) -> bool {
-        let is_member = |id: &_| self.hosts.keys().any(|&host| self.story.id(host) == *id);
-        self.node(place).is_ok_and(|node| {
-            node.peers().iter().filter(|peer| is_member(&peer.id) && peer.pong_received.is_some()).count() + 1 == count
-        })
+        let Ok(node) = self.node(place) else { return false };
+        let others = self.hosts.keys().filter(|&&host| host != place);
+        let peers = others.filter_map(|&host| node.peers().get(&self.story.id(host)));
+        peers.filter(|peer| peer.pong_received.is_some()).count() + 1 == count
     }
 
     fn wait_until(&mut self, is_done: impl Fn(&Self) -> bool) -> Result<(), String> {

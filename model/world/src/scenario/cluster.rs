@@ -54,6 +54,8 @@ pub(super) struct Host {
     pub(super) ip: Ip,
     pub(super) config: Arc<Config>,
     pub(super) is_frozen: bool,
+    /// From when on it may tick again: time passes between two ticks.
+    rested: Millis,
     saved: Option<Box<Durable<SLOTS>>>,
     synced: Option<Box<Durable<SLOTS>>>,
 }
@@ -119,7 +121,8 @@ impl Cluster {
             return Err(format!("{place} is taken"));
         }
         let config = Arc::new(self.config.clone());
-        let host = Host { node: None, ip: place.ip(), config, is_frozen: false, saved: None, synced: None };
+        let host =
+            Host { node: None, ip: place.ip(), config, is_frozen: false, rested: DAWN, saved: None, synced: None };
         self.hosts.insert(place, host);
         self.start(place)
     }
@@ -405,6 +408,7 @@ impl Cluster {
     pub(super) fn tick(&mut self, place: Place) -> Result<(), String> {
         let due = next_deadline(self.node(place)?).at;
         self.now = self.now.max(due);
+        self.host_mut(place)?.rested = self.now.after(1);
         self.step(place, Event::Tick)
     }
 
@@ -419,7 +423,7 @@ impl Cluster {
         self.deliver()?;
         while let Some((due, place)) = self.next_tick().filter(|(due, _)| *due <= end) {
             self.now = self.now.max(due);
-            self.step(place, Event::Tick)?;
+            self.tick(place)?;
             self.deliver()?;
         }
         self.now = self.now.max(end);
@@ -428,7 +432,8 @@ impl Cluster {
 
     fn next_tick(&self) -> Option<(Millis, Place)> {
         let awake = self.hosts.iter().filter(|(_, host)| !host.is_frozen);
-        awake.filter_map(|(&place, host)| Some((next_deadline(host.node.as_ref()?).at, place))).min()
+        let due = |host: &Host| Some(next_deadline(host.node.as_ref()?).at.max(host.rested));
+        awake.filter_map(|(&place, host)| Some((due(host)?, place))).min()
     }
 
     /// Lets time pass until nothing new has happened for `quiet_ms`, but no longer than `most_ms`.

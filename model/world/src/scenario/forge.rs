@@ -59,13 +59,7 @@ impl Cluster {
         header
     }
 
-    fn change(
-        &self,
-        header: &mut Header<SLOTS>,
-        parts: &mut Parts,
-        key: &str,
-        value: &str,
-    ) -> Result<(), String> {
+    fn change(&self, header: &mut Header<SLOTS>, parts: &mut Parts, key: &str, value: &str) -> Result<(), String> {
         let number = || value.parse::<u64>().map_err(|_| format!("`{value}` is no number"));
         match key {
             "as" => header.sender = self.id_of(value)?,
@@ -106,7 +100,8 @@ impl Cluster {
         let (name, flags) = text.split_once(':').ok_or_else(|| format!("`{text}` is no NODE:FLAGS"))?;
         let (name, ip) = name.split_once('@').map_or((name, None), |(name, ip)| (name, Some(ip)));
         let place = place_of(name)?;
-        let host = ip.map_or_else(|| self.hosts.get(&place).map_or_else(|| place.ip(), |host| host.ip.clone()), host_of);
+        let host =
+            ip.map_or_else(|| self.hosts.get(&place).map_or_else(|| place.ip(), |host| host.ip.clone()), host_of);
         Ok(GossipEntry {
             node: self.story.id(place),
             ping_sent_s: 0,

@@ -8,11 +8,7 @@ use crate::{
     story::{Teller, link_name, rules},
 };
 use slotbus_core::{Body, Effect, Effects, Event, Message, Millis, NodeId, Profile, Rule};
-use std::{
-    collections::BTreeSet,
-    fmt::Write as _,
-    sync::Arc,
-};
+use std::{collections::BTreeSet, fmt::Write as _, sync::Arc};
 
 /// Letters that name hosts and strangers.
 const LETTERS: u8 = 26;
@@ -57,7 +53,8 @@ pub(super) struct Story {
 impl Default for Story {
     fn default() -> Self {
         let mut names = Setup::new(0, Profile::SLOTBUS);
-        names.hosts = (0..LETTERS).map(|letter| HostSetup { id: id_of(Place(letter)), config: Arc::default() }).collect();
+        names.hosts =
+            (0..LETTERS).map(|letter| HostSetup { id: id_of(Place(letter)), config: Arc::default() }).collect();
         Self {
             detail: Detail::Everything,
             fired: BTreeSet::new(),

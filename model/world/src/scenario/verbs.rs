@@ -16,7 +16,7 @@ use slotbus_core::{
 use std::sync::Arc;
 
 /// Nothing new for this long is quiet ...
-const QUIET_MS: u64 = 2500;
+const QUIET_MS: u64 = 4500;
 /// ... which must come about in this time.
 const SETTLE_MS: u64 = 120_000;
 
@@ -52,9 +52,7 @@ pub(super) fn perform(cluster: &mut Cluster, line: &str) -> Result<(), String> {
         ("replication", [host, offset, age @ ..]) => replication(cluster, place_of(host)?, offset, age),
         ("loaded", [host, slots]) => cluster.step(place_of(host)?, Event::Loaded { slots: slots_of(slots)? }),
         ("backlog", [path]) => backlog(cluster, path),
-        ("unknown-link", [host]) => {
-            cluster.step(place_of(host)?, Event::LinkDown { link: LinkId::Inbound(u32::MAX) })
-        }
+        ("unknown-link", [host]) => cluster.step(place_of(host)?, Event::LinkDown { link: LinkId::Inbound(u32::MAX) }),
         ("show", hosts) => hosts.iter().try_for_each(|host| show(cluster, place_of(host)?)),
         (verb, arguments) => fault(cluster, verb, arguments),
     }
