@@ -230,7 +230,8 @@ impl Teller<'_> {
             let name = self.name(&peer.id);
             let flags: Vec<_> = peer.flags.iter_names().map(|(name, _)| name.to_lowercase()).collect();
             let slots = slot_text(&peer.slots);
-            let _ = writeln!(text, "  {name}: {}, epoch {}, {slots}", flags.join(" "), peer.config_epoch);
+            let primary = peer.primary.map(|id| format!(" of {}", self.name(&id))).unwrap_or_default();
+            let _ = writeln!(text, "  {name}: {}{primary}, epoch {}, {slots}", flags.join(" "), peer.config_epoch);
         }
     }
 }

@@ -56,7 +56,10 @@ fn does_what_is_recorded(path: &Path) -> Result<(), Failed> {
     let text = fs::read_to_string(path)?;
     let (scenario, run) = run(&text)?;
     if env::var_os("UPDATE_SCENARIOS").is_some() {
-        fs::write(path, &run.text)?;
+        // Renamed into place: other trials read the folder meanwhile.
+        let draft = path.with_extension("draft");
+        fs::write(&draft, &run.text)?;
+        fs::rename(&draft, path)?;
     } else {
         compare(&text, &run.text)?;
     }

@@ -123,8 +123,8 @@ impl Story {
 
     fn news(&mut self, now: Millis, place: Place, cause: &str, effects: &Effects<SLOTS>) {
         let beyond_routine = effects.rules.iter().filter(|rule| !ROUTINE.contains(rule));
-        let is_news = beyond_routine.fold(false, |is_news, &rule| self.seen.insert((place, rule)) || is_news);
-        if !is_news {
+        let news = beyond_routine.filter(|&&rule| self.seen.insert((place, rule))).count();
+        if news == 0 {
             return;
         }
         self.news_at = now;
