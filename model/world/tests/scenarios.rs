@@ -163,6 +163,7 @@ fn bad_scenarios_are_refused_with_a_line() -> Result<(), Failed> {
         ("# title\n# rules: START-1\nnodes a\nsend x->a ping epoch=much\n", 4, "number"),
         ("# title\n# rules: START-1\nnodes a\nkill a\ntick a\n", 5, "down"),
         ("# title\n# rules: START-1\nnodes a\nadvance 99999999999999999999\n", 4, "number"),
+        ("# title\n# rules: START-1\nnodes a\nadvance 18446744073709551615\n", 4, "at one go"),
     ];
     for (text, line, what) in cases {
         let trouble = match Scenario::parse(text).and_then(|scenario| scenario.run()) {

@@ -20,6 +20,9 @@ const QUIET_MS: u64 = 4500;
 /// ... which must come about in this time.
 const SETTLE_MS: u64 = 120_000;
 
+/// A scenario that needs more time at one go has lost its way.
+const ADVANCE_MAX_MS: u64 = 600_000;
+
 /// Does what a line says.
 pub(super) fn perform(cluster: &mut Cluster, line: &str) -> Result<(), String> {
     let words: Vec<_> = line.split_whitespace().collect();
@@ -35,7 +38,11 @@ pub(super) fn perform(cluster: &mut Cluster, line: &str) -> Result<(), String> {
         ("tick", [host, count]) => cluster.tick_often(place_of(host)?, number(count)?),
         ("advance", [duration]) => {
             cluster.story.detail = Detail::News;
-            let end = cluster.now.after(number(duration)?);
+            let duration_ms = number(duration)?;
+            if duration_ms > ADVANCE_MAX_MS {
+                return Err(format!("no more than {ADVANCE_MAX_MS} ms pass at one go"));
+            }
+            let end = cluster.now.after(duration_ms);
             cluster.advance_to(end)
         }
         ("settle", []) => {
