@@ -87,6 +87,8 @@ pub struct Session {
 pub enum Wait {
     /// Its next request is to be tried again.
     Turn,
+    /// The reply to its last request is to come.
+    Reply,
 }
 
 impl Session {
@@ -167,6 +169,12 @@ impl Client {
     /// Adds what the client did not ask for just now to what waits to be sent.
     pub fn push(&mut self, message: &Reply<'_>) {
         message.encode(self.session.protocol, &mut self.output);
+    }
+
+    /// Ends its wait for a reply.
+    pub fn finish(&mut self, reply: &Reply<'_>) {
+        self.session.waits = None;
+        answer(&mut self.session, reply, &mut self.output);
     }
 
     /// Serves a client whose socket is ready: reads, carries out what is complete, and writes all
