@@ -70,6 +70,8 @@ pub struct Session {
     pub is_kept: bool,
     /// Its open transaction.
     pub transaction: Option<Transaction>,
+    /// Keys that must not change before EXEC, with the number of the last change of each.
+    pub watched: Vec<(Box<[u8]>, Option<u64>)>,
     /// Which replies it wants.
     pub reply_mode: ReplyMode,
     /// Whether the connection ends once the replies so far are sent.
@@ -101,6 +103,7 @@ impl Session {
         self.is_readonly = false;
         self.is_kept = false;
         self.transaction = None;
+        self.watched.clear();
         self.reply_mode = ReplyMode::On;
     }
 }

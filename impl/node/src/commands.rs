@@ -122,6 +122,8 @@ pub static COMMANDS: &[Command] = &[
     Command::new("type", 2, FAST_READ, keyspace::type_of).keys(1, 1, 1, &["RO"]).groups(KEY).about("1.0.0", "Tells the kind of a value."),
     Command::new("unlink", -2, FAST_WRITE, keyspace::del).keys(1, -1, 1, &["RM", "delete"]).groups(KEY).tips(SUM).about("4.0.0", "Drops keys."),
     Command::new("unsubscribe", -1, LISTEN, pubsub::unsubscribe).about("2.0.0", "Listens to channels no more."),
+    Command::new("unwatch", 1, BRACKET, transaction::unwatch).groups(TX).about("2.2.0", "Watches no key any more."),
+    Command::new("watch", -2, BRACKET, transaction::watch).keys(1, -1, 1, &["RO"]).groups(TX).about("2.2.0", "Has EXEC do nothing if a key changes before it."),
 ];
 
 #[rustfmt::skip]
@@ -133,8 +135,10 @@ static CLIENT: &[Command] = &[
     Command::new("client|kill", -3, ADMIN, client::kill).groups(CONN).about("2.4.0", "Ends connections."),
     Command::new("client|list", -2, ADMIN, client::list).groups(CONN).tips(VARIES).about("2.4.0", "Tells about every connection."),
     Command::new("client|no-evict", 3, ADMIN, client::no_evict).groups(CONN).about("7.0.0", "Keeps the connection when memory runs low."),
+    Command::new("client|pause", -3, ADMIN, client::pause).groups(CONN).about("3.0.0", "Has requests wait."),
     Command::new("client|reply", 3, SESSION, client::reply).groups(CONN).about("3.2.0", "Chooses which replies are sent."),
     Command::new("client|setname", 3, SESSION, client::setname).groups(CONN).about("2.6.9", "Names the connection."),
+    Command::new("client|unpause", 2, ADMIN, client::unpause).groups(CONN).about("6.2.0", "Ends a pause."),
 ];
 
 #[rustfmt::skip]

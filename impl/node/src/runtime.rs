@@ -371,6 +371,7 @@ fn new_session(server: &mut Server, stream: &TcpStream, remote: SocketAddr) -> S
         is_readonly: false,
         is_kept: false,
         transaction: None,
+        watched: Vec::new(),
         reply_mode: ReplyMode::On,
         is_closing: false,
         key: server.clients.next_key(),
