@@ -122,7 +122,7 @@ fn a_pause_holds_what_it_is_to_hold() {
 
 #[test]
 fn a_primary_gives_way_to_the_replica_that_asks_for_it() {
-    let servers = [Server::clustered(NODE), Server::clustered(REDIS), Server::clustered(REDIS)];
+    let servers = [Server::clustered(NODE), Server::clustered(REDIS), Server::clustered(NODE)];
     let id = |server: &Server| server.client().ask("CLUSTER MYID").lines().nth(1).unwrap().to_owned();
     let is_up = |server: &Server| server.client().ask("CLUSTER INFO").contains("cluster_state:ok");
     for (number, range) in ["0 8191", "8192 16383"].iter().enumerate() {
