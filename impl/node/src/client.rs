@@ -70,6 +70,8 @@ pub struct Session {
     pub is_kept: bool,
     /// Its open transaction.
     pub transaction: Option<Transaction>,
+    /// Keys that must not change before EXEC, with the number of the last change of each.
+    pub watched: Vec<(Box<[u8]>, Option<u64>)>,
     /// Which replies it wants.
     pub reply_mode: ReplyMode,
     /// Whether the connection ends once the replies so far are sent.
@@ -87,6 +89,8 @@ pub struct Session {
 pub enum Wait {
     /// Its next request is to be tried again.
     Turn,
+    /// The reply to its last request is to come.
+    Reply,
 }
 
 impl Session {
@@ -99,6 +103,7 @@ impl Session {
         self.is_readonly = false;
         self.is_kept = false;
         self.transaction = None;
+        self.watched.clear();
         self.reply_mode = ReplyMode::On;
     }
 }
@@ -167,6 +172,12 @@ impl Client {
     /// Adds what the client did not ask for just now to what waits to be sent.
     pub fn push(&mut self, message: &Reply<'_>) {
         message.encode(self.session.protocol, &mut self.output);
+    }
+
+    /// Ends its wait for a reply.
+    pub fn finish(&mut self, reply: &Reply<'_>) {
+        self.session.waits = None;
+        answer(&mut self.session, reply, &mut self.output);
     }
 
     /// Serves a client whose socket is ready: reads, carries out what is complete, and writes all

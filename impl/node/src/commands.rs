@@ -12,11 +12,13 @@ mod expiry;
 mod info;
 mod introspection;
 mod keyspace;
+mod migrate;
 mod pubsub;
 mod server;
 mod setslot;
 mod strings;
 mod transaction;
+mod transfer;
 
 use crate::command::{Command, Groups, Traits};
 use slotbus_wire::resp::Reply;
@@ -62,6 +64,7 @@ pub static COMMANDS: &[Command] = &[
     Command::new("decrby", 3, FAST_FILL, strings::decrby).keys(1, 1, 1, &["RW", "access", "update"]).groups(STR).about("1.0.0", "Takes an amount from a number."),
     Command::new("del", -2, Traits::WRITE, keyspace::del).keys(1, -1, 1, &["RM", "delete"]).groups(KEY).tips(SUM).about("1.0.0", "Drops keys."),
     Command::new("discard", 1, BRACKET, transaction::discard).groups(TX).about("2.0.0", "Gives up a transaction."),
+    Command::new("dump", 2, Traits::READONLY, transfer::dump).keys(1, 1, 1, &["RO", "access"]).groups(KEY).tips(VARIES).about("2.6.0", "Packs a value to be restored elsewhere."),
     Command::new("echo", 2, FAST_ALWAYS, connection::echo).groups(CONN).about("1.0.0", "Answers with its argument."),
     Command::new("exec", 1, SESSION.union(Traits::SKIP_SLOWLOG), transaction::exec).groups(TX).about("1.2.0", "Carries out a transaction."),
     Command::new("exists", -2, FAST_READ, keyspace::exists).keys(1, -1, 1, &["RO"]).groups(KEY).tips(SUM).about("1.0.0", "Counts which of the keys are there."),
@@ -79,6 +82,7 @@ pub static COMMANDS: &[Command] = &[
     Command::new("info", -1, ALWAYS, info::info).groups(Groups::DANGEROUS).tips(&["nondeterministic_output", "request_policy:all_shards", "response_policy:special"]).about("1.0.0", "Tells what the node does and has done."),
     Command::new("keys", 2, Traits::READONLY, keyspace::keys).groups(KEY.union(Groups::DANGEROUS)).tips(&["request_policy:all_shards", "nondeterministic_output_order"]).about("1.0.0", "Lists the keys that match a pattern."),
     Command::new("mget", -2, FAST_READ, strings::mget).keys(1, -1, 1, &["RO", "access"]).groups(STR).tips(&["request_policy:multi_shard"]).about("1.0.0", "Reads several strings."),
+    Command::new("migrate", -6, Traits::WRITE.union(Traits::MOVABLE_KEYS), migrate::migrate).keys(3, 3, 1, &["RW", "access", "delete"]).groups(KEY.union(Groups::DANGEROUS)).tips(VARIES).about("2.6.0", "Moves keys to another server."),
     Command::new("mset", -3, FILL, strings::mset).keys(1, -1, 2, &["OW", "update"]).groups(STR).tips(&["request_policy:multi_shard", "response_policy:all_succeeded"]).about("1.0.1", "Sets several strings."),
     Command::new("msetnx", -3, FILL, strings::msetnx).keys(1, -1, 2, &["OW", "insert"]).groups(STR).tips(&["request_policy:multi_shard", "response_policy:agg_min"]).about("1.0.1", "Sets several strings if none of them is there."),
     Command::new("multi", 1, BRACKET, transaction::multi).groups(TX).about("1.2.0", "Begins a transaction."),
@@ -98,6 +102,8 @@ pub static COMMANDS: &[Command] = &[
     Command::new("readonly", 1, FAST_ALWAYS, cluster::readonly).groups(CONN).about("3.0.0", "Lets this connection read from a replica."),
     Command::new("readwrite", 1, FAST_ALWAYS, cluster::readwrite).groups(CONN).about("3.0.0", "Takes READONLY back."),
     Command::new("reset", 1, GREETING, connection::reset).groups(CONN).about("6.2.0", "Brings the connection back to its beginning."),
+    Command::new("restore", -4, FILL, transfer::restore).keys(1, 1, 1, &["OW", "update"]).groups(KEY.union(Groups::DANGEROUS)).about("2.6.0", "Unpacks a value under a key."),
+    Command::new("restore-asking", -4, FILL.union(Traits::ASKING), transfer::restore).keys(1, 1, 1, &["OW", "update"]).groups(KEY.union(Groups::DANGEROUS)).about("3.0.0", "Unpacks a value under a key of a slot that is being imported."),
     Command::new("role", 1, SESSION.union(Traits::FAST), server::role).groups(Groups::ADMIN.union(Groups::DANGEROUS)).about("2.8.12", "Tells the node's role in replication."),
     Command::new("scan", -2, Traits::READONLY, keyspace::scan).groups(KEY).tips(&["nondeterministic_output", "request_policy:special"]).about("2.8.0", "Walks through the keys."),
     Command::new("select", 2, FAST_ALWAYS, connection::select).groups(CONN).about("1.0.0", "Chooses the database."),
@@ -116,6 +122,8 @@ pub static COMMANDS: &[Command] = &[
     Command::new("type", 2, FAST_READ, keyspace::type_of).keys(1, 1, 1, &["RO"]).groups(KEY).about("1.0.0", "Tells the kind of a value."),
     Command::new("unlink", -2, FAST_WRITE, keyspace::del).keys(1, -1, 1, &["RM", "delete"]).groups(KEY).tips(SUM).about("4.0.0", "Drops keys."),
     Command::new("unsubscribe", -1, LISTEN, pubsub::unsubscribe).about("2.0.0", "Listens to channels no more."),
+    Command::new("unwatch", 1, BRACKET, transaction::unwatch).groups(TX).about("2.2.0", "Watches no key any more."),
+    Command::new("watch", -2, BRACKET, transaction::watch).keys(1, -1, 1, &["RO"]).groups(TX).about("2.2.0", "Has EXEC do nothing if a key changes before it."),
 ];
 
 #[rustfmt::skip]
@@ -127,8 +135,10 @@ static CLIENT: &[Command] = &[
     Command::new("client|kill", -3, ADMIN, client::kill).groups(CONN).about("2.4.0", "Ends connections."),
     Command::new("client|list", -2, ADMIN, client::list).groups(CONN).tips(VARIES).about("2.4.0", "Tells about every connection."),
     Command::new("client|no-evict", 3, ADMIN, client::no_evict).groups(CONN).about("7.0.0", "Keeps the connection when memory runs low."),
+    Command::new("client|pause", -3, ADMIN, client::pause).groups(CONN).about("3.0.0", "Has requests wait."),
     Command::new("client|reply", 3, SESSION, client::reply).groups(CONN).about("3.2.0", "Chooses which replies are sent."),
     Command::new("client|setname", 3, SESSION, client::setname).groups(CONN).about("2.6.9", "Names the connection."),
+    Command::new("client|unpause", 2, ADMIN, client::unpause).groups(CONN).about("6.2.0", "Ends a pause."),
 ];
 
 #[rustfmt::skip]

@@ -14,7 +14,7 @@ use slotbus_core::{
     Pos, Slot,
     route::{Decision, Keys, Presence, Request, route},
 };
-use slotbus_wire::resp::{Args, Protocol, Reply};
+use slotbus_wire::resp::{Args, OwnedArgs, Protocol, Reply};
 
 /// Carries out one request; nothing if it has to wait, and is to be tried again later.
 pub fn execute<'e>(server: &'e mut Server, session: &mut Session, args: Args<'e>) -> Option<Reply<'e>> {
@@ -86,7 +86,9 @@ fn admit(server: &mut Server, session: &mut Session, args: Args<'_>) -> Result<&
     if !session.is_authenticated && !command.traits.contains(Traits::NO_AUTH) {
         return Err(Reply::error("NOAUTH Authentication required."));
     }
-    if session.transaction.is_some() && command.traits.contains(Traits::NO_MULTI) {
+    // The other replies of a transaction cannot wait for that of MIGRATE.
+    let is_single = command.traits.contains(Traits::NO_MULTI) || command.name == "migrate";
+    if session.transaction.is_some() && is_single {
         return Err(Reply::err("Command not allowed inside a transaction"));
     }
     let refusal = locate(server, session, command, args)
@@ -220,8 +222,13 @@ fn refuse_to_listener(server: &Server, session: &Session, command: &Command) -> 
 }
 
 /// Whether a request has to wait: clients are paused, or its keys are on their way to another node.
-fn must_wait(server: &Server, session: &Session, command: &Command, _: Args<'_>) -> bool {
+fn must_wait(server: &Server, session: &Session, command: &Command, args: Args<'_>) -> bool {
+    let is_carried = |command: &Command, args| command.keys.of(args).any(|key| server.migrations.carry(key));
+    let queued = session.transaction.iter().filter(|_| command.name == "exec");
+    let mut requests = queued.flat_map(|transaction| &transaction.requests).map(OwnedArgs::args);
     server.pause.holds(server.now, has_trait(session, command, Traits::WRITE.union(Traits::MAY_REPLICATE)))
+        || is_carried(command, args)
+        || requests.any(|args| look_up(args).is_ok_and(|command| is_carried(command, args)))
 }
 
 /// Commands that a transaction does not queue.

@@ -24,6 +24,7 @@ pub mod dispatch;
 pub mod glob;
 pub mod link;
 pub mod log;
+pub mod migration;
 pub mod nodes_file;
 pub mod offline;
 pub mod pause;

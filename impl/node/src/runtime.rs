@@ -174,6 +174,10 @@ impl Runtime {
                     bus.ready(key, can_read, can_write, &mut self.scratch);
                 }
             }
+            Some(Wake::Migration(key)) => {
+                let outcome = self.server.migrations.advance(key, &mut self.scratch, self.server.now);
+                outcome.iter().for_each(|outcome| self.server.conclude(outcome));
+            }
             None => {}
         }
     }
@@ -227,6 +231,9 @@ impl Runtime {
 
     fn do_chores(&mut self) {
         self.server.store.drop_expired(self.server.now, EXPIRED_MAX);
+        for outcome in self.server.migrations.expire(self.server.now) {
+            self.server.conclude(&outcome);
+        }
         for wake in std::mem::take(&mut self.unaccepted) {
             self.wake(wake.token(), true, false);
         }
@@ -234,7 +241,7 @@ impl Runtime {
         let is_over = |session: &Session| {
             let silence_ms = now.since(session.last_active);
             let is_silent = silence_max_s > 0 && silence_ms / 1000 > silence_max_s;
-            is_silent || (session.is_closing && silence_ms > FAREWELL_MS)
+            (is_silent && session.waits.is_none()) || (session.is_closing && silence_ms > FAREWELL_MS)
         };
         let over = self.server.clients.iter().filter(|(_, client)| is_over(&client.session)).map(|(key, _)| key);
         let over: Vec<Key> = over.collect();
@@ -364,6 +371,7 @@ fn new_session(server: &mut Server, stream: &TcpStream, remote: SocketAddr) -> S
         is_readonly: false,
         is_kept: false,
         transaction: None,
+        watched: Vec::new(),
         reply_mode: ReplyMode::On,
         is_closing: false,
         key: server.clients.next_key(),

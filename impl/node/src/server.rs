@@ -10,11 +10,13 @@ use crate::{
     config::Settings,
     counters::ClientCounters,
     log::{Level, Log},
+    migration::{Migrations, Outcome},
     pause::Pause,
     pubsub::Subscriptions,
     slab::{Key, Slab},
     store::Store,
 };
+use mio::Registry;
 use slotbus_core::{Address, CLUSTER_SLOTS, Flags, Host, Millis, NodeId, Peer};
 use slotbus_wire::resp::Limits;
 use std::{collections::BTreeSet, path::PathBuf};
@@ -86,6 +88,8 @@ pub struct Server {
     pub followed: Option<(NodeId, Address)>,
     /// Which requests have to wait.
     pub pause: Pause,
+    /// Keys on their way to other servers.
+    pub migrations: Migrations,
     /// Who listens to which channel.
     pub subscriptions: Subscriptions,
     /// The step of the core up to which subscriptions were checked.
@@ -121,7 +125,14 @@ pub struct Server {
 impl Server {
     /// A node with these settings, and no client yet.
     #[must_use]
-    pub fn new(settings: Settings, config_file: Option<PathBuf>, bus: Option<Bus>, clock: Clock, log: Log) -> Self {
+    pub fn new(
+        settings: Settings,
+        config_file: Option<PathBuf>,
+        bus: Option<Bus>,
+        registry: Registry,
+        clock: Clock,
+        log: Log,
+    ) -> Self {
         let digit = || char::from_digit(fastrand::u32(0..16), 16).unwrap_or('0');
         Self {
             bus,
@@ -129,6 +140,7 @@ impl Server {
             clients: Slab::default(),
             followed: None,
             pause: Pause::default(),
+            migrations: Migrations::new(registry),
             subscriptions: Subscriptions::default(),
             settled_steps: 0,
             ready: BTreeSet::new(),
@@ -156,7 +168,20 @@ impl Server {
     /// Whether any request might have to wait.
     #[must_use]
     pub fn is_holding(&self) -> bool {
-        self.pause.next_end().is_some()
+        self.pause.next_end().is_some() || !self.migrations.is_empty()
+    }
+
+    /// Drops the keys that have arrived elsewhere, and tells the client that waits for it.
+    pub fn conclude(&mut self, outcome: &Outcome) {
+        for key in &outcome.arrived {
+            self.store.remove(key, self.now);
+        }
+        if let Some(client) = self.clients.get_mut(outcome.client) {
+            client.finish(&outcome.reply);
+            self.ready.insert(outcome.client);
+        }
+        self.counters.errors += u64::from(outcome.reply.is_error());
+        self.releases_held = true;
     }
 
     /// Whether nothing more may leave the node.

@@ -107,7 +107,8 @@ fn start(settings: &mut Settings, config_file: Option<PathBuf>, log: &Log) -> Re
     let mode = if is_clustered { "cluster" } else { "standalone" };
     log.notice(format_args!("Running mode={mode}, port={port}."));
     log.warning(format_args!("Server initialized"));
-    let mut server = Server::new(settings.clone(), config_file, bus, clock, log.clone());
+    let registry = poll.registry().try_clone().map_err(|error| failed("Cannot wait for events", error))?;
+    let mut server = Server::new(settings.clone(), config_file, bus, registry, clock, log.clone());
     // Nothing is kept on disk: whatever the slots, no key is there yet.
     let filled = server.store.filled_slots();
     if let Some(bus) = &mut server.bus {

@@ -1,8 +1,9 @@
 //! Owns the commands about connections: CLIENT.
 
-use super::{connection::client_name, help_of, syntax_error};
+use super::{cluster::no_such_form, connection::client_name, help_of, syntax_error};
 use crate::{
     client::{Client, ReplyMode, Session},
+    pause::Scope,
     pubsub::{Kind, Subscriptions},
     server::Server,
     slab::Key,
@@ -22,8 +23,10 @@ pub(super) fn help<'e>(_: &'e mut Server, _: &mut Session, _: Args<'e>) -> Reply
             ("KILL <filter> <value> [...]", "End connections by ID, ADDR, LADDR, TYPE or USER; SKIPME yes|no."),
             ("LIST [TYPE <type> | ID <id> ...]", "What is known of all connections, or of some."),
             ("NO-EVICT (ON|OFF)", "Keep this connection when memory runs low."),
+            ("PAUSE <milliseconds> [WRITE|ALL]", "Have writes, or all requests, wait."),
             ("REPLY (ON|OFF|SKIP)", "Which replies this connection gets."),
             ("SETNAME <name>", "Name this connection."),
+            ("UNPAUSE", "End what PAUSE began."),
         ],
     )
 }
@@ -155,6 +158,28 @@ pub(super) fn kill<'e>(server: &'e mut Server, session: &mut Session, args: Args
         Ok(filter) => Reply::count(end(server, session, &filter)),
         Err(refusal) => refusal,
     }
+}
+
+pub(super) fn pause<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {
+    let scope = match (args.len(), args.at(3).to_ascii_lowercase().as_slice()) {
+        (3, _) | (4, b"all") => Scope::All,
+        (4, b"write") => Scope::Writes,
+        (4, _) => return Reply::err("CLIENT PAUSE mode must be WRITE or ALL"),
+        _ => return no_such_form(args, "CLIENT"),
+    };
+    let Some(duration_ms) = parse_i64(args.at(2)) else {
+        return Reply::err("timeout is not an integer or out of range");
+    };
+    let Ok(duration_ms) = u64::try_from(duration_ms) else { return Reply::err("timeout is negative") };
+    let now = server.now;
+    server.pause.begin(now.after(duration_ms), scope, now);
+    Reply::OK
+}
+
+pub(super) fn unpause<'e>(server: &'e mut Server, _: &mut Session, _: Args<'e>) -> Reply<'e> {
+    server.pause.end();
+    server.releases_held = true;
+    Reply::OK
 }
 
 /// Which connections to end.

@@ -98,7 +98,7 @@ fn statuses(names: impl IntoIterator<Item = &'static str>) -> Reply<'static> {
 
 /// A command as COMMAND shows it.
 fn describe(command: &Command) -> Reply<'static> {
-    let Keys { first, last, step } = command.keys;
+    let Keys { first, last, step, .. } = command.keys;
     Reply::Array(vec![
         Reply::text(command.name),
         Reply::Integer(command.arity.into()),
@@ -156,7 +156,7 @@ fn categories(command: &Command) -> Vec<&'static str> {
 
 /// Where the keys are, in the form that also fits commands whose keys move.
 fn key_specs(command: &Command) -> Vec<Reply<'static>> {
-    let Keys { first, last, step } = command.keys;
+    let Keys { first, last, step, .. } = command.keys;
     if first == 0 {
         return vec![];
     }
@@ -175,7 +175,23 @@ fn key_specs(command: &Command) -> Vec<Reply<'static>> {
     let range =
         vec![("lastkey", Reply::Integer(last.into())), ("keystep", Reply::count(step)), ("limit", Reply::Integer(0))];
     spec.push((Reply::text("find_keys"), of_kind("range", range)));
-    vec![Reply::Map(spec)]
+    let listed = command.keys.may_be_listed.then(|| listed_keys(command, of_kind));
+    std::iter::once(Reply::Map(spec)).chain(listed).collect()
+}
+
+/// Where keys are that are listed behind an option.
+fn listed_keys(
+    command: &Command,
+    of_kind: impl Fn(&'static str, Vec<(&'static str, Reply<'static>)>) -> Reply<'static>,
+) -> Reply<'static> {
+    let search = vec![("keyword", Reply::text("KEYS")), ("startfrom", Reply::Integer(-2))];
+    let range = vec![("lastkey", Reply::Integer(-1)), ("keystep", Reply::Integer(1)), ("limit", Reply::Integer(0))];
+    let flags = command.key_flags.iter().copied().chain(["incomplete"]);
+    Reply::Map(vec![
+        (Reply::text("flags"), statuses(flags)),
+        (Reply::text("begin_search"), of_kind("keyword", search)),
+        (Reply::text("find_keys"), of_kind("range", range)),
+    ])
 }
 
 /// A command as COMMAND DOCS shows it.
