@@ -315,12 +315,18 @@ impl<const SLOTS: usize> Node<SLOTS> {
     pub fn durable(&self) -> Durable<SLOTS> {
         let members = self.peers.positions().filter(|&pos| !self.peers[pos].is(Flags::HANDSHAKE));
         Durable {
-            nodes: members.map(|pos| self.view(pos)).collect(),
+            nodes: members.map(|pos| self.saved_view(pos)).collect(),
             migrating: self.migrating.clone(),
             importing: self.importing.clone(),
             current_epoch: self.current_epoch,
             last_vote_epoch: self.last_vote_epoch,
         }
+    }
+
+    /// One node as nodes.conf keeps it: without the flags that are learned anew.
+    fn saved_view(&self, pos: Pos) -> NodeView<SLOTS> {
+        let view = self.view(pos);
+        NodeView { flags: view.flags & Flags::SAVED, ..view }
     }
 
     /// One node as CLUSTER NODES shows it.

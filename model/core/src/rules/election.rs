@@ -266,8 +266,6 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         let flags = &mut self.node.peers[me].flags;
         flags.remove(Flags::REPLICA);
         flags.insert(Flags::PRIMARY);
-        let has_replicas = self.node.replicas(self.node.id()).next().is_some();
-        self.node.peers[me].flags.set(Flags::MIGRATE_TO, has_replicas);
         self.node.followed = None;
         self.perform(Effect::Lead);
     }
