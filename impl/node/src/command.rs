@@ -37,6 +37,14 @@ bitflags! {
         const NO_MULTI = 1 << 11;
         /// Answered while a script hangs.
         const ALLOW_BUSY = 1 << 12;
+        /// About channels.
+        const PUBSUB = 1 << 13;
+        /// As if ASKING came before it.
+        const ASKING = 1 << 14;
+        /// Its keys may stand elsewhere than the table says.
+        const MOVABLE_KEYS = 1 << 15;
+        /// May reach other nodes, though it changes no key: it waits where writes wait.
+        const MAY_REPLICATE = 1 << 16;
     }
 
     /// What a command belongs to, beyond what follows from its traits.
@@ -194,6 +202,8 @@ impl Command {
             Some("command" | "config" | "dbsize" | "flushall" | "flushdb" | "info" | "role" | "shutdown" | "time") => {
                 "server"
             }
+            _ if self.traits.contains(Traits::PUBSUB) => "pubsub",
+            Some("pubsub") => "pubsub",
             _ => "generic",
         }
     }

@@ -10,12 +10,14 @@ use crate::{
     config::Settings,
     counters::ClientCounters,
     log::{Level, Log},
+    pause::Pause,
+    pubsub::Subscriptions,
     slab::{Key, Slab},
     store::Store,
 };
-use slotbus_core::{CLUSTER_SLOTS, Host, Millis, Peer};
+use slotbus_core::{Address, CLUSTER_SLOTS, Flags, Host, Millis, NodeId, Peer};
 use slotbus_wire::resp::Limits;
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
 /// What the settings say about clients, kept at hand because every request asks for it.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +32,14 @@ pub struct ClientLimits {
     pub silence_max_s: u64,
     /// Whether reads are served while the cluster is down.
     pub reads_when_down: bool,
+    /// Whether sharded channels are served while the cluster is down.
+    pub pubsub_when_down: bool,
+    /// Whether a replica refuses writes.
+    pub is_replica_read_only: bool,
+    /// Whether a replica that is cut off from its primary answers from what it has.
+    pub serves_stale_data: bool,
+    /// The most bytes that may wait for a client that listens to channels; 0 for no limit.
+    pub subscriber_waiting_max: u64,
 }
 
 impl ClientLimits {
@@ -42,6 +52,10 @@ impl ClientLimits {
             clients_max: settings.number("maxclients"),
             silence_max_s: settings.number("timeout"),
             reads_when_down: settings.flag("cluster-allow-reads-when-down"),
+            pubsub_when_down: settings.flag("cluster-allow-pubsubshard-when-down"),
+            is_replica_read_only: settings.flag("replica-read-only"),
+            subscriber_waiting_max: subscriber_waiting_max(settings.text("client-output-buffer-limit")),
+            serves_stale_data: settings.flag("replica-serve-stale-data"),
         }
     }
 
@@ -50,6 +64,13 @@ impl ClientLimits {
     pub fn of(&self, is_authenticated: bool) -> Limits {
         Limits { bulk_max: self.bulk_max, is_stranger: !is_authenticated }
     }
+}
+
+/// The hard limit of the class `pubsub`, from four words for each class.
+fn subscriber_waiting_max(classes: &str) -> u64 {
+    let words: Vec<&str> = classes.split(' ').collect();
+    let class = words.chunks(4).find(|class| class.first() == Some(&"pubsub"));
+    class.and_then(|class| class.get(1)?.parse().ok()).unwrap_or_default()
 }
 
 /// The node.
@@ -61,6 +82,18 @@ pub struct Server {
     pub store: Store,
     /// Every client but the one that is being served.
     pub clients: Slab<Box<Client>>,
+    /// Whom this node replicates, as a replica, and where.
+    pub followed: Option<(NodeId, Address)>,
+    /// Which requests have to wait.
+    pub pause: Pause,
+    /// Who listens to which channel.
+    pub subscriptions: Subscriptions,
+    /// The step of the core up to which subscriptions were checked.
+    pub settled_steps: u64,
+    /// Clients with something to do although their sockets are silent.
+    pub ready: BTreeSet<Key>,
+    /// Whether requests that wait are to be tried again.
+    pub releases_held: bool,
     /// Clients whose connection is to end.
     pub doomed: Vec<Key>,
     /// The configuration.
@@ -94,6 +127,12 @@ impl Server {
             bus,
             store: Store::default(),
             clients: Slab::default(),
+            followed: None,
+            pause: Pause::default(),
+            subscriptions: Subscriptions::default(),
+            settled_steps: 0,
+            ready: BTreeSet::new(),
+            releases_held: false,
             doomed: Vec::new(),
             limits: ClientLimits::new(&settings),
             settings,
@@ -106,6 +145,18 @@ impl Server {
             next_client: 1,
             is_ending: false,
         }
+    }
+
+    /// Whether this node is a replica.
+    #[must_use]
+    pub fn is_replica(&self) -> bool {
+        self.bus.as_ref().is_some_and(|bus| bus.node().myself().is(Flags::REPLICA))
+    }
+
+    /// Whether any request might have to wait.
+    #[must_use]
+    pub fn is_holding(&self) -> bool {
+        self.pause.next_end().is_some()
     }
 
     /// Whether nothing more may leave the node.

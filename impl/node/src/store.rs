@@ -3,7 +3,7 @@
 //! Must not know who asks, nor who owns which slot. Time is handed in.
 
 use indexmap::IndexMap;
-use slotbus_core::{CLUSTER_SLOTS, Millis, Slot, route::key_slot};
+use slotbus_core::{CLUSTER_SLOTS, Millis, Slot, SlotSet, route::key_slot};
 use std::{collections::BTreeSet, hash::RandomState};
 
 type Table = IndexMap<Box<[u8]>, Entry, RandomState>;
@@ -163,6 +163,25 @@ impl Store {
     /// Drops every key.
     pub fn clear(&mut self) {
         *self = Self { expired: self.expired, ..Self::default() };
+    }
+
+    /// Drops every key of a slot; says how many those were.
+    pub fn clear_slot(&mut self, slot: Slot) -> usize {
+        let count = self.count_in_slot(slot);
+        for index in (0..count).rev() {
+            self.remove_at(slot.index(), index);
+        }
+        count
+    }
+
+    /// Every slot that holds keys.
+    #[must_use]
+    pub fn filled_slots(&self) -> SlotSet<CLUSTER_SLOTS> {
+        let mut filled = SlotSet::new();
+        for (slot, _) in (0..).map(Slot).zip(&self.tables).filter(|(_, table)| !table.is_empty()) {
+            filled.insert(slot);
+        }
+        filled
     }
 
     /// Drops up to `limit` expired keys; says whether more are left.

@@ -3,6 +3,7 @@
 use super::{connection::client_name, help_of, syntax_error};
 use crate::{
     client::{Client, ReplyMode, Session},
+    pubsub::{Kind, Subscriptions},
     server::Server,
     slab::Key,
 };
@@ -66,7 +67,7 @@ pub(super) fn reply<'e>(_: &'e mut Server, session: &mut Session, args: Args<'e>
 }
 
 pub(super) fn info<'e>(server: &'e mut Server, session: &mut Session, _: Args<'e>) -> Reply<'e> {
-    Reply::Verbatim(line(session, 0, 0, server.now).into())
+    Reply::Verbatim(line(session, 0, 0, server.now, &server.subscriptions).into())
 }
 
 pub(super) fn list<'e>(server: &'e mut Server, session: &mut Session, args: Args<'e>) -> Reply<'e> {
@@ -92,18 +93,24 @@ pub(super) fn list<'e>(server: &'e mut Server, session: &mut Session, args: Args
     };
     let others = server.clients.iter().map(|(_, client)| &**client);
     let mut lines: Vec<(u64, String)> = others
-        .map(|client| (client.session.id, line(&client.session, client.held(), client.waiting(), server.now)))
+        .map(|client| {
+            (
+                client.session.id,
+                line(&client.session, client.held(), client.waiting(), server.now, &server.subscriptions),
+            )
+        })
         .collect();
-    lines.push((session.id, line(session, 0, 0, server.now)));
+    lines.push((session.id, line(session, 0, 0, server.now, &server.subscriptions)));
     lines.sort();
     lines.retain(|(id, _)| wanted.is_empty() || wanted.contains(id));
     Reply::Verbatim(lines.into_iter().map(|(_, line)| line).collect::<String>().into())
 }
 
 /// One client as CLIENT LIST shows it.
-fn line(session: &Session, held: usize, waiting: usize, now: Millis) -> String {
+fn line(session: &Session, held: usize, waiting: usize, now: Millis, subscriptions: &Subscriptions) -> String {
     let address = |address: Option<SocketAddr>| address.map_or_else(|| "?:0".to_owned(), |address| address.to_string());
     let mut flags = String::new();
+    flags.extend(subscriptions.has_any(session.key).then_some('P'));
     flags.extend(session.is_readonly.then_some('r'));
     flags.extend(session.transaction.is_some().then_some('x'));
     flags.extend(session.is_closing.then_some('c'));
@@ -117,7 +124,7 @@ fn line(session: &Session, held: usize, waiting: usize, now: Millis) -> String {
     // Writing to a String does not fail.
     let _ = writeln!(
         line,
-        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db=0 sub=0 psub=0 ssub=0 multi={queued} \
+        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db=0 sub={} psub={} ssub={} multi={queued} \
          qbuf={held} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl={waiting} oll=0 omem=0 tot-mem={} events=r \
          cmd={} user=default redir=-1 resp={resp}",
         session.id,
@@ -127,6 +134,9 @@ fn line(session: &Session, held: usize, waiting: usize, now: Millis) -> String {
         session.name,
         now.since(session.created) / 1000,
         now.since(session.last_active) / 1000,
+        subscriptions.of(session.key, Kind::Channel).count(),
+        subscriptions.of(session.key, Kind::Pattern).count(),
+        subscriptions.of(session.key, Kind::Shard).count(),
         held + waiting + size_of::<Client>(),
         session.last_command,
     );

@@ -114,20 +114,23 @@ fn describe(command: &Command) -> Reply<'static> {
 }
 
 fn flags(command: &Command) -> Vec<&'static str> {
-    const NAMES: [(Traits, &str); 13] = [
+    const NAMES: [(Traits, &str); 16] = [
         (Traits::WRITE, "write"),
         (Traits::READONLY, "readonly"),
         (Traits::DENYOOM, "denyoom"),
         (Traits::ADMIN, "admin"),
+        (Traits::PUBSUB, "pubsub"),
         (Traits::NOSCRIPT, "noscript"),
         (Traits::LOADING, "loading"),
         (Traits::STALE, "stale"),
         (Traits::SKIP_SLOWLOG, "skip_slowlog"),
+        (Traits::ASKING, "asking"),
         (Traits::FAST, "fast"),
         (Traits::NO_AUTH, "no_auth"),
         (Traits::NO_ASYNC_LOADING, "no_async_loading"),
         (Traits::NO_MULTI, "no_multi"),
         (Traits::ALLOW_BUSY, "allow_busy"),
+        (Traits::MOVABLE_KEYS, "movablekeys"),
     ];
     NAMES.into_iter().filter(|(flag, _)| command.traits.contains(*flag)).map(|(_, name)| name).collect()
 }
@@ -141,6 +144,7 @@ fn categories(command: &Command) -> Vec<&'static str> {
         (traits.contains(Traits::WRITE), "@write"),
         (groups.contains(Groups::STRING), "@string"),
         (is_admin, "@admin"),
+        (traits.contains(Traits::PUBSUB), "@pubsub"),
         (traits.contains(Traits::FAST), "@fast"),
         (!traits.contains(Traits::FAST), "@slow"),
         (is_admin || groups.contains(Groups::DANGEROUS), "@dangerous"),
