@@ -32,6 +32,7 @@ pub mod field;
 pub mod link;
 mod packet;
 pub mod peer;
+pub mod random;
 pub mod script;
 mod seed;
 mod show;

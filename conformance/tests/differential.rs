@@ -3,7 +3,7 @@
 //! `SCRIPTS=health` plays only the scripts whose names contain that, `SCRIPTS_IN=folder` those of
 //! another folder. `AGAINST=redis-server` plays
 //! redis-server against itself, which shows whether a script depends on chance. `SHOW=1` prints the
-//! transcripts.
+//! transcripts. `SEEDS=100-199` chooses the random scripts.
 
 use slotbus_conformance::{
     cluster::{self, Program},
@@ -24,6 +24,7 @@ use std::{
 
 /// Scripts wait most of the time.
 const PLAYED_AT_ONCE: usize = 8;
+const RANDOM_SEEDS: &str = "1-16";
 const ALL_WITHIN: Duration = Duration::from_secs(240);
 
 fn redis() -> Program {
@@ -87,10 +88,27 @@ fn judge(script: &Script) -> Option<String> {
 
 #[test]
 fn scripts_show_the_same_on_both_servers() {
-    let begun = Instant::now();
     let filter = env::var("SCRIPTS").unwrap_or_default();
     let scripts: Vec<_> = scripts().into_iter().filter(|script| script.name.contains(&filter)).collect();
     assert!(!scripts.is_empty(), "no script is called {filter}");
+    judge_all(&scripts);
+}
+
+/// Nobody chose what happens here.
+#[test]
+fn random_scripts_show_the_same_on_both_servers() {
+    let seeds = env::var("SEEDS").unwrap_or_else(|_| RANDOM_SEEDS.to_owned());
+    let (first, last) = seeds.split_once('-').expect("SEEDS=first-last");
+    let seeds = first.parse().expect("a number")..=last.parse().expect("a number");
+    let script = |seed: u64| {
+        let text = scripted::random::script(seed);
+        Script::parse(&format!("seed {seed}"), &text).unwrap_or_else(|error| panic!("{error}"))
+    };
+    judge_all(&seeds.map(script).collect::<Vec<_>>());
+}
+
+fn judge_all(scripts: &[Script]) {
+    let begun = Instant::now();
     let next = AtomicUsize::new(0);
     let failures = Mutex::new(Vec::new());
     thread::scope(|scope| {
