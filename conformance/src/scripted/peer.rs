@@ -21,6 +21,9 @@ use std::{
 /// The bus port of a node is its client port and this.
 pub const BUS_PORT_OFFSET: u16 = 10_000;
 /// How often a listening peer looks for new connections.
+/// A port that was listened on before may be asked for again so long.
+const LISTEN_PATIENCE: Duration = Duration::from_secs(2);
+
 const ACCEPT_INTERVAL: Duration = Duration::from_millis(5);
 /// A peer that has heard so much unasked stops listening: the server floods it.
 const INBOX_MAX: usize = 10_000;
@@ -216,9 +219,18 @@ impl ScriptedPeer {
             return Ok(());
         }
         let cport = self.port.saturating_add(BUS_PORT_OFFSET);
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, cport))
-            .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
-            .map_err(|error| format!("cannot listen on port {cport}: {error}"))?;
+        // The listener of a former life may take a moment to go.
+        let deadline = Instant::now() + LISTEN_PATIENCE;
+        let listener = loop {
+            match TcpListener::bind((Ipv4Addr::LOCALHOST, cport)) {
+                Ok(listener) => break listener,
+                Err(error) if error.kind() != io::ErrorKind::AddrInUse || Instant::now() > deadline => {
+                    return Err(format!("cannot listen on port {cport}: {error}"));
+                }
+                Err(_) => thread::sleep(Duration::from_millis(20)),
+            }
+        };
+        listener.set_nonblocking(true).map_err(|error| format!("cannot listen on port {cport}: {error}"))?;
         self.shared.lock().is_up = true;
         let shared = Arc::clone(&self.shared);
         thread::spawn(move || accept(&shared, &listener));
