@@ -237,7 +237,7 @@ fn a_taken_port_and_a_port_without_bus_port_end_the_node() {
 
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().to_str().unwrap();
-    let output = run(NODE, &["--port", "60000", "--bind", "127.0.0.1", "--cluster-enabled", "yes", "--dir", dir]);
+    let output = run(NODE, &["--port", "65000", "--bind", "127.0.0.1", "--cluster-enabled", "yes", "--dir", dir]);
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stdout).contains("Redis port number too high"), "{}", text(&output.stdout));
 
