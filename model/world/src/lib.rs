@@ -21,6 +21,7 @@ pub mod invariants;
 pub mod place;
 pub mod setup;
 pub mod shared;
+pub mod simulate;
 pub mod story;
 pub mod witnesses;
 pub mod world;
