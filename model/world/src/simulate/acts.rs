@@ -2,17 +2,19 @@
 //! An administrator's script goes on when a command was accepted; whether it is, nodes decide.
 
 use super::{
-    engine::{Due, Engine, link_at},
+    engine::{Due, Engine, link_at, own_epoch},
     network::Side,
     oracle::{Trigger, Violation},
     plan::{Act, Crash, Move},
 };
-use slotbus_core::{Command, Event, FailoverMode, Reply, RequestId};
+use slotbus_core::{Command, Event, FailoverMode, Flags, Reply, RequestId};
 
 /// A script's next command comes after this long.
 const SCRIPT_MS: u64 = 50;
 /// A command that was refused is given again after this long.
 const AGAIN_MS: u64 = 500;
+/// A node that did not join is met again after so many node timeouts.
+const MEET_AGAIN_TIMEOUTS: u64 = 3;
 
 impl Engine<'_> {
     pub(super) fn act_at(&mut self, after_ms: u64, act: Act) {
@@ -95,6 +97,7 @@ impl Engine<'_> {
             let machine = &mut self.machines[place];
             machine.is_powered = false;
             machine.disk = machine.synced.clone();
+            machine.disk_epoch = own_epoch(&machine.disk);
             machine.offset = 0;
         }
         Ok(())
@@ -204,11 +207,24 @@ impl Engine<'_> {
         Ok(())
     }
 
-    /// Has the first other node meet a node.
+    /// Has the first other node meet a node; while all is calm, until it knows it.
     fn readmit(&mut self, place: usize) -> Result<(), Violation> {
         let host = usize::from(place == 0);
+        if self.is_calm {
+            if self.is_member(host, place) {
+                return Ok(());
+            }
+            self.act_at(MEET_AGAIN_TIMEOUTS * self.timeout_ms(), Act::Readmit(place));
+        }
         let target = &self.machines[place];
         let meet = Command::Meet { host: target.ip.clone(), port: target.config.port, cport: target.config.cport };
         self.command(host, meet).map(|_| ())
+    }
+
+    /// Whether an administrator sees a machine's node in another's table.
+    fn is_member(&self, host: usize, place: usize) -> bool {
+        let id = self.machines[place].id;
+        let entry = self.machines[host].node.as_ref().and_then(|node| node.peers().get(&id));
+        entry.is_some_and(|peer| !peer.is_any(Flags::HANDSHAKE | Flags::NOADDR))
     }
 }

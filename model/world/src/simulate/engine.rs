@@ -585,7 +585,8 @@ pub(super) fn link_at(numbers: [u32; 2], side: Side) -> LinkId {
     }
 }
 
-fn own_epoch(image: &Durable<CLUSTER_SLOTS>) -> u64 {
+/// The config epoch of the node itself in an image.
+pub(super) fn own_epoch(image: &Durable<CLUSTER_SLOTS>) -> u64 {
     image.nodes.iter().find(|view| view.flags.contains(Flags::MYSELF)).map_or(0, |view| view.config_epoch)
 }
 
