@@ -46,7 +46,16 @@ fn stranger_ping() -> Vec<u8> {
     let effects = feed(201, Event::LinkUp { link, local: localhost.clone(), remote: localhost });
     let message = effects.then.into_iter().find_map(|effect| match effect {
         Effect::Send { message, .. } => Some(message),
-        Effect::Connect { .. } | Effect::Close { .. } | Effect::Reply { .. } => None,
+        Effect::Connect { .. }
+        | Effect::Close { .. }
+        | Effect::Follow { .. }
+        | Effect::Lead
+        | Effect::PauseWrites { .. }
+        | Effect::ResumeWrites
+        | Effect::DropKeys { .. }
+        | Effect::DropAllKeys
+        | Effect::Deliver { .. }
+        | Effect::Reply { .. } => None,
     });
     let mut message = message.expect("a link that comes up is greeted");
     message.body = Body::Ping(Default::default());

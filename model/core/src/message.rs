@@ -57,6 +57,17 @@ bitflags! {
     }
 }
 
+impl Flags {
+    /// The flags that nodes.conf keeps.
+    pub const SAVED: Self = Self::MYSELF
+        .union(Self::PRIMARY)
+        .union(Self::REPLICA)
+        .union(Self::PFAIL)
+        .union(Self::FAIL)
+        .union(Self::NOADDR)
+        .union(Self::NOFAILOVER);
+}
+
 macro_rules! serde_as_bits {
     ($($flags:ident: $bits:ident),*) => {$(
         impl Serialize for $flags {

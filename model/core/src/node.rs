@@ -315,12 +315,18 @@ impl<const SLOTS: usize> Node<SLOTS> {
     pub fn durable(&self) -> Durable<SLOTS> {
         let members = self.peers.positions().filter(|&pos| !self.peers[pos].is(Flags::HANDSHAKE));
         Durable {
-            nodes: members.map(|pos| self.view(pos)).collect(),
+            nodes: members.map(|pos| self.saved_view(pos)).collect(),
             migrating: self.migrating.clone(),
             importing: self.importing.clone(),
             current_epoch: self.current_epoch,
             last_vote_epoch: self.last_vote_epoch,
         }
+    }
+
+    /// One node as nodes.conf keeps it: without the flags that are learned anew.
+    fn saved_view(&self, pos: Pos) -> NodeView<SLOTS> {
+        let view = self.view(pos);
+        NodeView { flags: view.flags & Flags::SAVED, ..view }
     }
 
     /// One node as CLUSTER NODES shows it.
@@ -375,10 +381,19 @@ impl<const SLOTS: usize> Node<SLOTS> {
         self.links.renumber(&change);
     }
 
-    /// Gives `slot` to a node; it must have no owner.
+    /// Gives `slot` to a node; it must have no owner. A node that gets its first slot while any
+    /// primary has replicas may be given some, too.
     pub(crate) fn bind(&mut self, slot: Slot, pos: Pos) {
+        if self.peers[pos].slots.is_empty() && self.has_replicated_primary() {
+            self.peers[pos].flags.insert(Flags::MIGRATE_TO);
+        }
         self.owners.set(slot, Some(pos));
         self.peers[pos].slots.insert(slot);
+    }
+
+    fn has_replicated_primary(&self) -> bool {
+        let primaries = self.peers.iter().filter_map(|peer| peer.primary);
+        primaries.filter_map(|id| self.peers.get(&id)).any(Peer::is_primary)
     }
 
     /// Takes `slot` from its owner, if it has one.

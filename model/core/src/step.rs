@@ -95,6 +95,11 @@ impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
         Effects { persist, then: self.then, rules: self.rules, dice: self.random }
     }
 
+    /// An instant as far as its age counts: ages beyond the longest that any rule knows are alike.
+    pub(crate) fn counted(&self, instant: Millis) -> Millis {
+        instant.rebased(self.now, self.now, self.node.config.timing.age_limit_ms().saturating_add(1))
+    }
+
     /// Notes that a rule fired.
     pub(crate) fn rule(&mut self, rule: Rule) {
         self.rules.push(rule);

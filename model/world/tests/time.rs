@@ -78,7 +78,16 @@ fn told(
             }
             Effect::Send { link, message: Box::new(message) }
         }
-        Effect::Connect { .. } | Effect::Close { .. } | Effect::Reply { .. } => effect,
+        Effect::PauseWrites { until } => Effect::PauseWrites { until: Millis(until.0 - 1000 * seconds.unsigned_abs()) },
+        Effect::Connect { .. }
+        | Effect::Close { .. }
+        | Effect::Follow { .. }
+        | Effect::Lead
+        | Effect::ResumeWrites
+        | Effect::DropKeys { .. }
+        | Effect::DropAllKeys
+        | Effect::Deliver { .. }
+        | Effect::Reply { .. } => effect,
     });
     (then.collect(), effects.rules, effects.persist.is_some())
 }
@@ -93,7 +102,10 @@ fn shifted(event: &Event<SLOTS>, seconds: i64) -> Event<SLOTS> {
         | Event::LinkRefused { .. }
         | Event::Tick
         | Event::Admin { .. }
-        | Event::Configured(_) => event.clone(),
+        | Event::Configured(_)
+        | Event::Loaded { .. }
+        | Event::Replication(_)
+        | Event::Backlogged { .. } => event.clone(),
     }
 }
 

@@ -96,7 +96,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
             let is_linked = peer.outbound.is_some() && peer.ping_sent.is_none();
             is_linked && !peer.is_any(Flags::MYSELF | Flags::HANDSHAKE)
         });
-        fit.min_by_key(|&pos| (self.node.peers[pos].pong_received.unwrap_or_default(), pos))
+        fit.min_by_key(|&pos| (self.counted(self.node.peers[pos].pong_received.unwrap_or_default()), pos))
     }
 
     /// Renews a member's stale link, pings it when that is overdue, and suspects it when it is silent.

@@ -255,8 +255,8 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         }
         self.evaluate_state();
         self.save(Save::Sync);
-        self.end_manual_failover();
         self.broadcast_pong();
+        self.end_manual_failover();
     }
 
     /// Makes a primary of this node. What it owns is the caller's business.
@@ -266,8 +266,6 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         let flags = &mut self.node.peers[me].flags;
         flags.remove(Flags::REPLICA);
         flags.insert(Flags::PRIMARY);
-        let has_replicas = self.node.replicas(self.node.id()).next().is_some();
-        self.node.peers[me].flags.set(Flags::MIGRATE_TO, has_replicas);
         self.node.followed = None;
         self.perform(Effect::Lead);
     }

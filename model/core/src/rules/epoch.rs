@@ -27,10 +27,12 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         }
     }
 
-    /// Two primaries must not claim under one epoch: the one with the smaller id takes a new one.
+    /// Two primaries must not claim under one epoch: the one with the smaller id takes a new one. A
+    /// header that is older than what is recorded of its sender collides with nothing.
     pub(super) fn settle_collision(&mut self, pos: Pos, header: &Header<SLOTS>) {
         let (own, other) = (self.node.myself(), &self.node.peers[pos]);
-        let collides = own.is_primary() && other.is_primary() && own.config_epoch == header.config_epoch;
+        let epochs = [header.config_epoch, other.config_epoch];
+        let collides = own.is_primary() && other.is_primary() && epochs == [own.config_epoch; 2];
         if collides && (own.id < other.id || self.is_mutant(Mutant::CollisionBothMove)) {
             self.rule(Rule::EpochCollision);
             self.take_new_epoch();

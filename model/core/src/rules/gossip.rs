@@ -51,7 +51,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
     fn take_pong_time(&mut self, pos: Pos, entry: &GossipEntry) {
         let pong = Millis(u64::from(entry.pong_received_s) * 1000);
         let peer = &self.node.peers[pos];
-        let is_fresher = peer.pong_received.is_none_or(|known| pong > known) && pong > Millis(0);
+        let is_fresher = peer.pong_received.is_none_or(|known| pong > self.counted(known)) && pong > Millis(0);
         let is_past = pong <= self.now.after(self.node.config.timing.gossip_ahead_ms);
         let is_doubted = self.node.config.profile.pong_news_if_healthy && peer.is_any(FAILING);
         if peer.ping_sent.is_some() || !is_fresher || !is_past || is_doubted || self.count_reports(pos) > 0 {

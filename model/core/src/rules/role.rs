@@ -105,8 +105,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
     /// Moves a node from its primary, if it had one, to another, if it gets one.
     pub(super) fn attach(&mut self, pos: Pos, primary: Option<NodeId>) {
         let former = core::mem::replace(&mut self.node.peers[pos].primary, primary);
-        let primary = primary.and_then(|id| self.node.peers.find(&id));
-        if let Some(pos) = primary.filter(|&pos| self.node.peers[pos].is_primary()) {
+        if let Some(pos) = primary.and_then(|id| self.node.peers.find(&id)) {
             self.node.peers[pos].flags.insert(Flags::MIGRATE_TO);
         }
         let has_replicas = |id| self.node.peers.iter().any(|peer| peer.primary == Some(id));

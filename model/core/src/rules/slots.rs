@@ -3,7 +3,7 @@
 use crate::{
     effect::{Effect, Refusal, Reply},
     ids::LinkId,
-    message::{Body, Claim, Flags, Header, Message},
+    message::{Body, Claim, Header, Message},
     mutant::Mutant,
     peer::Pos,
     rule::Rule,
@@ -151,18 +151,9 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
             self.node.importing.remove(&slot);
             self.node.bind(slot, me);
         }
-        self.note_first_slots(me, &wanted);
         self.save(Save::Soon);
         self.evaluate_later();
         Ok(Reply::Done)
-    }
-
-    /// A primary that gets its first slot while any primary has replicas may be given some, too.
-    fn note_first_slots(&mut self, pos: Pos, added: &SlotSet<SLOTS>) {
-        let are_first = !added.is_empty() && self.node.peers[pos].slots == *added;
-        if are_first && self.node.peers.iter().any(|peer| peer.primary.is_some()) {
-            self.node.peers[pos].flags.insert(Flags::MIGRATE_TO);
-        }
     }
 
     pub(crate) fn del_slots(&mut self, slots: &[Slot]) -> Result<Reply, Refusal> {

@@ -83,9 +83,9 @@ impl<const SLOTS: usize> Node<SLOTS> {
         }
         node.insert_named_only(&image, now);
         for view in &image.nodes {
+            node.restore_primary(view);
             node.restore_slots(view);
         }
-        node.mark_primaries_with_replicas();
         node.migrating = image.migrating;
         node.importing = image.importing;
         node.current_epoch = image.current_epoch;
@@ -111,11 +111,13 @@ impl<const SLOTS: usize> Node<SLOTS> {
         }
     }
 
-    fn mark_primaries_with_replicas(&mut self) {
-        for id in self.peers.iter().filter_map(|peer| peer.primary).collect::<Vec<_>>() {
-            if let Some(pos) = self.peers.find(&id).filter(|&pos| self.peers[pos].is_primary()) {
-                self.peers[pos].flags.insert(Flags::MIGRATE_TO);
-            }
+    /// Line by line, because a first slot counts as one that replicas may migrate to only if a replica
+    /// was named before it.
+    fn restore_primary(&mut self, view: &NodeView<SLOTS>) {
+        let Some(pos) = self.peers.find(&view.id) else { return };
+        self.peers[pos].primary = view.primary;
+        if let Some(primary) = view.primary.and_then(|id| self.peers.find(&id)) {
+            self.peers[primary].flags.insert(Flags::MIGRATE_TO);
         }
     }
 
@@ -150,7 +152,6 @@ fn restored_peer<const SLOTS: usize>(view: &NodeView<SLOTS>, now: Millis) -> Pee
     let is_replica = view.flags.contains(Flags::REPLICA);
     let mut peer = Peer::new(view.id, view.flags, view.address.clone(), now);
     peer.hostname = view.hostname.clone();
-    peer.primary = view.primary;
     // A replica's stored epoch is its primary's: kept as its own, a takeover would bump nothing.
     peer.config_epoch = if is_replica && view.primary.is_some() { 0 } else { view.config_epoch };
     peer.ping_sent = view.ping_sent.map(|_| now);
