@@ -7,7 +7,8 @@ use super::{
     oracle::{Trigger, Violation},
     plan::{Act, Crash, Move},
 };
-use slotbus_core::{Command, Event, FailoverMode, Flags, Reply, RequestId};
+use slotbus_core::{Command, Event, FailoverMode, Flags, Reply, RequestId, Slot, SlotChange};
+use std::collections::BTreeSet;
 
 /// A script's next command comes after this long.
 const SCRIPT_MS: u64 = 50;
@@ -70,10 +71,21 @@ impl Engine<'_> {
                 }
             }
         }
+        (0..count).try_for_each(|place| self.close_open_slots(place))?;
         if self.has_expelled {
             // Bans end, then everybody is met again by whoever may have forgotten them.
             let ban_ms = self.machines[0].config.timing.forget_ms + self.timeout_ms();
             (0..count).for_each(|place| self.act_at(ban_ms, Act::Readmit(place)));
+        }
+        Ok(())
+    }
+
+    /// Ends the moves that a script began and did not finish, as an administrator must.
+    fn close_open_slots(&mut self, place: usize) -> Result<(), Violation> {
+        let Some(node) = &self.machines[place].node else { return Ok(()) };
+        let open: BTreeSet<Slot> = node.importing().keys().chain(node.migrating().keys()).copied().collect();
+        for slot in open {
+            self.command(place, Command::SetSlot { slot, change: SlotChange::Stable, has_keys: false })?;
         }
         Ok(())
     }
@@ -211,7 +223,7 @@ impl Engine<'_> {
     fn readmit(&mut self, place: usize) -> Result<(), Violation> {
         let host = usize::from(place == 0);
         if self.is_calm {
-            if self.is_member(host, place) {
+            if self.is_member(host, place) && self.is_member(place, host) {
                 return Ok(());
             }
             self.act_at(MEET_AGAIN_TIMEOUTS * self.timeout_ms(), Act::Readmit(place));

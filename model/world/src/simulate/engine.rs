@@ -243,7 +243,19 @@ impl<'a> Engine<'a> {
             self.inboxes[place].push_back(Due::Wake(place));
             return Ok(());
         }
-        self.step(place, Event::Tick, Trigger::Other)
+        self.step(place, Event::Tick, Trigger::Other)?;
+        self.delay_late_alarm(place);
+        Ok(())
+    }
+
+    /// A node that has just ticked and wants to tick at once would stop the time for everybody.
+    fn delay_late_alarm(&mut self, place: usize) {
+        if self.machines[place].wake_at_ms == Some(self.now_ms) {
+            self.numbers.late_deadlines += 1;
+            let at_ms = self.now_ms + LATE_MS;
+            self.machines[place].wake_at_ms = Some(at_ms);
+            self.push(at_ms, Due::Wake(place));
+        }
     }
 
     fn refuse(&mut self, place: usize, number: u32) -> Result<(), Violation> {
@@ -502,12 +514,7 @@ impl<'a> Engine<'a> {
         let machine = &self.machines[place];
         let Some(node) = &machine.node else { return };
         let deadline = next_deadline(node);
-        let at_ms = if deadline.at > now {
-            machine.clock.when(deadline.at)
-        } else {
-            self.numbers.late_deadlines += 1;
-            self.now_ms + LATE_MS
-        };
+        let at_ms = if deadline.at > now { machine.clock.when(deadline.at) } else { self.now_ms };
         if self.machines[place].wake_at_ms != Some(at_ms) {
             self.machines[place].wake_at_ms = Some(at_ms);
             self.push(at_ms, Due::Wake(place));
