@@ -358,7 +358,7 @@ fn simulate_all(args: &SimulateArgs) -> Result<End, Unusable> {
         if outcome.violation.is_some() {
             end = End::Violated;
             if !args.json {
-                print!("{}  replay: {}\n", simulate::story(&options, &outcome), batch.replay(seed));
+                println!("{}  replay: {}", simulate::story(&options, &outcome), batch.replay(seed));
             }
         }
         let is_last = (end == End::Violated && !args.keep_going) || batch.seeds().last() == Some(seed);
