@@ -2,5 +2,6 @@
 
 pub mod cluster;
 pub mod report;
+pub mod scripted;
 pub mod tour;
 pub mod verify;

@@ -112,7 +112,9 @@ fn mutants_stay_out_of_what_production_asks_for() {
 fn check_core_with(extra: &str) -> Output {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let copy = folder.path().join("core");
-    copy_folder(&root().join("model/core/src"), &copy.join("src"));
+    for part in ["src", "benches"] {
+        copy_folder(&root().join("model/core").join(part), &copy.join(part));
+    }
     let step = copy.join("src/step.rs");
     let mut text = fs::read_to_string(&step).expect("step.rs is there");
     text.push_str(extra);

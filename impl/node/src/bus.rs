@@ -9,6 +9,7 @@ use crate::{
     chronicle::Chronicle,
     clock::Clock,
     counters::BusCounters,
+    data_effect::DataEffect,
     dial,
     link::{Arrived, Link},
     log::{Log, reason},
@@ -20,7 +21,7 @@ use crate::{
 use mio::{Interest, Registry, net::TcpStream};
 use slotbus_core::{
     Address, CLUSTER_SLOTS, Command, Config, Effect, Effects, Event, Host, Input, LinkId, Millis, Node, Random, Reply,
-    RequestId, next_deadline, step,
+    RequestId, SlotSet, next_deadline, step,
 };
 use slotbus_wire::bus::{self, BusMessage, Packet};
 use std::{
@@ -32,7 +33,7 @@ use std::{
 /// How many nodes the node counts slots for.
 pub type ClusterNode = Node<CLUSTER_SLOTS>;
 
-/// A link on which more than this waits is closed even where no limit is configured: its peer does
+/// More than this waiting on a link is a backlog even where no limit is configured: its peer does
 /// not read.
 const WAITING_MAX: usize = 256 * 1024 * 1024;
 /// So many reads of a link in a row, and others get their turn.
@@ -83,6 +84,10 @@ pub struct Bus {
     unread: Vec<Key>,
     replies: BTreeMap<RequestId, Reply>,
     requests: u64,
+    /// What is to be done to data and clients, in order.
+    outbox: Vec<DataEffect>,
+    /// How many steps the core has taken.
+    steps: u64,
     chronicle: Chronicle,
     trace: Option<Trace>,
     log: Log,
@@ -110,6 +115,8 @@ impl Bus {
             unread: Vec::new(),
             replies: BTreeMap::new(),
             requests: 0,
+            outbox: Vec::new(),
+            steps: 0,
             trace,
             log,
             fatal: None,
@@ -169,6 +176,22 @@ impl Bus {
         self.feed(Event::Admin { request, command });
         // The core answers within the step; a request without answer has nothing more to wait for.
         self.replies.remove(&request).unwrap_or(Reply::Done)
+    }
+
+    /// Tells the core which slots hold keys, before clients are served.
+    pub fn loaded(&mut self, slots: SlotSet<CLUSTER_SLOTS>) {
+        self.feed(Event::Loaded { slots });
+    }
+
+    /// What is to be done to data and clients since this was last asked, in order.
+    pub fn take_data_effects(&mut self) -> Vec<DataEffect> {
+        std::mem::take(&mut self.outbox)
+    }
+
+    /// How many steps the core has taken: while it is the same, nothing has changed.
+    #[must_use]
+    pub fn steps(&self) -> u64 {
+        self.steps
     }
 
     /// Tells the core of a changed configuration.
@@ -350,6 +373,7 @@ impl Bus {
             let input = Input { now: self.clock.now(), random: Random::new(self.dice.u64(..)), event };
             let recorded = self.trace.as_ref().map(|_| input.clone());
             let effects = step(&mut self.node, input);
+            self.steps += 1;
             if let (Some(trace), Some(input)) = (&mut self.trace, recorded) {
                 trace.step(&input, &effects);
             }
@@ -378,16 +402,15 @@ impl Bus {
                 Effect::Reply { request, reply } => {
                     self.replies.insert(request, reply);
                 }
-                Effect::Follow { primary, .. } => {
-                    self.log
-                        .warning(format_args!("Data of {primary} is not replicated: replication is not implemented"));
+                Effect::Follow { primary, address } => self.outbox.push(DataEffect::Follow { primary, address }),
+                Effect::Lead => self.outbox.push(DataEffect::Lead),
+                Effect::PauseWrites { until } => self.outbox.push(DataEffect::PauseWrites { until }),
+                Effect::ResumeWrites => self.outbox.push(DataEffect::ResumeWrites),
+                Effect::DropKeys { slots } => self.outbox.push(DataEffect::DropKeys(slots)),
+                Effect::DropAllKeys => self.outbox.push(DataEffect::DropAllKeys),
+                Effect::Deliver { publication, sharded } => {
+                    self.outbox.push(DataEffect::Deliver { publication, is_sharded: sharded });
                 }
-                Effect::Lead
-                | Effect::PauseWrites { .. }
-                | Effect::ResumeWrites
-                | Effect::DropKeys { .. }
-                | Effect::DropAllKeys
-                | Effect::Deliver { .. } => {}
             }
         }
         self.chronicle.tell(&self.node, &rules);
@@ -418,11 +441,20 @@ impl Bus {
         bus::encode(message, link.output_mut());
         let limit = if self.options.waiting_max == 0 { WAITING_MAX } else { self.options.waiting_max.min(WAITING_MAX) };
         if link.waiting() > limit {
-            self.log.warning(format_args!("Freeing outbound cluster link: {} bytes wait to be sent", link.waiting()));
-            self.counters.overfull += 1;
-            self.lose(id);
+            let waiting = link.waiting();
+            self.tell_of_backlog(id, waiting);
         } else {
             self.unflushed.push(key);
+        }
+    }
+
+    /// Tells the core, once, that more waits on a link than may.
+    fn tell_of_backlog(&mut self, id: LinkId, waiting: usize) {
+        let event = Event::Backlogged { link: id };
+        if !self.queue.contains(&event) {
+            self.log.warning(format_args!("Too much waits on a cluster link: {waiting} bytes"));
+            self.counters.overfull += 1;
+            self.queue.push_back(event);
         }
     }
 

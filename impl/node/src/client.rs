@@ -2,7 +2,7 @@
 //!
 //! Must not know any command.
 
-use crate::server::Server;
+use crate::{server::Server, slab::Key};
 use mio::net::TcpStream;
 use slotbus_core::Millis;
 use slotbus_wire::resp::{Decoder, OwnedArgs, Progress, Protocol, Reply};
@@ -70,10 +70,27 @@ pub struct Session {
     pub is_kept: bool,
     /// Its open transaction.
     pub transaction: Option<Transaction>,
+    /// Keys that must not change before EXEC, with the number of the last change of each.
+    pub watched: Vec<(Box<[u8]>, Option<u64>)>,
     /// Which replies it wants.
     pub reply_mode: ReplyMode,
     /// Whether the connection ends once the replies so far are sent.
     pub is_closing: bool,
+    /// The name of its place.
+    pub key: Key,
+    /// What is to be sent to it before the reply to its request.
+    pub pushes: Vec<Reply<'static>>,
+    /// What it waits for, if its requests have to wait.
+    pub waits: Option<Wait>,
+}
+
+/// What a client may wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// Its next request is to be tried again.
+    Turn,
+    /// The reply to its last request is to come.
+    Reply,
 }
 
 impl Session {
@@ -86,6 +103,7 @@ impl Session {
         self.is_readonly = false;
         self.is_kept = false;
         self.transaction = None;
+        self.watched.clear();
         self.reply_mode = ReplyMode::On;
     }
 }
@@ -151,6 +169,17 @@ impl Client {
         self.output.len() - self.written
     }
 
+    /// Adds what the client did not ask for just now to what waits to be sent.
+    pub fn push(&mut self, message: &Reply<'_>) {
+        message.encode(self.session.protocol, &mut self.output);
+    }
+
+    /// Ends its wait for a reply.
+    pub fn finish(&mut self, reply: &Reply<'_>) {
+        self.session.waits = None;
+        answer(&mut self.session, reply, &mut self.output);
+    }
+
     /// Serves a client whose socket is ready: reads, carries out what is complete, and writes all
     /// replies at once.
     pub fn serve(&mut self, server: &mut Server, scratch: &mut [u8], can_read: bool) -> Fate {
@@ -184,6 +213,7 @@ impl Client {
         }
         match self.waiting() {
             0 if self.session.is_closing => Fate::Ends,
+            0 if self.session.waits.is_some() => Fate::Stays,
             0 if self.can_read || self.is_throttled => Fate::HasMore,
             _ => Fate::Stays,
         }
@@ -196,7 +226,7 @@ impl Client {
     }
 
     fn wants_more(&self) -> bool {
-        !self.session.is_closing && self.waiting() <= WAITING_MAX
+        !self.session.is_closing && self.session.waits.is_none() && self.waiting() <= WAITING_MAX
     }
 
     /// Carries out what is held from before, if room in the output was all that it lacked.
@@ -254,8 +284,14 @@ impl Client {
                 Ok(Progress::Nothing(length)) => used += length,
                 Ok(Progress::Request(length)) => {
                     let args = self.decoder.args(&bytes[used..used + length]);
+                    let Some(reply) = crate::dispatch::execute(server, &mut self.session, args) else {
+                        self.session.waits = Some(Wait::Turn);
+                        break;
+                    };
                     used += length;
-                    let reply = crate::dispatch::execute(server, &mut self.session, args);
+                    for push in std::mem::take(&mut self.session.pushes) {
+                        push.encode(self.session.protocol, &mut self.output);
+                    }
                     answer(&mut self.session, &reply, &mut self.output);
                     let is_error = reply.is_error();
                     server.counters.errors += u64::from(is_error);
@@ -298,6 +334,10 @@ impl Client {
 fn answer(session: &mut Session, reply: &Reply<'_>, output: &mut Vec<u8>) {
     match session.reply_mode {
         ReplyMode::On => reply.encode(session.protocol, output),
+        // What a client listens to is no reply.
+        ReplyMode::Off | ReplyMode::SkipNext if matches!(reply, Reply::Push(_) | Reply::Sequence(_)) => {
+            reply.encode(session.protocol, output);
+        }
         ReplyMode::Off => {}
         // CLIENT REPLY SKIP answers nothing itself, and so is not the reply that it means.
         ReplyMode::SkipNext if *reply == Reply::Silence => {}

@@ -37,6 +37,14 @@ bitflags! {
         const NO_MULTI = 1 << 11;
         /// Answered while a script hangs.
         const ALLOW_BUSY = 1 << 12;
+        /// About channels.
+        const PUBSUB = 1 << 13;
+        /// As if ASKING came before it.
+        const ASKING = 1 << 14;
+        /// Its keys may stand elsewhere than the table says.
+        const MOVABLE_KEYS = 1 << 15;
+        /// May reach other nodes, though it changes no key: it waits where writes wait.
+        const MAY_REPLICATE = 1 << 16;
     }
 
     /// What a command belongs to, beyond what follows from its traits.
@@ -67,17 +75,47 @@ pub struct Keys {
     pub last: i32,
     /// From one key to the next.
     pub step: usize,
+    /// Whether the keys may be listed behind an option KEYS instead.
+    pub may_be_listed: bool,
+}
+
+/// Where the keys behind MIGRATE's option KEYS begin. What follows AUTH and AUTH2 is no option.
+#[must_use]
+pub fn keys_option(args: Args<'_>) -> Option<usize> {
+    const FIRST: usize = 6;
+    let mut at = FIRST;
+    while let Some(option) = args.get(at) {
+        at += match option.to_ascii_lowercase().as_slice() {
+            b"keys" => return Some(at + 1),
+            b"auth" => 2,
+            b"auth2" => 3,
+            _ => 1,
+        };
+    }
+    None
 }
 
 impl Keys {
     /// The keys of a request.
     pub fn of<'a>(self, args: Args<'a>) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
+        if let Some(start) = keys_option(args).filter(|_| self.may_be_listed && args.at(self.first).is_empty()) {
+            return Self::between(args, start, args.len(), 1);
+        }
         let last = match usize::try_from(self.last) {
             Ok(last) => last,
             Err(_) => args.len().saturating_sub(usize::try_from(self.last.unsigned_abs()).unwrap_or(usize::MAX)),
         };
         let end = if self.first == 0 { 0 } else { args.len().min(last + 1) };
-        (self.first..end).step_by(self.step.max(1)).map(move |index| args.at(index))
+        Self::between(args, self.first, end, self.step.max(1))
+    }
+
+    fn between<'a>(
+        args: Args<'a>,
+        start: usize,
+        end: usize,
+        step: usize,
+    ) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
+        (start..end).step_by(step).map(move |index| args.at(index))
     }
 }
 
@@ -129,7 +167,7 @@ impl Command {
             arity,
             traits,
             groups: Groups::empty(),
-            keys: Keys { first: 0, last: 0, step: 0 },
+            keys: Keys { first: 0, last: 0, step: 0, may_be_listed: false },
             key_flags: &[],
             tips: &[],
             since: "1.0.0",
@@ -142,7 +180,7 @@ impl Command {
     /// Says where the keys are, and what the command does with them.
     #[must_use]
     pub const fn keys(mut self, first: usize, last: i32, step: usize, flags: &'static [&'static str]) -> Self {
-        self.keys = Keys { first, last, step };
+        self.keys = Keys { first, last, step, may_be_listed: self.traits.contains(Traits::MOVABLE_KEYS) };
         self.key_flags = flags;
         self
     }
@@ -194,6 +232,8 @@ impl Command {
             Some("command" | "config" | "dbsize" | "flushall" | "flushdb" | "info" | "role" | "shutdown" | "time") => {
                 "server"
             }
+            _ if self.traits.contains(Traits::PUBSUB) => "pubsub",
+            Some("pubsub") => "pubsub",
             _ => "generic",
         }
     }

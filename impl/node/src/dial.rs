@@ -90,6 +90,19 @@ pub fn connect(address: SocketAddr, sources: &[IpAddr]) -> io::Result<TcpStream>
 /// What Linux says of a connection attempt that goes on in the background.
 const INPROGRESS: i32 = 115;
 
+/// Whether a connection attempt has come to its end: none while it has not.
+pub fn established(stream: &TcpStream) -> Option<io::Result<()>> {
+    match stream.take_error() {
+        Ok(None) => {}
+        Ok(Some(error)) | Err(error) => return Some(Err(error)),
+    }
+    match stream.peer_addr() {
+        Ok(_) => Some(Ok(())),
+        Err(error) if error.kind() == ErrorKind::NotConnected => None,
+        Err(error) => Some(Err(error)),
+    }
+}
+
 /// Sets the options of an accepted connection: no delay, and probes after so much silence (0 for none).
 pub fn tune(stream: &TcpStream, keepalive_s: u64) -> io::Result<()> {
     stream.set_nodelay(true)?;

@@ -4,17 +4,20 @@
 //! Must not know what any command does.
 
 use crate::{
+    bus::ClusterNode,
     client::Session,
     command::{Command, Traits},
     commands::COMMANDS,
-    route::{Demand, Route, route},
     server::Server,
 };
-use slotbus_core::{NodeId, Slot};
-use slotbus_wire::resp::{Args, Reply};
+use slotbus_core::{
+    Pos, Slot,
+    route::{Decision, Keys, Presence, Request, route},
+};
+use slotbus_wire::resp::{Args, OwnedArgs, Protocol, Reply};
 
-/// Carries out one request.
-pub fn execute<'e>(server: &'e mut Server, session: &mut Session, args: Args<'e>) -> Reply<'e> {
+/// Carries out one request; nothing if it has to wait, and is to be tried again later.
+pub fn execute<'e>(server: &'e mut Server, session: &mut Session, args: Args<'e>) -> Option<Reply<'e>> {
     let command = match admit(server, session, args) {
         Ok(command) => command,
         Err(refusal) => {
@@ -22,25 +25,29 @@ pub fn execute<'e>(server: &'e mut Server, session: &mut Session, args: Args<'e>
                 Some(transaction) => transaction.is_dirty = true,
                 None => session.is_asking = false,
             }
-            return refusal;
+            return Some(refusal);
         }
     };
+    if server.is_holding() && must_wait(server, session, command, args) {
+        return None;
+    }
     if let Some(transaction) = &mut session.transaction
         && !is_immediate(command)
     {
         transaction.requests.push(args.to_owned());
-        return Reply::status("QUEUED");
+        return Some(Reply::status("QUEUED"));
     }
-    run(server, session, command, args)
+    Some(run(server, session, command, args))
 }
 
 /// Carries out a request that was admitted.
 pub fn run<'e>(server: &'e mut Server, session: &mut Session, command: &Command, args: Args<'e>) -> Reply<'e> {
     server.counters.commands += 1;
+    let reply = (command.run)(server, session, args);
     if command.name != "asking" && session.transaction.is_none() {
         session.is_asking = false;
     }
-    (command.run)(server, session, args)
+    reply
 }
 
 /// The command of a request's name, with its subcommand if it has some.
@@ -79,10 +86,15 @@ fn admit(server: &mut Server, session: &mut Session, args: Args<'_>) -> Result<&
     if !session.is_authenticated && !command.traits.contains(Traits::NO_AUTH) {
         return Err(Reply::error("NOAUTH Authentication required."));
     }
-    if session.transaction.is_some() && command.traits.contains(Traits::NO_MULTI) {
+    // The other replies of a transaction cannot wait for that of MIGRATE.
+    let is_single = command.traits.contains(Traits::NO_MULTI) || command.name == "migrate";
+    if session.transaction.is_some() && is_single {
         return Err(Reply::err("Command not allowed inside a transaction"));
     }
-    match locate(server, session, command, args) {
+    let refusal = locate(server, session, command, args)
+        .or_else(|| refuse_as_replica(server, session, command))
+        .or_else(|| refuse_to_listener(server, session, command));
+    match refusal {
         None => Ok(command),
         Some(redirection) => {
             if command.name == "exec" {
@@ -96,44 +108,127 @@ fn admit(server: &mut Server, session: &mut Session, args: Args<'_>) -> Result<&
 /// Where a request's keys are; nothing if they are here.
 fn locate(server: &Server, session: &Session, command: &Command, args: Args<'_>) -> Option<Reply<'static>> {
     let bus = server.bus.as_ref()?;
-    let demand = |is_write| Demand {
-        is_write,
-        is_asking: session.is_asking,
-        is_readonly: session.is_readonly,
-        reads_when_down: server.limits.reads_when_down,
-    };
-    let is_here = |key: &[u8]| server.store.contains(key, server.now);
-    let found = match (&session.transaction, command.name) {
+    let decision = match &session.transaction {
         // A transaction is looked at as a whole once more: slots may have moved since it was queued.
-        (Some(transaction), "exec") if !transaction.is_dirty => {
+        Some(transaction) if command.name == "exec" && !transaction.is_dirty => {
             let requests =
                 transaction.requests.iter().filter_map(|request| Some((look_up(request.args()).ok()?, request)));
-            let is_write = requests.clone().any(|(command, _)| command.traits.contains(Traits::WRITE));
             let keys = requests.flat_map(|(command, request)| command.keys.of(request.args()));
-            route(bus.node(), demand(is_write), keys, is_here)
+            let request = Request { is_write: may_write(session, command), ..asked(server, session) };
+            decide(server, bus.node(), request, keys)
         }
-        (Some(_) | None, _) if command.keys.first == 0 => return None,
-        (Some(_) | None, _) => {
-            route(bus.node(), demand(command.traits.contains(Traits::WRITE)), command.keys.of(args), is_here)
+        Some(_) | None if command.keys.first == 0 => return None,
+        Some(_) | None => {
+            let is_implied = command.traits.contains(Traits::ASKING);
+            let request = Request {
+                is_write: may_write(session, command),
+                is_sharded_pubsub: command.traits.contains(Traits::PUBSUB),
+                is_migrate: command.name == "migrate",
+                is_asking: session.is_asking || is_implied,
+                ..asked(server, session)
+            };
+            decide(server, bus.node(), request, command.keys.of(args))
         }
     };
-    match found {
-        Route::Here => None,
-        Route::Moved(slot, id) => Some(redirect(server, "MOVED", slot, id)),
-        Route::Ask(slot, id) => Some(redirect(server, "ASK", slot, id)),
-        Route::TryAgain => Some(Reply::error("TRYAGAIN Multiple keys request during rehashing of slot")),
-        Route::CrossSlot => Some(Reply::error("CROSSSLOT Keys in request don't hash to the same slot")),
-        Route::Unbound => Some(Reply::error("CLUSTERDOWN Hash slot not served")),
-        Route::Down => Some(Reply::error("CLUSTERDOWN The cluster is down")),
-        Route::DownForWrites => Some(Reply::error("CLUSTERDOWN The cluster is down and only accepts read commands")),
+    match decision {
+        Decision::Serve => None,
+        Decision::Moved(slot, to) => Some(redirect(server, "MOVED", slot, to)),
+        Decision::Ask(slot, to) => Some(redirect(server, "ASK", slot, to)),
+        Decision::TryAgain => Some(Reply::error("TRYAGAIN Multiple keys request during rehashing of slot")),
+        Decision::CrossSlot => Some(Reply::error("CROSSSLOT Keys in request don't hash to the same slot")),
+        Decision::SlotUnserved => Some(Reply::error("CLUSTERDOWN Hash slot not served")),
+        Decision::Down => Some(Reply::error("CLUSTERDOWN The cluster is down")),
+        Decision::DownForWrites => Some(Reply::error("CLUSTERDOWN The cluster is down and only accepts read commands")),
     }
 }
 
-fn redirect(server: &Server, code: &str, slot: Slot, id: NodeId) -> Reply<'static> {
-    let peer = server.bus.as_ref().and_then(|bus| bus.node().peers().get(&id));
+/// What the session and the settings say about any request.
+fn asked(server: &Server, session: &Session) -> Request {
+    Request {
+        is_asking: session.is_asking,
+        is_readonly: session.is_readonly,
+        reads_when_down: server.limits.reads_when_down,
+        pubsub_when_down: server.limits.pubsub_when_down,
+        ..Request::default()
+    }
+}
+
+fn decide<'k>(
+    server: &Server,
+    node: &ClusterNode,
+    mut request: Request,
+    keys: impl Iterator<Item = &'k [u8]> + Clone,
+) -> Decision {
+    request.keys = Keys::of(keys.clone());
+    let presence = || {
+        keys.fold(Presence::default(), |mut presence, key| {
+            let is_here = server.store.contains(key, server.now);
+            *(if is_here { &mut presence.existing } else { &mut presence.missing }) += 1;
+            presence
+        })
+    };
+    route(node, &request, presence).1
+}
+
+/// Whether a request may change keys; for EXEC, whether one of the queued ones may.
+fn may_write(session: &Session, command: &Command) -> bool {
+    has_trait(session, command, Traits::WRITE)
+}
+
+fn has_trait(session: &Session, command: &Command, wanted: Traits) -> bool {
+    match &session.transaction {
+        Some(transaction) if command.name == "exec" => {
+            let queued = transaction.requests.iter().filter_map(|request| look_up(request.args()).ok());
+            queued.into_iter().any(|command| command.traits.intersects(wanted))
+        }
+        Some(_) | None => command.traits.intersects(wanted),
+    }
+}
+
+fn redirect(server: &Server, code: &str, slot: Slot, to: Pos) -> Reply<'static> {
+    let peer = server.bus.as_ref().map(|bus| &bus.node().peers()[to]);
     let (endpoint, port) =
         peer.map_or((String::new(), 0), |peer| (server.endpoint(peer).unwrap_or_default(), peer.address.port));
     Reply::error(format!("{code} {slot} {endpoint}:{port}"))
+}
+
+/// What a replica refuses: to write, and, cut off from its primary, to answer if it is told so.
+fn refuse_as_replica(server: &Server, session: &Session, command: &Command) -> Option<Reply<'static>> {
+    if !server.is_replica() {
+        return None;
+    }
+    if may_write(session, command) && server.limits.is_replica_read_only {
+        return Some(Reply::error("READONLY You can't write against a read only replica."));
+    }
+    if !server.limits.serves_stale_data && !command.traits.contains(Traits::STALE) {
+        return Some(Reply::error("MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."));
+    }
+    None
+}
+
+/// What a client cannot ask for while it listens to channels in the older protocol: it could not tell
+/// the reply from a message.
+fn refuse_to_listener(server: &Server, session: &Session, command: &Command) -> Option<Reply<'static>> {
+    let is_listening = session.protocol == Protocol::Two && server.subscriptions.has_any(session.key);
+    let is_allowed = matches!(command.name, "ping" | "quit" | "reset")
+        || command.name.ends_with("subscribe") && command.traits.contains(Traits::PUBSUB);
+    (is_listening && !is_allowed).then(|| {
+        Reply::err(format_args!(
+            "Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this \
+             context",
+            command.name
+        ))
+    })
+}
+
+/// Whether a request has to wait: clients are paused, or its keys are on their way to another node.
+fn must_wait(server: &Server, session: &Session, command: &Command, args: Args<'_>) -> bool {
+    let is_carried = |command: &Command, args| command.keys.of(args).any(|key| server.migrations.carry(key));
+    let queued = session.transaction.iter().filter(|_| command.name == "exec");
+    let mut requests = queued.flat_map(|transaction| &transaction.requests).map(OwnedArgs::args);
+    server.pause.holds(server.now, has_trait(session, command, Traits::WRITE.union(Traits::MAY_REPLICATE)))
+        || is_carried(command, args)
+        || requests.any(|args| look_up(args).is_ok_and(|command| is_carried(command, args)))
 }
 
 /// Commands that a transaction does not queue.

@@ -2,6 +2,7 @@
 //!
 //! Must not know a packet's content, nor whose link it is.
 
+use crate::dial;
 use mio::net::TcpStream;
 use slotbus_core::{Host, LinkId, Millis};
 use std::{
@@ -49,15 +50,7 @@ impl Link {
 
     /// Whether a connection attempt has come to its end: none while it has not.
     pub fn established(&self) -> Option<io::Result<()>> {
-        match self.stream.take_error() {
-            Ok(None) => {}
-            Ok(Some(error)) | Err(error) => return Some(Err(error)),
-        }
-        match self.stream.peer_addr() {
-            Ok(_) => Some(Ok(())),
-            Err(error) if error.kind() == ErrorKind::NotConnected => None,
-            Err(error) => Some(Err(error)),
-        }
+        dial::established(&self.stream)
     }
 
     /// The addresses of this end and of the other.

@@ -5,7 +5,7 @@
 //! needs a lock; nothing here waits but the poll.
 
 use crate::{
-    client::{Client, Fate, ReplyMode, Session},
+    client::{Client, Fate, ReplyMode, Session, Wait},
     dial,
     log::reason,
     server::Server,
@@ -113,6 +113,7 @@ impl Runtime {
                 let can_read = event.is_readable() || event.is_read_closed() || event.is_error();
                 let can_write = event.is_writable() || event.is_write_closed() || event.is_error();
                 self.wake(event.token(), can_read, can_write);
+                self.server.settle();
                 if let Some(stop) = self.stop() {
                     return stop;
                 }
@@ -142,11 +143,15 @@ impl Runtime {
 
     /// How long nothing is due.
     fn patience(&self) -> Duration {
-        if !self.busy.is_empty() || self.server.bus.as_ref().is_some_and(|bus| bus.has_more()) {
+        if !self.busy.is_empty()
+            || !self.server.ready.is_empty()
+            || self.server.bus.as_ref().is_some_and(|bus| bus.has_more())
+        {
             return Duration::ZERO;
         }
         let bus_at = self.server.bus.as_ref().map(|bus| bus.deadline());
-        let at = bus_at.map_or(self.chores_at, |at| at.min(self.chores_at));
+        let pause_at = self.server.pause.next_end();
+        let at = bus_at.into_iter().chain(pause_at).fold(self.chores_at, Millis::min);
         // The poll counts whole milliseconds and may wake within the last one: then it is not yet time.
         Duration::from_millis(at.since(self.server.clock.now()))
     }
@@ -169,12 +174,17 @@ impl Runtime {
                     bus.ready(key, can_read, can_write, &mut self.scratch);
                 }
             }
+            Some(Wake::Migration(key)) => {
+                let outcome = self.server.migrations.advance(key, &mut self.scratch, self.server.now);
+                outcome.iter().for_each(|outcome| self.server.conclude(outcome));
+            }
             None => {}
         }
     }
 
     /// Goes on with what was interrupted to give others their turn.
     fn go_on(&mut self) {
+        self.busy.extend(std::mem::take(&mut self.server.ready));
         for _ in 0..self.busy.len() {
             if let Some(key) = self.busy.pop_front() {
                 self.serve(key, false);
@@ -192,6 +202,8 @@ impl Runtime {
             bus.flush();
             bus.flush_trace();
         }
+        self.server.settle();
+        self.release_held();
         if self.server.now >= self.chores_at {
             self.chores_at = self.server.now.after(CHORES_MS);
             self.do_chores();
@@ -203,8 +215,25 @@ impl Runtime {
         }
     }
 
+    /// Has requests that had to wait tried again, once what they waited for is over.
+    fn release_held(&mut self) {
+        let has_expired = self.server.pause.expire(self.server.now);
+        if !std::mem::take(&mut self.server.releases_held) && !has_expired {
+            return;
+        }
+        for (key, client) in self.server.clients.iter_mut() {
+            if client.session.waits == Some(Wait::Turn) {
+                client.session.waits = None;
+                self.busy.push_back(key);
+            }
+        }
+    }
+
     fn do_chores(&mut self) {
         self.server.store.drop_expired(self.server.now, EXPIRED_MAX);
+        for outcome in self.server.migrations.expire(self.server.now) {
+            self.server.conclude(&outcome);
+        }
         for wake in std::mem::take(&mut self.unaccepted) {
             self.wake(wake.token(), true, false);
         }
@@ -212,7 +241,7 @@ impl Runtime {
         let is_over = |session: &Session| {
             let silence_ms = now.since(session.last_active);
             let is_silent = silence_max_s > 0 && silence_ms / 1000 > silence_max_s;
-            is_silent || (session.is_closing && silence_ms > FAREWELL_MS)
+            (is_silent && session.waits.is_none()) || (session.is_closing && silence_ms > FAREWELL_MS)
         };
         let over = self.server.clients.iter().filter(|(_, client)| is_over(&client.session)).map(|(key, _)| key);
         let over: Vec<Key> = over.collect();
@@ -234,6 +263,7 @@ impl Runtime {
     fn end(&mut self, key: Key, mut client: Box<Client>) {
         // The socket closes with the client; that it was watched no more matters to nobody then.
         let _ = self.poll.registry().deregister(client.stream_mut());
+        self.server.subscriptions.forget(key);
         self.server.clients.vacate(key);
     }
 
@@ -341,7 +371,11 @@ fn new_session(server: &mut Server, stream: &TcpStream, remote: SocketAddr) -> S
         is_readonly: false,
         is_kept: false,
         transaction: None,
+        watched: Vec::new(),
         reply_mode: ReplyMode::On,
         is_closing: false,
+        key: server.clients.next_key(),
+        pushes: Vec::new(),
+        waits: None,
     }
 }

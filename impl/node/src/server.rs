@@ -10,12 +10,16 @@ use crate::{
     config::Settings,
     counters::ClientCounters,
     log::{Level, Log},
+    migration::{Migrations, Outcome},
+    pause::Pause,
+    pubsub::Subscriptions,
     slab::{Key, Slab},
     store::Store,
 };
-use slotbus_core::{CLUSTER_SLOTS, Host, Millis, Peer};
+use mio::Registry;
+use slotbus_core::{Address, CLUSTER_SLOTS, Flags, Host, Millis, NodeId, Peer};
 use slotbus_wire::resp::Limits;
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
 /// What the settings say about clients, kept at hand because every request asks for it.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +34,14 @@ pub struct ClientLimits {
     pub silence_max_s: u64,
     /// Whether reads are served while the cluster is down.
     pub reads_when_down: bool,
+    /// Whether sharded channels are served while the cluster is down.
+    pub pubsub_when_down: bool,
+    /// Whether a replica refuses writes.
+    pub is_replica_read_only: bool,
+    /// Whether a replica that is cut off from its primary answers from what it has.
+    pub serves_stale_data: bool,
+    /// The most bytes that may wait for a client that listens to channels; 0 for no limit.
+    pub subscriber_waiting_max: u64,
 }
 
 impl ClientLimits {
@@ -42,6 +54,10 @@ impl ClientLimits {
             clients_max: settings.number("maxclients"),
             silence_max_s: settings.number("timeout"),
             reads_when_down: settings.flag("cluster-allow-reads-when-down"),
+            pubsub_when_down: settings.flag("cluster-allow-pubsubshard-when-down"),
+            is_replica_read_only: settings.flag("replica-read-only"),
+            subscriber_waiting_max: subscriber_waiting_max(settings.text("client-output-buffer-limit")),
+            serves_stale_data: settings.flag("replica-serve-stale-data"),
         }
     }
 
@@ -50,6 +66,13 @@ impl ClientLimits {
     pub fn of(&self, is_authenticated: bool) -> Limits {
         Limits { bulk_max: self.bulk_max, is_stranger: !is_authenticated }
     }
+}
+
+/// The hard limit of the class `pubsub`, from four words for each class.
+fn subscriber_waiting_max(classes: &str) -> u64 {
+    let words: Vec<&str> = classes.split(' ').collect();
+    let class = words.chunks(4).find(|class| class.first() == Some(&"pubsub"));
+    class.and_then(|class| class.get(1)?.parse().ok()).unwrap_or_default()
 }
 
 /// The node.
@@ -61,6 +84,20 @@ pub struct Server {
     pub store: Store,
     /// Every client but the one that is being served.
     pub clients: Slab<Box<Client>>,
+    /// Whom this node replicates, as a replica, and where.
+    pub followed: Option<(NodeId, Address)>,
+    /// Which requests have to wait.
+    pub pause: Pause,
+    /// Keys on their way to other servers.
+    pub migrations: Migrations,
+    /// Who listens to which channel.
+    pub subscriptions: Subscriptions,
+    /// The step of the core up to which subscriptions were checked.
+    pub settled_steps: u64,
+    /// Clients with something to do although their sockets are silent.
+    pub ready: BTreeSet<Key>,
+    /// Whether requests that wait are to be tried again.
+    pub releases_held: bool,
     /// Clients whose connection is to end.
     pub doomed: Vec<Key>,
     /// The configuration.
@@ -88,12 +125,26 @@ pub struct Server {
 impl Server {
     /// A node with these settings, and no client yet.
     #[must_use]
-    pub fn new(settings: Settings, config_file: Option<PathBuf>, bus: Option<Bus>, clock: Clock, log: Log) -> Self {
+    pub fn new(
+        settings: Settings,
+        config_file: Option<PathBuf>,
+        bus: Option<Bus>,
+        registry: Registry,
+        clock: Clock,
+        log: Log,
+    ) -> Self {
         let digit = || char::from_digit(fastrand::u32(0..16), 16).unwrap_or('0');
         Self {
             bus,
             store: Store::default(),
             clients: Slab::default(),
+            followed: None,
+            pause: Pause::default(),
+            migrations: Migrations::new(registry),
+            subscriptions: Subscriptions::default(),
+            settled_steps: 0,
+            ready: BTreeSet::new(),
+            releases_held: false,
             doomed: Vec::new(),
             limits: ClientLimits::new(&settings),
             settings,
@@ -106,6 +157,31 @@ impl Server {
             next_client: 1,
             is_ending: false,
         }
+    }
+
+    /// Whether this node is a replica.
+    #[must_use]
+    pub fn is_replica(&self) -> bool {
+        self.bus.as_ref().is_some_and(|bus| bus.node().myself().is(Flags::REPLICA))
+    }
+
+    /// Whether any request might have to wait.
+    #[must_use]
+    pub fn is_holding(&self) -> bool {
+        self.pause.next_end().is_some() || !self.migrations.is_empty()
+    }
+
+    /// Drops the keys that have arrived elsewhere, and tells the client that waits for it.
+    pub fn conclude(&mut self, outcome: &Outcome) {
+        for key in &outcome.arrived {
+            self.store.remove(key, self.now);
+        }
+        if let Some(client) = self.clients.get_mut(outcome.client) {
+            client.finish(&outcome.reply);
+            self.ready.insert(outcome.client);
+        }
+        self.counters.errors += u64::from(outcome.reply.is_error());
+        self.releases_held = true;
     }
 
     /// Whether nothing more may leave the node.

@@ -107,7 +107,14 @@ fn start(settings: &mut Settings, config_file: Option<PathBuf>, log: &Log) -> Re
     let mode = if is_clustered { "cluster" } else { "standalone" };
     log.notice(format_args!("Running mode={mode}, port={port}."));
     log.warning(format_args!("Server initialized"));
-    let server = Server::new(settings.clone(), config_file, bus, clock, log.clone());
+    let registry = poll.registry().try_clone().map_err(|error| failed("Cannot wait for events", error))?;
+    let mut server = Server::new(settings.clone(), config_file, bus, registry, clock, log.clone());
+    // Nothing is kept on disk: whatever the slots, no key is there yet.
+    let filled = server.store.filled_slots();
+    if let Some(bus) = &mut server.bus {
+        bus.loaded(filled);
+    }
+    server.settle();
     Runtime::new(poll, server, client_listeners, node_listeners, signals)
         .map_err(|error| failed("Cannot watch the listeners", error))
 }
@@ -148,7 +155,8 @@ fn open_trace(
     trace.map(Some).map_err(|error| format!("Can't open the trace file {}: {}", path.display(), reason(&error)))
 }
 
-fn fresh_id() -> Result<NodeId, String> {
+/// A new id, as random as the system can make it.
+pub fn fresh_id() -> Result<NodeId, String> {
     let mut id = [0; 20];
     getrandom::fill(&mut id).map_err(|error| format!("The system has no randomness for a new id: {error}"))?;
     Ok(NodeId(id))

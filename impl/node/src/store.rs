@@ -3,7 +3,7 @@
 //! Must not know who asks, nor who owns which slot. Time is handed in.
 
 use indexmap::IndexMap;
-use slotbus_core::{CLUSTER_SLOTS, Millis, Slot, route::key_slot};
+use slotbus_core::{CLUSTER_SLOTS, Millis, Slot, SlotSet, route::key_slot};
 use std::{collections::BTreeSet, hash::RandomState};
 
 type Table = IndexMap<Box<[u8]>, Entry, RandomState>;
@@ -13,6 +13,8 @@ type Table = IndexMap<Box<[u8]>, Entry, RandomState>;
 struct Entry {
     value: Vec<u8>,
     expires_at: Option<Millis>,
+    /// The number of its last change.
+    revision: u64,
 }
 
 impl Entry {
@@ -49,13 +51,15 @@ pub struct Store {
     /// Every key that has an end, soonest first.
     ends: BTreeSet<(Millis, Box<[u8]>)>,
     expired: u64,
+    /// Counts changes.
+    revision: u64,
 }
 
 impl Default for Store {
     fn default() -> Self {
         let hasher = RandomState::new();
         let tables = (0..CLUSTER_SLOTS).map(|_| Table::with_hasher(hasher.clone())).collect();
-        Self { tables, len: 0, ends: BTreeSet::new(), expired: 0 }
+        Self { tables, len: 0, ends: BTreeSet::new(), expired: 0, revision: 0 }
     }
 }
 
@@ -96,6 +100,13 @@ impl Store {
         self.tables[key_slot(key).index()].get(key).is_some_and(|entry| !entry.is_expired(now))
     }
 
+    /// The number of a key's last change; none if there is no such key.
+    #[must_use]
+    pub fn revision(&self, key: &[u8], now: Millis) -> Option<u64> {
+        let entry = self.tables[key_slot(key).index()].get(key).filter(|entry| !entry.is_expired(now));
+        entry.map(|entry| entry.revision)
+    }
+
     /// When a key expires: none if there is no such key, none inside if it never does.
     pub fn expires_at(&mut self, key: &[u8], now: Millis) -> Option<Option<Millis>> {
         let (slot, index) = self.find(key, now)?;
@@ -104,14 +115,17 @@ impl Store {
 
     /// Sets a key's value.
     pub fn set(&mut self, key: &[u8], value: &[u8], expiry: Expiry) {
+        self.revision += 1;
+        let revision = self.revision;
         let table = &mut self.tables[key_slot(key).index()];
         let former = match table.get_mut(key) {
             Some(entry) => {
                 refill(&mut entry.value, value);
+                entry.revision = revision;
                 entry.expires_at
             }
             None => {
-                table.insert(key.into(), Entry { value: value.to_vec(), expires_at: None });
+                table.insert(key.into(), Entry { value: value.to_vec(), expires_at: None, revision });
                 self.len += 1;
                 None
             }
@@ -129,6 +143,11 @@ impl Store {
             None => false,
             Some(former) => {
                 self.put_end(key, former, end);
+                self.revision += 1;
+                let revision = self.revision;
+                if let Some(entry) = self.tables[key_slot(key).index()].get_mut(key) {
+                    entry.revision = revision;
+                }
                 true
             }
         }
@@ -162,7 +181,26 @@ impl Store {
 
     /// Drops every key.
     pub fn clear(&mut self) {
-        *self = Self { expired: self.expired, ..Self::default() };
+        *self = Self { expired: self.expired, revision: self.revision, ..Self::default() };
+    }
+
+    /// Drops every key of a slot; says how many those were.
+    pub fn clear_slot(&mut self, slot: Slot) -> usize {
+        let count = self.count_in_slot(slot);
+        for index in (0..count).rev() {
+            self.remove_at(slot.index(), index);
+        }
+        count
+    }
+
+    /// Every slot that holds keys.
+    #[must_use]
+    pub fn filled_slots(&self) -> SlotSet<CLUSTER_SLOTS> {
+        let mut filled = SlotSet::new();
+        for (slot, _) in (0..).map(Slot).zip(&self.tables).filter(|(_, table)| !table.is_empty()) {
+            filled.insert(slot);
+        }
+        filled
     }
 
     /// Drops up to `limit` expired keys; says whether more are left.
@@ -298,6 +336,26 @@ mod tests {
         assert_eq!((store.len(), store.expiring(), store.expired()), (1, 1, 1));
         assert!(!store.drop_expired(Millis(4999), 10) && store.len() == 1);
         assert!(!store.drop_expired(Millis(5000), 10) && store.is_empty() && store.expiring() == 0);
+    }
+
+    #[test]
+    fn a_change_is_told_from_none() {
+        let mut store = Store::default();
+        assert_eq!(store.revision(b"a", NOW), None);
+        let mut seen = BTreeSet::from([None]);
+        store.set(b"a", b"1", Expiry::Never);
+        assert!(seen.insert(store.revision(b"a", NOW)));
+        store.get(b"a", NOW);
+        assert!(!seen.insert(store.revision(b"a", NOW)));
+        store.set(b"a", b"1", Expiry::Never);
+        assert!(seen.insert(store.revision(b"a", NOW)));
+        store.set_end(b"a", Some(Millis(2000)), NOW);
+        assert!(seen.insert(store.revision(b"a", NOW)));
+        store.clear();
+        store.set(b"a", b"1", Expiry::Never);
+        assert!(seen.insert(store.revision(b"a", NOW)));
+        assert_eq!(store.clear_slot(key_slot(b"a")), 1);
+        assert!(store.is_empty() && store.filled_slots().is_empty());
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub enum Wake {
     Client(Key),
     /// A bus link's socket is ready.
     Link(Key),
+    /// The socket of a migration is ready.
+    Migration(Key),
 }
 
 /// Which signal asks the process to end.
@@ -43,6 +45,7 @@ impl Wake {
             Self::Ends(Ending::Interrupt) => (2, 1, 0),
             Self::Client(key) => (3, key.index, key.generation),
             Self::Link(key) => (4, key.index, key.generation),
+            Self::Migration(key) => (5, key.index, key.generation),
         };
         let index = u64::from(index) & ((1 << INDEX_BITS) - 1);
         let token = kind | index << KIND_BITS | u64::from(generation) << (KIND_BITS + INDEX_BITS);
@@ -63,6 +66,7 @@ impl Wake {
             2 => Some(Self::Ends(Ending::Interrupt)),
             3 => Some(Self::Client(key)),
             4 => Some(Self::Link(key)),
+            5 => Some(Self::Migration(key)),
             _ => None,
         }
     }
@@ -84,6 +88,7 @@ mod tests {
             Wake::Ends(Ending::Interrupt),
             Wake::Client(key),
             Wake::Link(Key { index: 5, generation: 0 }),
+            Wake::Migration(Key { index: 0, generation: 9 }),
         ] {
             assert_eq!(Wake::of(wake.token()), Some(wake));
         }

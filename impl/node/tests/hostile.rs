@@ -48,14 +48,14 @@ fn stranger_ping() -> Vec<u8> {
         Effect::Send { message, .. } => Some(message),
         Effect::Connect { .. }
         | Effect::Close { .. }
+        | Effect::Reply { .. }
         | Effect::Follow { .. }
         | Effect::Lead
         | Effect::PauseWrites { .. }
         | Effect::ResumeWrites
         | Effect::DropKeys { .. }
         | Effect::DropAllKeys
-        | Effect::Deliver { .. }
-        | Effect::Reply { .. } => None,
+        | Effect::Deliver { .. } => None,
     });
     let mut message = message.expect("a link that comes up is greeted");
     message.body = Body::Ping(Default::default());

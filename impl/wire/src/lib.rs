@@ -6,12 +6,15 @@
 //! is wrong, and never panics.
 //!
 //! - [`bus`]: packets of the cluster bus.
+//! - [`dump`]: one value in the form of DUMP and RESTORE.
 //! - [`resp`]: requests and replies of clients.
 //! - [`nodes_conf`]: the file in which a node keeps what survives a restart, and CLUSTER NODES.
 //! - [`trace`]: a recorded run of the step function.
 //! - [`words`]: lines that a person or redis-server wrote, split as redis-server splits them.
 
 pub mod bus;
+pub mod dump;
+mod lzf;
 mod names;
 pub mod nodes_conf;
 pub mod resp;

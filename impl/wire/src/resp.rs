@@ -381,6 +381,10 @@ pub enum Reply<'a> {
     Set(Vec<Reply<'a>>),
     /// Pairs.
     Map(Vec<(Reply<'a>, Reply<'a>)>),
+    /// Something that was not asked for just now, such as a message to a subscriber.
+    Push(Vec<Reply<'a>>),
+    /// Several replies to one request.
+    Sequence(Vec<Reply<'a>>),
     /// No byte at all.
     Silence,
 }
@@ -448,6 +452,8 @@ impl<'a> Reply<'a> {
             Self::Map(pairs) => {
                 Reply::Map(pairs.into_iter().map(|(key, value)| (key.into_owned(), value.into_owned())).collect())
             }
+            Self::Push(replies) => Reply::Push(all(replies)),
+            Self::Sequence(replies) => Reply::Sequence(all(replies)),
             Self::Silence => Reply::Silence,
         }
     }
@@ -467,6 +473,8 @@ impl<'a> Reply<'a> {
             Self::NullArray => out.extend_from_slice(b"*-1\r\n"),
             Self::Array(replies) => put_all(out, b'*', replies, protocol),
             Self::Set(replies) => put_all(out, if is_three { b'~' } else { b'*' }, replies, protocol),
+            Self::Push(replies) => put_all(out, if is_three { b'>' } else { b'*' }, replies, protocol),
+            Self::Sequence(replies) => replies.iter().for_each(|reply| reply.encode(protocol, out)),
             Self::Map(pairs) => {
                 put_count(out, if is_three { b'%' } else { b'*' }, pairs.len() * if is_three { 1 } else { 2 });
                 for (key, value) in pairs {
@@ -617,6 +625,8 @@ mod tests {
             Reply::Map(vec![(Reply::text("k"), Reply::Integer(1))]),
             Reply::Set(vec![]),
             Reply::Verbatim("hi".into()),
+            Reply::Push(vec![Reply::Integer(2)]),
+            Reply::Sequence(vec![Reply::OK, Reply::OK]),
             Reply::Silence,
         ]);
         let encode = |protocol| {
@@ -626,11 +636,11 @@ mod tests {
         };
         assert_eq!(
             encode(Protocol::Two),
-            "*10\r\n+OK\r\n-ERR no\r\n:-7\r\n$2\r\nab\r\n$-1\r\n*-1\r\n*2\r\n$1\r\nk\r\n:1\r\n*0\r\n$2\r\nhi\r\n"
+            "*12\r\n+OK\r\n-ERR no\r\n:-7\r\n$2\r\nab\r\n$-1\r\n*-1\r\n*2\r\n$1\r\nk\r\n:1\r\n*0\r\n$2\r\nhi\r\n*1\r\n:2\r\n+OK\r\n+OK\r\n"
         );
         assert_eq!(
             encode(Protocol::Three),
-            "*10\r\n+OK\r\n-ERR no\r\n:-7\r\n$2\r\nab\r\n_\r\n_\r\n%1\r\n$1\r\nk\r\n:1\r\n~0\r\n=6\r\ntxt:hi\r\n"
+            "*12\r\n+OK\r\n-ERR no\r\n:-7\r\n$2\r\nab\r\n_\r\n_\r\n%1\r\n$1\r\nk\r\n:1\r\n~0\r\n=6\r\ntxt:hi\r\n>1\r\n:2\r\n+OK\r\n+OK\r\n"
         );
         assert_eq!(reply.clone().into_owned(), reply);
     }

@@ -56,6 +56,8 @@ pub struct Node<const SLOTS: usize> {
 pub struct Election {
     /// When votes are to be asked for; none if there never was an attempt.
     pub at: Option<Millis>,
+    /// Whether the time for it has come, and the node was woken for it.
+    pub is_awake: bool,
     /// Whether votes were asked for.
     pub asked: bool,
     /// The epoch in which they were.

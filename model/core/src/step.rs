@@ -37,7 +37,7 @@ pub fn step<const SLOTS: usize>(node: &mut Node<SLOTS>, input: Input<SLOTS>) -> 
 #[must_use]
 pub fn next_deadline<const SLOTS: usize>(node: &Node<SLOTS>) -> Deadline {
     let election = node.election();
-    let pending = election.at.filter(|_| !election.asked && !node.myself().is_primary());
+    let pending = election.at.filter(|_| !election.is_awake && !election.asked && !node.myself().is_primary());
     match pending {
         Some(at) if at < node.next_cron => Deadline { at, why: Why::Election },
         Some(_) | None => Deadline { at: node.next_cron, why: Why::Cron },
@@ -148,11 +148,13 @@ impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
     }
 
     fn tick(&mut self) {
+        if self.node.election.at.is_some_and(|at| at <= self.now) && !self.node.election.is_awake {
+            self.node.election.is_awake = true;
+            self.failover_later();
+        }
         if self.now >= self.node.next_cron {
             self.node.next_cron = self.now.after(self.node.config.timing.cron_ms.max(1));
             self.cron();
-        } else if self.node.election.at.is_some_and(|at| at <= self.now) {
-            self.failover_later();
         }
     }
 

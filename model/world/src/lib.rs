@@ -19,6 +19,7 @@ pub mod ghost;
 pub mod host;
 pub mod invariants;
 pub mod place;
+pub mod scenario;
 pub mod setup;
 pub mod shared;
 pub mod simulate;

@@ -60,8 +60,8 @@ pub fn tell_world<const SLOTS: usize>(setup: &Setup, world: &World<SLOTS>) -> St
 }
 
 /// Names nodes by the letters of their hosts.
-struct Teller<'a> {
-    setup: &'a Setup,
+pub(crate) struct Teller<'a> {
+    pub(crate) setup: &'a Setup,
 }
 
 impl Teller<'_> {
@@ -75,7 +75,7 @@ impl Teller<'_> {
         }
     }
 
-    fn name(&self, id: &NodeId) -> String {
+    pub(crate) fn name(&self, id: &NodeId) -> String {
         match self.setup.owner_of(id) {
             Some(place) => place.to_string(),
             None => format!("?{:02x}", id.0[0]),
@@ -141,7 +141,7 @@ impl Teller<'_> {
         }
     }
 
-    fn command(&self, command: &Command) -> String {
+    pub(crate) fn command(&self, command: &Command) -> String {
         match command {
             Command::Meet { host, .. } => match self.setup.places().find(|place| place.ip() == *host) {
                 Some(place) => format!("MEET {place}"),
@@ -164,7 +164,7 @@ impl Teller<'_> {
         }
     }
 
-    fn effect<const SLOTS: usize>(&self, effect: &Effect<SLOTS>) -> String {
+    pub(crate) fn effect<const SLOTS: usize>(&self, effect: &Effect<SLOTS>) -> String {
         match effect {
             Effect::Connect { link, address } => format!("opens {} to {}", link_name(*link), address.host),
             Effect::Close { link } => format!("closes {}", link_name(*link)),
@@ -180,7 +180,7 @@ impl Teller<'_> {
         }
     }
 
-    fn message<const SLOTS: usize>(&self, message: &Message<SLOTS>) -> String {
+    pub(crate) fn message<const SLOTS: usize>(&self, message: &Message<SLOTS>) -> String {
         let Header { sender, current_epoch, config_epoch, slots, .. } = &message.header;
         let kind = message.body.name().to_uppercase();
         let mut text = format!("{kind} of {} (epoch {config_epoch}/{current_epoch}", self.name(sender));
@@ -224,18 +224,19 @@ impl Teller<'_> {
         format!("{} {condition}", self.name(&entry.node))
     }
 
-    fn node<const SLOTS: usize>(&self, text: &mut String, place: Place, node: &Node<SLOTS>) {
+    pub(crate) fn node<const SLOTS: usize>(&self, text: &mut String, place: Place, node: &Node<SLOTS>) {
         let _ = writeln!(text, "{place}: state {:?}, current epoch {}", node.state(), node.current_epoch());
         for peer in node.peers().iter() {
             let name = self.name(&peer.id);
             let flags: Vec<_> = peer.flags.iter_names().map(|(name, _)| name.to_lowercase()).collect();
             let slots = slot_text(&peer.slots);
-            let _ = writeln!(text, "  {name}: {}, epoch {}, {slots}", flags.join(" "), peer.config_epoch);
+            let primary = peer.primary.map(|id| format!(" of {}", self.name(&id))).unwrap_or_default();
+            let _ = writeln!(text, "  {name}: {}{primary}, epoch {}, {slots}", flags.join(" "), peer.config_epoch);
         }
     }
 }
 
-fn rules(rules: &[Rule]) -> String {
+pub(crate) fn rules(rules: &[Rule]) -> String {
     let ids: Vec<_> = rules.iter().map(|rule| rule.id()).collect();
     if ids.is_empty() { "no rule".into() } else { ids.join(" ") }
 }
@@ -244,7 +245,7 @@ fn slot_text<const SLOTS: usize>(slots: &SlotSet<SLOTS>) -> String {
     if slots.is_empty() { "no slot".into() } else { format!("slots {slots}") }
 }
 
-fn link_name(link: LinkId) -> String {
+pub(crate) fn link_name(link: LinkId) -> String {
     match link {
         LinkId::Outbound(number) => format!("outbound link {number}"),
         LinkId::Inbound(number) => format!("inbound link {number}"),

@@ -1,8 +1,10 @@
 //! Owns the commands about connections: CLIENT.
 
-use super::{connection::client_name, help_of, syntax_error};
+use super::{cluster::no_such_form, connection::client_name, help_of, syntax_error};
 use crate::{
     client::{Client, ReplyMode, Session},
+    pause::Scope,
+    pubsub::{Kind, Subscriptions},
     server::Server,
     slab::Key,
 };
@@ -21,8 +23,10 @@ pub(super) fn help<'e>(_: &'e mut Server, _: &mut Session, _: Args<'e>) -> Reply
             ("KILL <filter> <value> [...]", "End connections by ID, ADDR, LADDR, TYPE or USER; SKIPME yes|no."),
             ("LIST [TYPE <type> | ID <id> ...]", "What is known of all connections, or of some."),
             ("NO-EVICT (ON|OFF)", "Keep this connection when memory runs low."),
+            ("PAUSE <milliseconds> [WRITE|ALL]", "Have writes, or all requests, wait."),
             ("REPLY (ON|OFF|SKIP)", "Which replies this connection gets."),
             ("SETNAME <name>", "Name this connection."),
+            ("UNPAUSE", "End what PAUSE began."),
         ],
     )
 }
@@ -66,7 +70,7 @@ pub(super) fn reply<'e>(_: &'e mut Server, session: &mut Session, args: Args<'e>
 }
 
 pub(super) fn info<'e>(server: &'e mut Server, session: &mut Session, _: Args<'e>) -> Reply<'e> {
-    Reply::Verbatim(line(session, 0, 0, server.now).into())
+    Reply::Verbatim(line(session, 0, 0, server.now, &server.subscriptions).into())
 }
 
 pub(super) fn list<'e>(server: &'e mut Server, session: &mut Session, args: Args<'e>) -> Reply<'e> {
@@ -92,18 +96,24 @@ pub(super) fn list<'e>(server: &'e mut Server, session: &mut Session, args: Args
     };
     let others = server.clients.iter().map(|(_, client)| &**client);
     let mut lines: Vec<(u64, String)> = others
-        .map(|client| (client.session.id, line(&client.session, client.held(), client.waiting(), server.now)))
+        .map(|client| {
+            (
+                client.session.id,
+                line(&client.session, client.held(), client.waiting(), server.now, &server.subscriptions),
+            )
+        })
         .collect();
-    lines.push((session.id, line(session, 0, 0, server.now)));
+    lines.push((session.id, line(session, 0, 0, server.now, &server.subscriptions)));
     lines.sort();
     lines.retain(|(id, _)| wanted.is_empty() || wanted.contains(id));
     Reply::Verbatim(lines.into_iter().map(|(_, line)| line).collect::<String>().into())
 }
 
 /// One client as CLIENT LIST shows it.
-fn line(session: &Session, held: usize, waiting: usize, now: Millis) -> String {
+fn line(session: &Session, held: usize, waiting: usize, now: Millis, subscriptions: &Subscriptions) -> String {
     let address = |address: Option<SocketAddr>| address.map_or_else(|| "?:0".to_owned(), |address| address.to_string());
     let mut flags = String::new();
+    flags.extend(subscriptions.has_any(session.key).then_some('P'));
     flags.extend(session.is_readonly.then_some('r'));
     flags.extend(session.transaction.is_some().then_some('x'));
     flags.extend(session.is_closing.then_some('c'));
@@ -117,7 +127,7 @@ fn line(session: &Session, held: usize, waiting: usize, now: Millis) -> String {
     // Writing to a String does not fail.
     let _ = writeln!(
         line,
-        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db=0 sub=0 psub=0 ssub=0 multi={queued} \
+        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db=0 sub={} psub={} ssub={} multi={queued} \
          qbuf={held} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl={waiting} oll=0 omem=0 tot-mem={} events=r \
          cmd={} user=default redir=-1 resp={resp}",
         session.id,
@@ -127,6 +137,9 @@ fn line(session: &Session, held: usize, waiting: usize, now: Millis) -> String {
         session.name,
         now.since(session.created) / 1000,
         now.since(session.last_active) / 1000,
+        subscriptions.of(session.key, Kind::Channel).count(),
+        subscriptions.of(session.key, Kind::Pattern).count(),
+        subscriptions.of(session.key, Kind::Shard).count(),
         held + waiting + size_of::<Client>(),
         session.last_command,
     );
@@ -145,6 +158,28 @@ pub(super) fn kill<'e>(server: &'e mut Server, session: &mut Session, args: Args
         Ok(filter) => Reply::count(end(server, session, &filter)),
         Err(refusal) => refusal,
     }
+}
+
+pub(super) fn pause<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {
+    let scope = match (args.len(), args.at(3).to_ascii_lowercase().as_slice()) {
+        (3, _) | (4, b"all") => Scope::All,
+        (4, b"write") => Scope::Writes,
+        (4, _) => return Reply::err("CLIENT PAUSE mode must be WRITE or ALL"),
+        _ => return no_such_form(args, "CLIENT"),
+    };
+    let Some(duration_ms) = parse_i64(args.at(2)) else {
+        return Reply::err("timeout is not an integer or out of range");
+    };
+    let Ok(duration_ms) = u64::try_from(duration_ms) else { return Reply::err("timeout is negative") };
+    let now = server.now;
+    server.pause.begin(now.after(duration_ms), scope, now);
+    Reply::OK
+}
+
+pub(super) fn unpause<'e>(server: &'e mut Server, _: &mut Session, _: Args<'e>) -> Reply<'e> {
+    server.pause.end();
+    server.releases_held = true;
+    Reply::OK
 }
 
 /// Which connections to end.

@@ -3,9 +3,9 @@
 //!
 //! Must not decide: arguments become a [`Command`], the core answers, its answer becomes a reply.
 
-use super::{help_of, not_an_integer};
-use crate::{bus::Bus, client::Session, server::Server};
-use slotbus_core::{CLUSTER_SLOTS, Command, Host, NodeId, Reply as Answer, Slot};
+use super::{help_of, not_an_integer, syntax_error};
+use crate::{bus::Bus, client::Session, server::Server, start::fresh_id};
+use slotbus_core::{CLUSTER_SLOTS, Command, FailoverMode, Host, NodeId, Reply as Answer, Slot};
 use slotbus_wire::resp::{Args, Reply, parse_i64};
 use std::net::IpAddr;
 
@@ -14,13 +14,15 @@ pub(super) fn bus(server: &mut Server) -> Result<&mut Bus, Reply<'static>> {
     server.bus.as_mut().ok_or_else(|| Reply::err("This instance has cluster support disabled"))
 }
 
-/// Asks the core, and says its answer as redis-server would.
-fn ask<'e>(server: &mut Server, command: Result<Command, Reply<'e>>) -> Reply<'e> {
+/// Asks the core, does what that asks of the data, and says the answer as redis-server would.
+pub(super) fn ask<'e>(server: &mut Server, command: Result<Command, Reply<'e>>) -> Reply<'e> {
     let bus = match bus(server) {
         Ok(bus) => bus,
         Err(refusal) => return refusal,
     };
-    match command.map(|command| bus.admin(command)) {
+    let answer = command.map(|command| bus.admin(command));
+    server.settle();
+    match answer {
         Ok(Answer::Done) => Reply::OK,
         Ok(Answer::Bumped(epoch)) => Reply::status(format!("BUMPED {epoch}")),
         Ok(Answer::Still(epoch)) => Reply::status(format!("STILL {epoch}")),
@@ -35,7 +37,7 @@ pub(super) fn meet<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) 
 
 fn meeting(args: Args<'_>) -> Result<Command, Reply<'static>> {
     if args.len() > 5 {
-        return Err(no_such_form(args));
+        return Err(no_such_form(args, "CLUSTER"));
     }
     let number = |at: usize, kind: &str| {
         let shown = String::from_utf8_lossy(args.at(at));
@@ -83,6 +85,38 @@ pub(super) fn addslotsrange<'e>(server: &'e mut Server, _: &mut Session, args: A
 
 pub(super) fn delslotsrange<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {
     ask(server, ranges(args).map(Command::DelSlots))
+}
+
+pub(super) fn flushslots<'e>(server: &'e mut Server, _: &mut Session, _: Args<'e>) -> Reply<'e> {
+    let has_keys = !server.store.is_empty();
+    ask(server, Ok(Command::FlushSlots { has_keys }))
+}
+
+pub(super) fn replicate<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {
+    let has_keys = !server.store.is_empty();
+    ask(server, node_id(args.at(2)).map(|primary| Command::Replicate { primary, has_keys }))
+}
+
+pub(super) fn failover<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {
+    let mode = match (args.len(), args.at(2).to_ascii_lowercase().as_slice()) {
+        (2, _) => Ok(FailoverMode::Coordinated),
+        (3, b"force") => Ok(FailoverMode::Force),
+        (3, b"takeover") => Ok(FailoverMode::Takeover),
+        (3, _) => Err(syntax_error()),
+        _ => Err(no_such_form(args, "CLUSTER")),
+    };
+    ask(server, mode.map(Command::Failover))
+}
+
+pub(super) fn reset<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {
+    let has_keys = !server.store.is_empty();
+    let hard = match (args.len(), args.at(2).to_ascii_lowercase().as_slice()) {
+        (2, _) | (3, b"soft") => Ok(None),
+        (3, b"hard") => fresh_id().map(Some).map_err(Reply::err),
+        (3, _) => Err(syntax_error()),
+        _ => Err(no_such_form(args, "CLUSTER")),
+    };
+    ask(server, hard.map(|hard| Command::Reset { hard, has_keys }))
 }
 
 fn slot(text: &[u8]) -> Result<Slot, Reply<'static>> {
@@ -172,6 +206,8 @@ pub(super) fn help<'e>(server: &'e mut Server, _: &mut Session, _: Args<'e>) -> 
             ("COUNTKEYSINSLOT <slot>", "How many keys are in a slot."),
             ("DELSLOTS <slot> [<slot> ...]", "Take slots from whoever owns them."),
             ("DELSLOTSRANGE <start slot> <end slot> [<start slot> <end slot> ...]", "The same for ranges of slots."),
+            ("FAILOVER [FORCE|TAKEOVER]", "Have this replica take over from its primary."),
+            ("FLUSHSLOTS", "Take all slots from this node."),
             ("FORGET <node-id>", "Remove a node from this node's table."),
             ("GETKEYSINSLOT <slot> <count>", "Some keys of a slot."),
             ("INFO", "How the cluster is."),
@@ -179,17 +215,21 @@ pub(super) fn help<'e>(server: &'e mut Server, _: &mut Session, _: Args<'e>) -> 
             ("LINKS", "The links of the bus."),
             ("MEET <ip> <port> [<bus-port>]", "Begin a handshake with a node."),
             ("MYID", "The id of this node."),
+            ("MYSHARDID", "The id of this node's shard."),
             ("NODES", "Every node, one line each."),
             ("REPLICAS <node-id>", "The replicas of a primary."),
+            ("REPLICATE <node-id>", "Make this node a replica of a primary."),
+            ("RESET [HARD|SOFT]", "Forget all other nodes and slots."),
             ("SAVECONFIG", "Save the nodes file now."),
             ("SET-CONFIG-EPOCH <epoch>", "Give a new node its config epoch."),
+            ("SETSLOT <slot> (IMPORTING|MIGRATING|STABLE|NODE <node-id>)", "Move a slot, or say where it is."),
             ("SHARDS", "Which nodes serve which slots, by shard."),
             ("SLOTS", "Which nodes serve which slots, by range."),
         ],
     )
 }
 
-fn no_such_form(args: Args<'_>) -> Reply<'static> {
+pub(super) fn no_such_form(args: Args<'_>, container: &str) -> Reply<'static> {
     let name = String::from_utf8_lossy(args.at(1));
-    Reply::err(format_args!("unknown subcommand or wrong number of arguments for '{name}'. Try CLUSTER HELP."))
+    Reply::err(format_args!("unknown subcommand or wrong number of arguments for '{name}'. Try {container} HELP."))
 }

@@ -21,6 +21,10 @@ pub(super) fn myid<'e>(server: &'e mut Server, _: &mut Session, _: Args<'e>) -> 
     bus(server).map_or_else(|refusal| refusal, |bus| Reply::text(bus.node().id().to_string()))
 }
 
+pub(super) fn myshardid<'e>(server: &'e mut Server, _: &mut Session, _: Args<'e>) -> Reply<'e> {
+    show(server, |node| Ok(Reply::text(node.shard(node.me()).to_string())))
+}
+
 pub(super) fn keyslot<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {
     bus(server).map_or_else(|refusal| refusal, |_| Reply::Integer(key_slot(args.at(2)).0.into()))
 }

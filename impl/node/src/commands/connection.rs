@@ -12,8 +12,12 @@ pub(super) const REDIS_VERSION: &str = "7.0.15";
 
 const WRONG_PASSWORD: &str = "WRONGPASS invalid username-password pair or user is disabled.";
 
-pub(super) fn ping<'e>(_: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {
+pub(super) fn ping<'e>(server: &'e mut Server, session: &mut Session, args: Args<'e>) -> Reply<'e> {
     match args.len() {
+        // Who listens in the older protocol gets everything in the shape of a message.
+        1 | 2 if session.protocol == Protocol::Two && server.subscriptions.has_any(session.key) => {
+            Reply::Array(vec![Reply::text("pong"), Reply::bulk(args.at(1))])
+        }
         1 => Reply::status("PONG"),
         2 => Reply::bulk(args.at(1)),
         _ => Reply::err("wrong number of arguments for 'ping' command"),
@@ -31,6 +35,7 @@ pub(super) fn quit<'e>(_: &'e mut Server, session: &mut Session, _: Args<'e>) ->
 
 pub(super) fn reset<'e>(server: &'e mut Server, session: &mut Session, _: Args<'e>) -> Reply<'e> {
     session.reset(server.needs_password());
+    server.subscriptions.forget(session.key);
     Reply::status("RESET")
 }
 

@@ -1,8 +1,7 @@
 //! Owns INFO: the fields that redis-cli and monitoring read, by section.
 
 use super::connection::REDIS_VERSION;
-use crate::{client::Session, server::Server};
-use slotbus_core::Flags;
+use crate::{client::Session, pubsub::Kind, server::Server};
 use slotbus_wire::resp::{Args, Reply};
 use std::fmt::{self, Write};
 
@@ -120,16 +119,27 @@ fn about_stats(server: &Server, fields: &mut Fields) {
     fields.put("evicted_keys", 0);
     fields.put("keyspace_hits", counters.hits);
     fields.put("keyspace_misses", counters.misses);
-    fields.put("pubsub_channels", 0);
-    fields.put("pubsub_patterns", 0);
+    fields.put("pubsub_channels", server.subscriptions.names(Kind::Channel).count());
+    fields.put("pubsub_patterns", server.subscriptions.names(Kind::Pattern).count());
     fields.put("total_error_replies", counters.errors);
     fields.put("total_reads_processed", counters.reads);
     fields.put("total_writes_processed", counters.writes);
 }
 
 fn about_replication(server: &Server, fields: &mut Fields) {
-    let is_replica = server.bus.as_ref().is_some_and(|bus| bus.node().myself().is(Flags::REPLICA));
-    fields.put("role", if is_replica { "slave" } else { "master" });
+    fields.put("role", if server.is_replica() { "slave" } else { "master" });
+    if let Some((_, address)) = server.followed.as_ref().filter(|_| server.is_replica()) {
+        fields.put("master_host", &address.host);
+        fields.put("master_port", address.port);
+        fields.put("master_link_status", "down");
+        fields.put("master_last_io_seconds_ago", -1);
+        fields.put("master_sync_in_progress", 0);
+        fields.put("slave_read_repl_offset", 0);
+        fields.put("slave_repl_offset", 0);
+        fields.put("slave_priority", server.settings.text("replica-priority"));
+        fields.put("slave_read_only", u8::from(server.limits.is_replica_read_only));
+        fields.put("replica_announced", 1);
+    }
     fields.put("connected_slaves", 0);
     fields.put("master_failover_state", "no-failover");
     fields.put("master_replid", &server.run_id);

@@ -98,7 +98,7 @@ fn statuses(names: impl IntoIterator<Item = &'static str>) -> Reply<'static> {
 
 /// A command as COMMAND shows it.
 fn describe(command: &Command) -> Reply<'static> {
-    let Keys { first, last, step } = command.keys;
+    let Keys { first, last, step, .. } = command.keys;
     Reply::Array(vec![
         Reply::text(command.name),
         Reply::Integer(command.arity.into()),
@@ -114,20 +114,23 @@ fn describe(command: &Command) -> Reply<'static> {
 }
 
 fn flags(command: &Command) -> Vec<&'static str> {
-    const NAMES: [(Traits, &str); 13] = [
+    const NAMES: [(Traits, &str); 16] = [
         (Traits::WRITE, "write"),
         (Traits::READONLY, "readonly"),
         (Traits::DENYOOM, "denyoom"),
         (Traits::ADMIN, "admin"),
+        (Traits::PUBSUB, "pubsub"),
         (Traits::NOSCRIPT, "noscript"),
         (Traits::LOADING, "loading"),
         (Traits::STALE, "stale"),
         (Traits::SKIP_SLOWLOG, "skip_slowlog"),
+        (Traits::ASKING, "asking"),
         (Traits::FAST, "fast"),
         (Traits::NO_AUTH, "no_auth"),
         (Traits::NO_ASYNC_LOADING, "no_async_loading"),
         (Traits::NO_MULTI, "no_multi"),
         (Traits::ALLOW_BUSY, "allow_busy"),
+        (Traits::MOVABLE_KEYS, "movablekeys"),
     ];
     NAMES.into_iter().filter(|(flag, _)| command.traits.contains(*flag)).map(|(_, name)| name).collect()
 }
@@ -141,6 +144,7 @@ fn categories(command: &Command) -> Vec<&'static str> {
         (traits.contains(Traits::WRITE), "@write"),
         (groups.contains(Groups::STRING), "@string"),
         (is_admin, "@admin"),
+        (traits.contains(Traits::PUBSUB), "@pubsub"),
         (traits.contains(Traits::FAST), "@fast"),
         (!traits.contains(Traits::FAST), "@slow"),
         (is_admin || groups.contains(Groups::DANGEROUS), "@dangerous"),
@@ -152,7 +156,7 @@ fn categories(command: &Command) -> Vec<&'static str> {
 
 /// Where the keys are, in the form that also fits commands whose keys move.
 fn key_specs(command: &Command) -> Vec<Reply<'static>> {
-    let Keys { first, last, step } = command.keys;
+    let Keys { first, last, step, .. } = command.keys;
     if first == 0 {
         return vec![];
     }
@@ -171,7 +175,23 @@ fn key_specs(command: &Command) -> Vec<Reply<'static>> {
     let range =
         vec![("lastkey", Reply::Integer(last.into())), ("keystep", Reply::count(step)), ("limit", Reply::Integer(0))];
     spec.push((Reply::text("find_keys"), of_kind("range", range)));
-    vec![Reply::Map(spec)]
+    let listed = command.keys.may_be_listed.then(|| listed_keys(command, of_kind));
+    std::iter::once(Reply::Map(spec)).chain(listed).collect()
+}
+
+/// Where keys are that are listed behind an option.
+fn listed_keys(
+    command: &Command,
+    of_kind: impl Fn(&'static str, Vec<(&'static str, Reply<'static>)>) -> Reply<'static>,
+) -> Reply<'static> {
+    let search = vec![("keyword", Reply::text("KEYS")), ("startfrom", Reply::Integer(-2))];
+    let range = vec![("lastkey", Reply::Integer(-1)), ("keystep", Reply::Integer(1)), ("limit", Reply::Integer(0))];
+    let flags = command.key_flags.iter().copied().chain(["incomplete"]);
+    Reply::Map(vec![
+        (Reply::text("flags"), statuses(flags)),
+        (Reply::text("begin_search"), of_kind("keyword", search)),
+        (Reply::text("find_keys"), of_kind("range", range)),
+    ])
 }
 
 /// A command as COMMAND DOCS shows it.

@@ -9,7 +9,16 @@ pub(super) fn time<'e>(server: &'e mut Server, _: &mut Session, _: Args<'e>) -> 
     Reply::Array(vec![Reply::text(now.as_secs().to_string()), Reply::text(now.subsec_micros().to_string())])
 }
 
-pub(super) fn role<'e>(_: &'e mut Server, _: &mut Session, _: Args<'e>) -> Reply<'e> {
+pub(super) fn role<'e>(server: &'e mut Server, _: &mut Session, _: Args<'e>) -> Reply<'e> {
+    if let Some((_, address)) = server.followed.as_ref().filter(|_| server.is_replica()) {
+        return Reply::Array(vec![
+            Reply::text("slave"),
+            Reply::text(address.host.to_string()),
+            Reply::Integer(address.port.into()),
+            Reply::text("connect"),
+            Reply::Integer(-1),
+        ]);
+    }
     Reply::Array(vec![Reply::text("master"), Reply::Integer(0), Reply::Array(vec![])])
 }
 

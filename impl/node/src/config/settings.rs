@@ -128,6 +128,8 @@ impl Settings {
             require_full_coverage: self.flag("cluster-require-full-coverage"),
             allow_replica_migration: self.flag("cluster-allow-replica-migration"),
             replica_no_failover: self.flag("cluster-replica-no-failover"),
+            replica_validity_factor: self.number("cluster-replica-validity-factor"),
+            migration_barrier: usize::try_from(self.number("cluster-migration-barrier")).unwrap_or(usize::MAX),
             profile: Profile::named(self.text("protocol-profile")).unwrap_or_default(),
             ..Config::default()
         };

@@ -278,7 +278,7 @@ fn reply_length(bytes: &[u8]) -> Option<usize> {
             Ok(length) => (bytes.len() >= line_end + length + 2).then_some(line_end + length + 2),
             Err(_) => Some(line_end),
         },
-        kind @ (b'*' | b'~' | b'%') => {
+        kind @ (b'*' | b'~' | b'%' | b'>') => {
             let items = number().max(0) * if kind == b'%' { 2 } else { 1 };
             (0..items).try_fold(line_end, |at, _| Some(at + reply_length(&bytes[at..])?))
         }

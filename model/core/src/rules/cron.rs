@@ -5,7 +5,7 @@ use crate::{
     message::{ClusterState, Flags},
     peer::Pos,
     rule::Rule,
-    step::Turn,
+    step::{Save, Turn},
     time::Millis,
 };
 use smallvec::SmallVec;
@@ -22,11 +22,26 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
                 self.tend_member(pos);
             }
         }
+        self.leave_chain();
         self.follow_known_primary();
         self.check_manual_failover_timeout();
         self.failover_later();
         self.migration_step();
         if self.node.state == ClusterState::Fail {
+            self.evaluate_later();
+        }
+    }
+
+    /// A replica whose primary became a replica, which it may have learned from a third node, follows
+    /// that one's primary.
+    fn leave_chain(&mut self) {
+        let primary = self.node.my_primary().filter(|_| self.node.config.profile.demotion_hands_over);
+        let grand_primary = primary.and_then(|pos| self.node.peers[pos].primary);
+        let grand_primary = grand_primary.and_then(|id| self.node.peers.find(&id)).filter(|&pos| pos != self.node.me);
+        if let Some(pos) = grand_primary.filter(|&pos| Some(pos) != primary && self.node.peers[pos].is_primary()) {
+            self.rule(Rule::SlotSubReplica);
+            self.follow(pos);
+            self.save(Save::Sync);
             self.evaluate_later();
         }
     }

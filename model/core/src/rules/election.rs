@@ -173,9 +173,9 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         if is_manual {
             self.failover_later();
         }
-        let me = self.node.me;
-        let siblings: Vec<_> = self.node.replicas(self.node.peers[primary].id).filter(|&pos| pos != me).collect();
-        for pos in siblings {
+        let (me, own_id) = (self.node.me, self.node.id());
+        let siblings = self.node.replicas(self.node.peers[primary].id).chain(self.node.replicas(own_id));
+        for pos in siblings.filter(|&pos| pos != me).collect::<Vec<_>>() {
             self.send_pong_to(pos);
         }
     }
@@ -219,6 +219,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
             self.rule(Rule::ElectOutranked);
             let delay_ms = fallen.saturating_mul(self.rank_delay_ms());
             self.node.election.at = self.node.election.at.map(|at| at.after(delay_ms));
+            self.node.election.is_awake = false;
             self.node.election.rank = rank;
         }
     }
@@ -277,10 +278,10 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         if self.node.peers[me].is_primary() {
             self.node.migrating.clear();
             self.node.importing.clear();
+            let flags = &mut self.node.peers[me].flags;
+            flags.remove(Flags::PRIMARY | Flags::MIGRATE_TO);
+            flags.insert(Flags::REPLICA);
         }
-        let flags = &mut self.node.peers[me].flags;
-        flags.remove(Flags::PRIMARY | Flags::MIGRATE_TO);
-        flags.insert(Flags::REPLICA);
         let id = self.node.peers[primary].id;
         self.attach(me, Some(id));
         self.node.peers[me].shard = Some(self.node.shard(primary));

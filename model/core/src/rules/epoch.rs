@@ -32,7 +32,8 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
     pub(super) fn settle_collision(&mut self, pos: Pos, header: &Header<SLOTS>) {
         let (own, other) = (self.node.myself(), &self.node.peers[pos]);
         let epochs = [header.config_epoch, other.config_epoch];
-        let collides = own.is_primary() && other.is_primary() && epochs == [own.config_epoch; 2];
+        let collides =
+            header.primary.is_none() && own.is_primary() && other.is_primary() && epochs == [own.config_epoch; 2];
         if collides && (own.id < other.id || self.is_mutant(Mutant::CollisionBothMove)) {
             self.rule(Rule::EpochCollision);
             self.take_new_epoch();

@@ -21,12 +21,12 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         if self.node.config.profile.manual_failover_at_once {
             self.node.election = Election { epoch: self.node.election.epoch, ..Election::default() };
         }
+        self.node.manual = Some(ManualFailover { end, replica: None, primary_offset: None, can_start });
         match mode {
             FailoverMode::Takeover => {
                 self.rule(Rule::ManualTakeover);
                 self.bump_for_takeover();
                 self.take_over();
-                return Ok(Reply::Done);
             }
             FailoverMode::Force => {
                 self.rule(Rule::ManualForced);
@@ -40,7 +40,6 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
                 }
             }
         }
-        self.node.manual = Some(ManualFailover { end, replica: None, primary_offset: None, can_start });
         Ok(Reply::Done)
     }
 

@@ -79,7 +79,6 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         }
         self.node.unbind(slot);
         self.node.bind(slot, target);
-        self.node.unclaimed.remove(slot);
         let is_emptied = former == Some(me) && target != me && self.node.peers[me].slots.is_empty();
         if is_emptied && self.node.config.allow_replica_migration {
             self.rule(Rule::ReshardEmptied);

@@ -60,8 +60,9 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
             Some(primary) => Some(primary),
             None => peer.primary.filter(|_| !header.slots.is_empty()),
         };
-        let recorded = shard_owner.and_then(|id| self.node.peers.get(&id)).filter(|owner| owner.is_primary());
-        recorded.is_some_and(|owner| owner.config_epoch > header.config_epoch)
+        let named = shard_owner.and_then(|id| self.node.peers.find(&id));
+        let recorded = named.and_then(|pos| self.node.claimant(pos)).map(|pos| &self.node.peers[pos]);
+        recorded.is_some_and(|owner| owner.is_voter() && owner.config_epoch > header.config_epoch)
     }
 
     /// Gives the slots of a primary that became a replica to its new primary, if both are of one
@@ -95,7 +96,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         let flags = &mut self.node.peers[pos].flags;
         flags.remove(Flags::REPLICA);
         flags.insert(Flags::PRIMARY);
-        if had_primary {
+        if had_primary && pos != self.node.me {
             flags.insert(Flags::MIGRATE_TO);
         }
         self.save(Save::Soon);

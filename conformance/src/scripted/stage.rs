@@ -1,0 +1,500 @@
+//! One run of a script: a server under test, its peers, and what happens between them, written down
+//! as a transcript. Knows what each verb does, and nothing of what the protocol makes of it.
+
+use super::{
+    cast::{Cast, ME},
+    client::{self, Client},
+    field::{Field, Rumor},
+    packet::{apply, claim, distort, extensions, loopback, publication},
+    peer::{BUS_PORT_OFFSET, ScriptedPeer, Standing, Via},
+    script::{Pattern, PatternKind, PeerSpec, Script, ServerSpec, Sight, Step, Verb},
+    seed, show,
+    transcript::{Entry, Transcript},
+};
+use crate::cluster::{Program, Server};
+use redis::Value;
+use slotbus_core::{
+    Body, CLUSTER_SLOTS, Flags, NodeId,
+    message::{GossipEntry, Heartbeat, ModuleMessage},
+};
+use slotbus_wire::bus;
+use std::{
+    collections::BTreeMap,
+    fs,
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    sync::mpsc::Receiver,
+    thread,
+    time::{Duration, Instant, SystemTime},
+};
+
+const NODE_TIMEOUT_MS: u64 = 3000;
+/// Linking a freshly started server with its peers takes a few crons.
+const LINKED_WITHIN: Duration = Duration::from_secs(10);
+/// What was sent on one connection has been read by now, when another one is spoken on.
+const OVERTAKING: Duration = Duration::from_millis(60);
+const POLL_INTERVAL: Duration = Duration::from_millis(15);
+const PROFILE: [&str; 2] = ["--protocol-profile", "redis-7.0"];
+
+/// Plays a script with a server in `folder`. An error means that the run itself could not be made.
+pub fn play(script: &Script, program: &Program, folder: &Path) -> Result<Transcript, String> {
+    let mut stage = Stage::new(script, program, folder)?;
+    let mut entries = Vec::new();
+    for step in &script.steps {
+        let told = |error| format!("{}, line {}: {}: {error}", script.name, step.line, step.text);
+        entries.push(stage.perform(step).map_err(told)?);
+    }
+    Ok(Transcript { entries })
+}
+
+/// What a verb shows.
+#[derive(Default)]
+struct Outcome {
+    shown: Vec<String>,
+    /// Whether the verb waited for something in vain.
+    is_unmet: bool,
+}
+
+impl From<()> for Outcome {
+    fn from((): ()) -> Self {
+        Self::default()
+    }
+}
+
+impl From<Vec<String>> for Outcome {
+    fn from(shown: Vec<String>) -> Self {
+        Self { shown, is_unmet: false }
+    }
+}
+
+impl Outcome {
+    fn line(text: &str, is_unmet: bool) -> Self {
+        Self { shown: vec![text.to_owned()], is_unmet }
+    }
+
+    /// What was not to come has come if it was found.
+    fn negated(self) -> Self {
+        Self { is_unmet: !self.is_unmet, ..self }
+    }
+}
+
+struct Stage<'a> {
+    script: &'a Script,
+    program: Program,
+    folder: PathBuf,
+    cast: Cast,
+    peers: BTreeMap<String, ScriptedPeer>,
+    server: Option<Server>,
+    client: Option<Client>,
+    ear: Option<Receiver<Value>>,
+    has_sent: bool,
+}
+
+impl<'a> Stage<'a> {
+    fn new(script: &'a Script, program: &Program, folder: &Path) -> Result<Self, String> {
+        let mut stage = Self {
+            script,
+            program: program.clone(),
+            folder: folder.to_owned(),
+            cast: Cast::default(),
+            peers: BTreeMap::new(),
+            server: None,
+            client: None,
+            ear: None,
+            has_sent: false,
+        };
+        for spec in &script.peers {
+            let peer = ScriptedPeer::new(spec.id)?;
+            stage.cast.add(&spec.name, spec.id, peer.port());
+            stage.peers.insert(spec.name.clone(), peer);
+        }
+        for spec in &script.peers {
+            stage.set_up(spec)?;
+        }
+        Ok(stage)
+    }
+
+    fn set_up(&self, spec: &PeerSpec) -> Result<(), String> {
+        let peer = self.peer(&spec.name)?;
+        let mut standing = peer.standing();
+        apply(&mut standing, &spec.fields, &self.cast)?;
+        peer.become_so(|old| *old = standing);
+        if spec.is_absent { Ok(()) } else { peer.come_up() }
+    }
+
+    fn peer(&self, name: &str) -> Result<&ScriptedPeer, String> {
+        self.peers.get(name).ok_or_else(|| format!("there is no peer {name}"))
+    }
+
+    fn server(&mut self) -> Result<&mut Server, String> {
+        self.server.as_mut().ok_or_else(|| "the server is not started".to_owned())
+    }
+
+    fn perform(&mut self, step: &Step) -> Result<Entry, String> {
+        let Outcome { shown, is_unmet } = self.act(&step.verb)?;
+        Ok(Entry { line: step.line, text: step.text.clone(), shown, is_unmet })
+    }
+
+    fn act(&mut self, verb: &Verb) -> Result<Outcome, String> {
+        match verb {
+            Verb::Start => self.start().map(Outcome::from),
+            Verb::Send { peer, kind, fields } => self.send(peer, *kind, fields).map(Outcome::from),
+            Verb::SendBytes { peer, via, bytes } => self.send_bytes(peer, *via, bytes).map(Outcome::from),
+            Verb::Become { peer, fields } => self.change(peer, fields).map(Outcome::from),
+            Verb::Gossip { peer, rumors } => self.gossip(peer, rumors).map(Outcome::from),
+            Verb::Answering { peer, answers } => {
+                self.peer(peer).map(|peer| peer.set_answering(*answers)).map(Outcome::from)
+            }
+            Verb::Listening { peer, listens: true } => self.peer(peer)?.come_up().map(Outcome::from),
+            Verb::Listening { peer, listens: false } => self.peer(peer).map(ScriptedPeer::go_down).map(Outcome::from),
+            Verb::Call { peer } => self.call(peer).map(Outcome::from),
+            Verb::HangUp { peer, via } => self.peer(peer).map(|peer| peer.close(*via)).map(Outcome::from),
+            Verb::Drain { peer } => self.peer(peer).map(ScriptedPeer::drain).map(Outcome::from),
+            Verb::Expect { peer, pattern, within } => self.expect(peer, pattern, *within),
+            Verb::ExpectNone { peer, pattern, time } => self.expect_none(peer, pattern, *time),
+            Verb::Collect { peer, time } => self.collect(peer, *time).map(Outcome::from),
+            Verb::Command(words) => self.command(words).map(Outcome::from),
+            Verb::Nodes(names) => self.nodes(names).map(Outcome::from),
+            Verb::Info(fields) => self.info(fields).map(Outcome::from),
+            Verb::AwaitNode { name, sights, within } => self.await_node(name, sights, *within),
+            Verb::AwaitInfo { field, value, within } => self.await_info(field, value, *within),
+            Verb::AwaitReply { start, words, within } => self.await_reply(start, words, *within),
+            Verb::Saved => self.saved().map(Outcome::from),
+            Verb::Links => self.links().map(Outcome::from),
+            Verb::Listen(words) => self.listen(words).map(Outcome::from),
+            Verb::Hear(within) => self.hear(*within),
+            Verb::HearNothing(time) => self.hear_nothing(*time),
+            Verb::Kill => self.kill().map(Outcome::from),
+            Verb::Restart => self.restart().map(Outcome::from),
+            Verb::Sleep(time) => {
+                thread::sleep(*time);
+                Ok(Outcome::default())
+            }
+        }
+    }
+
+    fn start(&mut self) -> Result<(), String> {
+        let spec = &self.script.server;
+        let mut directives: Vec<String> = spec.directives.clone();
+        if spec.id.is_some() {
+            let file = self.folder.join("scripted.conf");
+            fs::write(&file, self.nodes_conf(spec)?).map_err(|error| error.to_string())?;
+            directives.extend(["--cluster-config-file".to_owned(), file.display().to_string()]);
+        }
+        if let Program::Slotbus(_) = self.program {
+            directives.extend(PROFILE.map(str::to_owned));
+        }
+        let directives: Vec<&str> = directives.iter().map(String::as_str).collect();
+        let timeout_ms = spec.timeout_ms.unwrap_or(NODE_TIMEOUT_MS);
+        self.server = Some(Server::start(&self.program, &self.folder, timeout_ms, &directives)?);
+        self.meet_server()?;
+        self.link_all()
+    }
+
+    fn nodes_conf(&self, spec: &ServerSpec) -> Result<String, String> {
+        let mut me = Standing::new(spec.id.unwrap_or(NodeId([0; 20])), 0);
+        apply(&mut me, &spec.fields, &self.cast)?;
+        let known = self.script.peers.iter().filter(|peer| peer.is_known);
+        let others: Vec<_> =
+            known.map(|peer| self.peer(&peer.name).map(ScriptedPeer::standing)).collect::<Result<_, _>>()?;
+        Ok(seed::nodes_conf(&me, &others, spec.voted))
+    }
+
+    /// Learns the server's id and address.
+    fn meet_server(&mut self) -> Result<(), String> {
+        let port = self.server()?.port();
+        let mut client = Client::connect(port)?;
+        let id = client.text(&["CLUSTER", "MYID"])?;
+        self.cast.add(ME, id.parse().map_err(|_| format!("{id} is no id"))?, port);
+        self.client = Some(client);
+        Ok(())
+    }
+
+    /// Waits until the server has called everybody that it knows and that listens, and calls back.
+    fn link_all(&mut self) -> Result<(), String> {
+        let deadline = Instant::now() + LINKED_WITHIN;
+        let known: Vec<_> = self.script.peers.iter().filter(|peer| peer.is_known).collect();
+        for spec in &known {
+            let peer = self.peer(&spec.name)?;
+            if peer.is_up() {
+                let ping = |heard: &super::peer::Heard| show::matches(heard, &any(0, Via::Theirs), &self.cast);
+                peer.take(deadline, ping).ok_or_else(|| format!("the server does not call {}", spec.name))?;
+            }
+        }
+        for spec in &known {
+            let peer = self.peer(&spec.name)?;
+            if peer.is_up() {
+                self.call(&spec.name)?;
+                self.send(&spec.name, 0, &[])?;
+                let peer = self.peer(&spec.name)?;
+                let pong = |heard: &super::peer::Heard| show::matches(heard, &any(1, Via::Own), &self.cast);
+                peer.take(deadline, pong).ok_or_else(|| format!("the server does not answer {}", spec.name))?;
+            }
+        }
+        self.peers.values().for_each(ScriptedPeer::drain);
+        Ok(())
+    }
+
+    fn call(&mut self, name: &str) -> Result<(), String> {
+        let cport = self.server()?.port() + BUS_PORT_OFFSET;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, cport));
+        self.peer(name)?.call(address).map_err(|error| format!("{name} cannot call the server: {error}"))
+    }
+
+    fn send(&mut self, name: &str, kind: u16, fields: &[Field]) -> Result<(), String> {
+        let peer = self.peer(name)?;
+        let mut standing = peer.standing();
+        apply(&mut standing, fields, &self.cast)?;
+        let body = self.body(name, kind, fields)?;
+        let mut bytes = Vec::new();
+        bus::encode(&standing.message(body), &mut bytes);
+        distort(&mut bytes, fields)?;
+        let via = fields.iter().find_map(|field| if let Field::Via(via) = field { Some(*via) } else { None });
+        self.send_bytes(name, via.unwrap_or(Via::Own), &bytes)
+    }
+
+    fn send_bytes(&mut self, name: &str, via: Via, bytes: &[u8]) -> Result<(), String> {
+        if via == Via::Own {
+            self.call(name)?;
+        }
+        self.has_sent = true;
+        self.peer(name)?.send(via, bytes).map_err(|error| format!("{name} cannot send: {error}"))
+    }
+
+    fn body(&self, name: &str, kind: u16, fields: &[Field]) -> Result<Body<CLUSTER_SLOTS>, String> {
+        let about = || {
+            let named = fields.iter().find_map(|field| if let Field::About(name) = field { Some(name) } else { None });
+            self.cast.id(named.ok_or("about= is missing")?)
+        };
+        Ok(match kind {
+            0 => Body::Ping(self.heartbeat(name, fields)?),
+            1 => Body::Pong(self.heartbeat(name, fields)?),
+            2 => Body::Meet(self.heartbeat(name, fields)?),
+            3 => Body::Fail(about()?),
+            4 => Body::Publish(publication(fields)),
+            5 => Body::FailoverAuthRequest,
+            6 => Body::FailoverAuthAck,
+            7 => Body::Update(claim(about()?, fields)),
+            8 => Body::ManualFailoverStart,
+            9 => Body::Module(ModuleMessage { module: [7; 8], kind: 1, payload: publication(fields).payload }),
+            10 => Body::PublishShard(publication(fields)),
+            _ => return Err(format!("there is no message {kind}")),
+        })
+    }
+
+    fn heartbeat(&self, name: &str, fields: &[Field]) -> Result<Heartbeat, String> {
+        let mut heartbeat = self.peer(name)?.heartbeat();
+        for field in fields {
+            if let Field::Gossip(rumors) = field {
+                heartbeat.gossip = self.entries(rumors)?;
+            }
+        }
+        heartbeat.extensions.extend(extensions(fields));
+        Ok(heartbeat)
+    }
+
+    fn entries(&self, rumors: &[Rumor]) -> Result<Vec<GossipEntry>, String> {
+        let now_s = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |age| age.as_secs());
+        rumors
+            .iter()
+            .map(|rumor| {
+                let port = self.cast.port(rumor.at.as_ref().unwrap_or(&rumor.name))?;
+                let role = self.peers.get(&rumor.name).map_or(Flags::PRIMARY, |peer| peer.standing().flags);
+                Ok(GossipEntry {
+                    node: self.cast.id(&rumor.name)?,
+                    ping_sent_s: 0,
+                    pong_received_s: u32::try_from(now_s).unwrap_or(u32::MAX),
+                    address: loopback(port),
+                    flags: rumor.flags | (role & (Flags::PRIMARY | Flags::REPLICA)),
+                })
+            })
+            .collect()
+    }
+
+    fn change(&mut self, name: &str, fields: &[Field]) -> Result<(), String> {
+        let peer = self.peer(name)?;
+        let mut standing = peer.standing();
+        apply(&mut standing, fields, &self.cast)?;
+        peer.become_so(|old| *old = standing);
+        let Heartbeat { gossip, extensions: old } = peer.heartbeat();
+        let new: Vec<_> = extensions(fields).collect();
+        peer.set_heartbeat(gossip, if new.is_empty() { old } else { new });
+        Ok(())
+    }
+
+    fn gossip(&mut self, name: &str, rumors: &[Rumor]) -> Result<(), String> {
+        let entries = self.entries(rumors)?;
+        let peer = self.peer(name)?;
+        peer.set_heartbeat(entries, peer.heartbeat().extensions);
+        Ok(())
+    }
+
+    fn expect(&mut self, name: &str, pattern: &Pattern, within: Duration) -> Result<Outcome, String> {
+        let peer = self.peer(name)?;
+        let found = peer.take(Instant::now() + within, |heard| show::matches(heard, pattern, &self.cast));
+        Ok(match found {
+            Some(heard) => Outcome::line(&show::heard(&heard, &pattern.fields, &self.cast), false),
+            None => Outcome::line("nothing", true),
+        })
+    }
+
+    fn expect_none(&mut self, name: &str, pattern: &Pattern, time: Duration) -> Result<Outcome, String> {
+        self.expect(name, pattern, time).map(Outcome::negated)
+    }
+
+    fn collect(&mut self, name: &str, time: Duration) -> Result<Vec<String>, String> {
+        let deadline = Instant::now() + time;
+        let peer = self.peer(name)?;
+        let news = std::iter::from_fn(|| peer.take(deadline, |heard| !show::is_heartbeat(heard)));
+        Ok(news.map(|heard| show::heard(&heard, &[], &self.cast)).collect())
+    }
+
+    /// Lets what the peers sent be read before a client speaks.
+    fn settle(&mut self) {
+        if std::mem::take(&mut self.has_sent) {
+            thread::sleep(OVERTAKING);
+        }
+    }
+
+    fn client(&mut self) -> Result<&mut Client, String> {
+        self.settle();
+        self.client.as_mut().ok_or_else(|| "the server is not started".to_owned())
+    }
+
+    fn command(&mut self, words: &[String]) -> Result<Vec<String>, String> {
+        let words = words.iter().map(|word| self.cast.resolve(word)).collect::<Result<Vec<_>, _>>()?;
+        let reply = self.client()?.ask(&words)?;
+        Ok(client::show(&reply, &self.cast))
+    }
+
+    /// CLUSTER NODES; the server's id is learned anew, for it may have changed.
+    fn nodes_text(&mut self) -> Result<String, String> {
+        let text = self.client()?.text(&["CLUSTER", "NODES"])?;
+        let own = text.lines().find(|line| line.split(' ').nth(2).is_some_and(|flags| flags.starts_with("myself")));
+        if let Some(id) = own.and_then(|line| line.split(' ').next()?.parse().ok()) {
+            let port = self.server()?.port();
+            self.cast.add(ME, id, port);
+        }
+        Ok(text)
+    }
+
+    fn nodes(&mut self, names: &[String]) -> Result<Vec<String>, String> {
+        let text = self.nodes_text()?;
+        let lines = show::node_lines(&text, &self.cast);
+        let is_wanted =
+            |line: &String| names.is_empty() || names.iter().any(|name| line.split(' ').next() == Some(name));
+        Ok(lines.into_iter().filter(is_wanted).collect())
+    }
+
+    fn info(&mut self, fields: &[String]) -> Result<Vec<String>, String> {
+        let text = self.client()?.text(&["CLUSTER", "INFO"])?;
+        let of = |field: &String| {
+            let line = text.lines().find(|line| line.split(':').next() == Some(field));
+            line.map_or_else(|| format!("no {field}"), str::to_owned)
+        };
+        Ok(fields.iter().map(of).collect())
+    }
+
+    fn await_node(&mut self, name: &str, sights: &[Sight], within: Duration) -> Result<Outcome, String> {
+        let deadline = Instant::now() + within;
+        loop {
+            let text = self.nodes_text()?;
+            if show::is_seen(&text, name, sights, &self.cast) {
+                return Ok(Outcome::line("seen", false));
+            }
+            if Instant::now() > deadline {
+                let mut shown = vec!["not seen".to_owned()];
+                shown.extend(show::node_lines(&text, &self.cast));
+                return Ok(Outcome { shown, is_unmet: true });
+            }
+            thread::sleep(POLL_INTERVAL);
+        }
+    }
+
+    fn await_info(&mut self, field: &str, value: &str, within: Duration) -> Result<Outcome, String> {
+        let deadline = Instant::now() + within;
+        loop {
+            let shown = self.info(&[field.to_owned()])?;
+            let is_met = shown == [format!("{field}:{value}")];
+            if is_met || Instant::now() > deadline {
+                return Ok(Outcome { shown, is_unmet: !is_met });
+            }
+            thread::sleep(POLL_INTERVAL);
+        }
+    }
+
+    fn await_reply(&mut self, start: &str, words: &[String], within: Duration) -> Result<Outcome, String> {
+        let deadline = Instant::now() + within;
+        loop {
+            let shown = self.command(words)?;
+            let is_met = shown.first().is_some_and(|line| line[1..].starts_with(start));
+            if is_met || Instant::now() > deadline {
+                return Ok(Outcome { shown, is_unmet: !is_met });
+            }
+            thread::sleep(POLL_INTERVAL);
+        }
+    }
+
+    /// nodes.conf as it lies on the disk now.
+    fn saved(&mut self) -> Result<Vec<String>, String> {
+        self.settle();
+        let own = self.server()?.folder().join("nodes.conf");
+        let file = if self.script.server.id.is_some() { self.folder.join("scripted.conf") } else { own };
+        let text = fs::read_to_string(&file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+        Ok(show::node_lines(text.trim_end(), &self.cast))
+    }
+
+    fn links(&mut self) -> Result<Vec<String>, String> {
+        let reply = self.client()?.ask(&["CLUSTER".to_owned(), "LINKS".to_owned()])?;
+        let links = client::items_of(&reply).unwrap_or(std::slice::from_ref(&reply));
+        let mut lines: Vec<_> = links.iter().map(|link| link_line(link, &self.cast)).collect();
+        lines.sort();
+        Ok(lines)
+    }
+
+    fn listen(&mut self, words: &[String]) -> Result<(), String> {
+        let port = self.server()?.port();
+        self.ear = Some(Client::connect(port)?.listen(words)?);
+        Ok(())
+    }
+
+    fn hear(&mut self, within: Duration) -> Result<Outcome, String> {
+        let ear = self.ear.as_ref().ok_or("nobody listens")?;
+        Ok(match ear.recv_timeout(within) {
+            Ok(value) => client::show(&value, &self.cast).into(),
+            Err(_) => Outcome::line("nothing", true),
+        })
+    }
+
+    fn hear_nothing(&mut self, time: Duration) -> Result<Outcome, String> {
+        self.hear(time).map(Outcome::negated)
+    }
+
+    fn kill(&mut self) -> Result<(), String> {
+        self.settle();
+        self.client = None;
+        self.server()?.kill();
+        Ok(())
+    }
+
+    fn restart(&mut self) -> Result<(), String> {
+        self.client = None;
+        self.server()?.restart()?;
+        self.meet_server()?;
+        self.link_all()
+    }
+}
+
+fn any(kind: u16, via: Via) -> Pattern {
+    Pattern { kind: PatternKind::Message(kind), fields: vec![Field::Via(via)] }
+}
+
+/// The direction and the node of one entry of CLUSTER LINKS.
+fn link_line(link: &Value, cast: &Cast) -> String {
+    let words = client::show(link, cast);
+    let value = |key: &str| {
+        let place = words.iter().position(|word| *word == format!("- \"{key}\""))?;
+        words.get(place + 1).map(|word| word.trim_start_matches("- ").trim_matches('"').to_owned())
+    };
+    format!("{} {}", value("direction").unwrap_or_default(), value("node").unwrap_or_default())
+}

@@ -1,0 +1,133 @@
+//! Owns what the protocol asks of the node's data and of its clients, and has it done.
+//!
+//! The bus hands these effects over as values, in order, and knows neither keys nor clients. Must
+//! not decide: each effect is done as it is.
+
+use crate::{client::Session, pubsub::Kind, server::Server, slab::Key};
+use slotbus_core::{Address, CLUSTER_SLOTS, Millis, NodeId, SlotSet, message::Publication};
+use slotbus_wire::resp::Reply;
+
+/// One thing to do to data or clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DataEffect {
+    /// Replicate this primary.
+    Follow {
+        /// Whom.
+        primary: NodeId,
+        /// Where.
+        address: Address,
+    },
+    /// Replicate nobody.
+    Lead,
+    /// Hold back writes until this instant.
+    PauseWrites {
+        /// The instant.
+        until: Millis,
+    },
+    /// Let clients write again.
+    ResumeWrites,
+    /// Delete the keys of these slots.
+    DropKeys(SlotSet<CLUSTER_SLOTS>),
+    /// Delete all keys.
+    DropAllKeys,
+    /// Hand a message to the subscribers of its channel.
+    Deliver {
+        /// What to whom.
+        publication: Publication,
+        /// Whether the channel is a sharded one.
+        is_sharded: bool,
+    },
+}
+
+impl Server {
+    /// Does what the bus has gathered, until there is nothing more.
+    pub fn settle(&mut self) {
+        let effects = self.bus.as_mut().map(crate::bus::Bus::take_data_effects).unwrap_or_default();
+        for effect in effects {
+            self.perform(effect);
+        }
+        self.end_unserved_subscriptions();
+    }
+
+    /// Hands a message to who listens to its channel; says how many those are. `session` is that of
+    /// the client that sends it, if one does.
+    pub fn deliver(&mut self, mut session: Option<&mut Session>, publication: &Publication, is_sharded: bool) -> usize {
+        if self.subscriptions.is_empty() {
+            return 0;
+        }
+        let receivers = self.subscriptions.receivers(publication, is_sharded);
+        let count = receivers.len();
+        for (key, message) in receivers {
+            match session.as_mut().filter(|session| session.key == key) {
+                Some(session) => session.pushes.push(message),
+                None => self.push(key, &message),
+            }
+        }
+        count
+    }
+
+    /// Sends a client what it did not ask for just now. One that does not read enough of it is cut off.
+    fn push(&mut self, key: Key, message: &Reply<'_>) {
+        let Some(client) = self.clients.get_mut(key) else { return };
+        client.push(message);
+        self.ready.insert(key);
+        if self.limits.subscriber_waiting_max > 0 && client.waiting() as u64 > self.limits.subscriber_waiting_max {
+            self.log.warning(format_args!(
+                "Client {} is closed: it does not read the messages that it listens to",
+                client.session.id
+            ));
+            self.doomed.push(key);
+        }
+    }
+
+    /// Ends subscriptions to channels of shards that this node serves no more.
+    fn end_unserved_subscriptions(&mut self) {
+        let Some(bus) = &self.bus else { return };
+        if self.subscriptions.is_empty() || self.settled_steps == bus.steps() {
+            return;
+        }
+        self.settled_steps = bus.steps();
+        let node = bus.node();
+        let is_served = |slot| {
+            let owner = node.owners().get(slot);
+            owner.is_some_and(|owner| owner == node.me() || node.my_primary() == Some(owner))
+        };
+        for (key, name) in self.subscriptions.drop_unserved(is_served) {
+            let count = self.subscriptions.count(key, Kind::Shard);
+            let words = vec![Reply::text(Kind::Shard.ended()), Reply::bulk(name.into_vec()), Reply::count(count)];
+            self.push(key, &Reply::Push(words));
+        }
+    }
+
+    fn perform(&mut self, effect: DataEffect) {
+        match effect {
+            DataEffect::Follow { primary, address } => {
+                if self.followed.as_ref().is_none_or(|(former, _)| *former != primary) {
+                    self.log.warning(format_args!(
+                        "Following primary {primary} at {address}: its keys are not copied, as replication is not \
+                         implemented"
+                    ));
+                }
+                self.followed = Some((primary, address));
+            }
+            DataEffect::Lead => {
+                if self.followed.take().is_some() {
+                    self.log.notice(format_args!("This node is a primary now"));
+                }
+            }
+            DataEffect::PauseWrites { until } => self.pause.begin_failover(until),
+            DataEffect::ResumeWrites => {
+                self.pause.end_failover();
+                self.releases_held = true;
+            }
+            DataEffect::DropKeys(slots) => {
+                let count: usize = slots.iter().map(|slot| self.store.clear_slot(slot)).sum();
+                self.log.notice(format_args!("{count} keys of slots that other nodes own now were deleted"));
+            }
+            DataEffect::DropAllKeys => self.store.clear(),
+            DataEffect::Deliver { publication, is_sharded } => {
+                self.deliver(None, &publication, is_sharded);
+            }
+        }
+    }
+}
