@@ -11,6 +11,7 @@ pub mod explore;
 pub mod mutants;
 pub mod report;
 pub mod run;
+pub mod simulate;
 pub mod stateright_engine;
 pub mod world_model;
 

@@ -22,6 +22,7 @@ pub mod place;
 pub mod scenario;
 pub mod setup;
 pub mod shared;
+pub mod simulate;
 pub mod story;
 pub mod witnesses;
 pub mod world;
