@@ -19,7 +19,7 @@ const MEET_AGAIN_TIMEOUTS: u64 = 3;
 
 impl Engine<'_> {
     pub(super) fn act_at(&mut self, after_ms: u64, act: Act) {
-        self.push(self.now_ms + after_ms, Due::Act(act));
+        self.push(self.now_ms + after_ms, Due::Act(Box::new(act)));
     }
 
     pub(super) fn has_acts_ahead(&self) -> bool {

@@ -50,7 +50,7 @@ pub(super) enum Due {
     /// Writes come in, and replicas receive them.
     Replicate,
     /// Something is done from outside.
-    Act(Act),
+    Act(Box<Act>),
 }
 
 /// What is due, ordered by time and then by age.
@@ -229,7 +229,7 @@ impl<'a> Engine<'a> {
             Due::Act(act) => {
                 self.acts_ahead = self.acts_ahead.saturating_sub(1);
                 self.numbers.acts += 1;
-                self.act(act)
+                self.act(*act)
             }
         }
     }
@@ -478,17 +478,28 @@ impl<'a> Engine<'a> {
         self.count(place, &effects);
         let has_saved = effects.persist.is_some();
         let machine = &mut self.machines[place];
-        if let Some(persist) = &effects.persist {
-            machine.disk.clone_from(&persist.image);
+        if let Some(persist) = effects.persist.take() {
+            machine.disk = persist.image.into();
             machine.disk_epoch = own_epoch(&machine.disk);
             if persist.sync {
-                machine.synced.clone_from(&machine.disk);
+                machine.synced = machine.disk.clone();
             }
         }
         let is_performed = !(has_saved && machine.dies_after_save);
         let Some(after) = &machine.node else { return Ok(()) };
         let (disk, disk_epoch) = (&machine.disk, machine.disk_epoch);
-        let seen = Step { machine: place, now, trigger, after, effects: &effects, disk, disk_epoch, is_performed };
+        let effects_seen = &effects;
+        let seen = Step {
+            machine: place,
+            now,
+            trigger,
+            after,
+            effects: effects_seen,
+            has_saved,
+            disk,
+            disk_epoch,
+            is_performed,
+        };
         if let Err((property, seen)) = self.oracle.judge(&seen) {
             return Err(self.violation(property, place, seen));
         }
@@ -544,7 +555,7 @@ impl<'a> Engine<'a> {
 
     fn connect(&mut self, place: usize, link: LinkId, address: &Address) {
         let LinkId::Outbound(number) = link else { return };
-        let target = self.machines.iter().position(|machine| machine.ip == address.host);
+        let target = run::place(&address.host).filter(|&place| place < self.machines.len());
         match target.filter(|_| address.cport == BUS_PORT) {
             Some(target) => {
                 let id = self.network.open(place, target, number);

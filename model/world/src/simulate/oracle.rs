@@ -118,6 +118,8 @@ pub struct Step<'a> {
     pub after: &'a RealNode,
     /// What it asked for.
     pub effects: &'a Effects<CLUSTER_SLOTS>,
+    /// Whether it saved.
+    pub has_saved: bool,
     /// Its disk once it saved.
     pub disk: &'a Durable<CLUSTER_SLOTS>,
     /// The node's own config epoch on its disk.
@@ -232,7 +234,7 @@ impl Oracle {
         let memory = &mut self.memories[step.machine];
         memory.steps = memory.steps.wrapping_add(1);
         let is_quiet = step.effects.rules.iter().all(|rule| is_quiet(*rule))
-            && step.effects.persist.is_none()
+            && !step.has_saved
             && matches!(step.trigger, Trigger::Packet(_) | Trigger::Other)
             && memory.is_same_at_a_glance(step.after);
         if is_quiet && !memory.steps.is_multiple_of(FULL_EVERY) {
@@ -329,7 +331,7 @@ impl Oracle {
     }
 
     fn judge_image(&mut self, step: &Step<'_>) -> Judgement {
-        if step.effects.persist.is_none() {
+        if !step.has_saved {
             return Ok(());
         }
         self.images = self.images.wrapping_add(1);

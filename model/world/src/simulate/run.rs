@@ -166,7 +166,7 @@ impl<'a> Simulation<'a> {
             let count = self.engine.machines.len();
             let timeout_ms = self.engine.timeout_ms();
             for (at_ms, act) in plan::draw(&mut self.engine.rng, count, start_ms..end_ms, timeout_ms) {
-                self.engine.push(at_ms, Due::Act(act));
+                self.engine.push(at_ms, Due::Act(Box::new(act)));
             }
         }
         let steps_max =
@@ -181,9 +181,11 @@ impl<'a> Simulation<'a> {
         loop {
             let next_ms = self.engine.now_ms + LOOK_MS;
             self.engine.run_until(next_ms, u64::MAX)?;
+            if self.engine.has_acts_ahead() && next_ms < end_ms {
+                continue;
+            }
             let difference = agreement::difference(&self.engine.machines);
             match difference {
-                None if self.engine.has_acts_ahead() => {}
                 None => return Ok(self.engine.now_ms - start_ms),
                 Some((machine, seen)) if next_ms >= end_ms => {
                     let at_ms = self.engine.now_ms;
@@ -215,8 +217,19 @@ pub(super) fn ids(rng: &mut Rng, count: usize) -> Vec<NodeId> {
     ids
 }
 
+/// The address of the first machine; the others follow it.
+const FIRST_IP: u32 = 0x0a00_0001;
+
 /// The address of a machine.
 pub(super) fn ip(place: usize) -> Host {
-    let bits = 0x0a00_0001 + u32::try_from(place).unwrap_or_default();
+    let bits = FIRST_IP + u32::try_from(place).unwrap_or_default();
     Host::Ip(IpAddr::V4(Ipv4Addr::from_bits(bits)))
+}
+
+/// The machine of an address, if there are so many.
+pub(super) fn place(host: &Host) -> Option<usize> {
+    match host {
+        Host::Ip(IpAddr::V4(ip)) => usize::try_from(ip.to_bits().checked_sub(FIRST_IP)?).ok(),
+        Host::Ip(IpAddr::V6(_)) | Host::Name(_) | Host::Unknown => None,
+    }
 }
