@@ -148,6 +148,12 @@ impl<const SLOTS: usize> SlotSet<SLOTS> {
     pub fn without(&self, other: &Self) -> Self {
         Self::from_words(self.words().zip(other.words()).map(|(left, right)| left & !right))
     }
+
+    /// Whether some slot is in both sets.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.words().zip(other.words()).any(|(left, right)| left & right != 0)
+    }
 }
 
 /// The slot at `index`, which must be below 65536: `SLOTS` is.
