@@ -184,6 +184,5 @@ pub fn outcome_text(seed: u64, outcome: &Outcome, seconds: f64) -> String {
 /// What simulations judge, as JSON.
 #[must_use]
 pub fn properties_json() -> Value {
-    let property = |property: &Property| json!({ "name": property.id(), "sentence": property.sentence() });
-    Property::ALL.iter().map(property).collect()
+    Property::all().map(|property| json!({ "name": property.id(), "sentence": property.sentence() })).collect()
 }

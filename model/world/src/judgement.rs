@@ -3,9 +3,7 @@
 //! Knows no driver: what a node was before is asked through [`Earlier`], of which a driver may
 //! remember as little as it says.
 
-use slotbus_core::{
-    Body, ClusterState, Flags, Header, Message, Millis, Node, NodeId, Peer, Slot, SlotSet, peer::Report,
-};
+use slotbus_core::{Body, ClusterState, Flags, Header, Message, Millis, Node, NodeId, Peer, SlotSet, peer::Report};
 
 /// Nothing, or what is seen to be wrong.
 pub(crate) type Judgement = Result<(), String>;
@@ -108,7 +106,8 @@ pub(crate) fn epochs_rise<const SLOTS: usize>(before: &impl Earlier<SLOTS>, node
     let (current, vote) = (before.current_epoch(), before.last_vote_epoch());
     require(node.current_epoch() >= current, || format!("current epoch falls from {current}"))?;
     require(node.last_vote_epoch() >= vote, || format!("last vote falls from {vote}"))?;
-    let fallen = pairs(before, node).find_map(|(entry, peer)| Some((entry?, peer)).filter(|(entry, _)| peer.config_epoch < entry.epoch));
+    let fallen = pairs(before, node)
+        .find_map(|(entry, peer)| Some((entry?, peer)).filter(|(entry, _)| peer.config_epoch < entry.epoch));
     match fallen {
         Some((entry, peer)) => {
             Err(format!("config epoch of {} falls from {} to {}", peer.id, entry.epoch, peer.config_epoch))
@@ -212,10 +211,10 @@ fn claimed_epoch<const SLOTS: usize>(message: &Message<SLOTS>, taker: &Peer<SLOT
 
 /// S16: from every entry the way from replica to primary ends.
 pub(crate) fn ways_end<const SLOTS: usize>(node: &Node<SLOTS>) -> Judgement {
-    let primary = |peer: &&Peer<SLOTS>| peer.primary.and_then(|id| node.peers().get(&id));
-    let is_endless = |peer: &&Peer<SLOTS>| {
-        std::iter::successors(Some(*peer), primary).take(node.peers().len() + 1).count() > node.peers().len()
-    };
+    let most = node.peers().len();
+    let primary = |peer: &Peer<SLOTS>| peer.primary.and_then(|id| node.peers().get(&id));
+    let is_endless =
+        |peer: &&Peer<SLOTS>| std::iter::successors(primary(peer), |peer| primary(peer)).take(most).count() == most;
     match node.peers().iter().find(is_endless) {
         Some(peer) => Err(format!("never comes to an end from {}", peer.id)),
         None => Ok(()),
@@ -242,13 +241,24 @@ pub(crate) fn fails_by_majority<const SLOTS: usize>(
         peer.is(Flags::FAIL) && entry.is_some_and(|entry| !entry.flags.contains(Flags::FAIL))
     };
     for (_, peer) in pairs(before, node).filter(|&(entry, peer)| is_new(entry, peer)) {
-        let is_told = message.is_some_and(|message| message.body == Body::Fail(peer.id) && is_by_member(before, message));
-        let votes = votes_against(before, node, peer, now);
-        require(is_told || votes > before.size() / 2, || {
+        let is_told =
+            message.is_some_and(|message| message.body == Body::Fail(peer.id) && is_by_member(before, message));
+        require(is_told || is_failed_by_majority(before, node, peer, now), || {
+            let votes = votes_against(before, node, peer, now);
             format!("fails {} by {votes} of {} voters", peer.id, before.size())
         })?;
     }
     Ok(())
+}
+
+/// Whether a majority of the voters, as many as the node counted last, report `peer`.
+pub(crate) fn is_failed_by_majority<const SLOTS: usize>(
+    before: &impl Earlier<SLOTS>,
+    node: &Node<SLOTS>,
+    peer: &Peer<SLOTS>,
+    now: Millis,
+) -> bool {
+    votes_against(before, node, peer, now) > before.size() / 2
 }
 
 fn is_by_member<const SLOTS: usize>(before: &impl Earlier<SLOTS>, message: &Message<SLOTS>) -> bool {
@@ -308,9 +318,8 @@ pub(crate) fn state_is_sound<const SLOTS: usize>(node: &Node<SLOTS>) -> Judgemen
     }
     let voters = node.peers().iter().filter(|peer| peer.is_voter());
     let is_trusted = |peer: &Peer<SLOTS>| !peer.is_any(Flags::PFAIL | Flags::FAIL);
-    let (trusted, all) = voters.fold((0, 0), |(trusted, all): (usize, usize), peer| {
-        (trusted + usize::from(is_trusted(peer)), all + 1)
-    });
+    let (trusted, all) =
+        voters.fold((0, 0), |(trusted, all): (usize, usize), peer| (trusted + usize::from(is_trusted(peer)), all + 1));
     require(trusted > all / 2, || format!("is up with {trusted} of {all} voters"))?;
     let is_lost = |peer: &&Peer<SLOTS>| peer.is(Flags::FAIL) && !peer.slots.is_empty();
     let is_served = node.owners().free() == 0 && !node.peers().iter().any(|peer| is_lost(&peer));

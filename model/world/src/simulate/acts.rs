@@ -129,7 +129,7 @@ impl Engine<'_> {
         for due in std::mem::take(&mut self.inboxes[place]) {
             match due {
                 Due::Arrive(connection, to, parcel) => self.take(connection, to, parcel)?,
-                Due::Wake(place) => self.step(place, Event::Tick, Trigger::Other)?,
+                Due::Wake(place) => self.step(place, Event::Tick, &Trigger::Other)?,
                 Due::Establish(..) | Due::Refuse(..) | Due::Replicate | Due::Act(_) => {}
             }
         }
@@ -166,7 +166,7 @@ impl Engine<'_> {
                 let (place, link) = (machines[side as usize], link_at(numbers, side));
                 if self.machines[place].connection(link) == Some(id) {
                     self.machines[place].set_connection(link, None);
-                    self.step(place, Event::LinkDown { link }, Trigger::Other)?;
+                    self.step(place, Event::LinkDown { link }, &Trigger::Other)?;
                 }
             }
         }
@@ -182,7 +182,7 @@ impl Engine<'_> {
         machine.reply = None;
         // A takeover changes who owns slots without asking voters.
         self.oracle.has_resized |= matches!(command, Command::Failover(FailoverMode::Takeover));
-        self.step(place, Event::Admin { request: RequestId(0), command }, Trigger::Command)?;
+        self.step(place, Event::Admin { request: RequestId(0), command }, &Trigger::Command)?;
         Ok(self.machines[place].reply.take())
     }
 

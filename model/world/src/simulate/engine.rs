@@ -8,11 +8,12 @@ use super::{
     RealNode,
     machine::{LocalClock, Machine},
     network::{ConnectionId, Network, Parcel, Side},
-    oracle::{Oracle, Property, Step, Trigger, Violation},
+    oracle::{Oracle, Packet, Property, Step, Trigger, Violation},
     plan::{Act, Crash},
     run::{self, Numbers},
     tale::{self, Line},
 };
+use crate::invariants::Invariant;
 use fastrand::Rng;
 use siphasher::sip::SipHasher13;
 use slotbus_core::{
@@ -243,7 +244,7 @@ impl<'a> Engine<'a> {
             self.inboxes[place].push_back(Due::Wake(place));
             return Ok(());
         }
-        self.step(place, Event::Tick, Trigger::Other)?;
+        self.step(place, Event::Tick, &Trigger::Other)?;
         self.delay_late_alarm(place);
         Ok(())
     }
@@ -264,7 +265,7 @@ impl<'a> Engine<'a> {
         if !is_asked || self.machines[place].connection(link).is_some() {
             return Ok(());
         }
-        self.step(place, Event::LinkRefused { link }, Trigger::Other)
+        self.step(place, Event::LinkRefused { link }, &Trigger::Other)
     }
 
     /// A parcel arrives: now, or once the machine goes on, or once the network heals.
@@ -300,12 +301,12 @@ impl<'a> Engine<'a> {
             Parcel::Fin => {
                 self.network.close(id, to);
                 self.machines[place].set_connection(link, None);
-                self.step(place, Event::LinkDown { link }, Trigger::Other)
+                self.step(place, Event::LinkDown { link }, &Trigger::Other)
             }
             Parcel::Packet(bytes) => match bus::decode(&bytes) {
                 Ok(bus::Packet::Full(message)) => {
                     let event = Event::Received { link, message: Box::new(message) };
-                    self.step(place, event, Trigger::Packet(&bytes))
+                    self.step(place, event, &Trigger::Packet(Packet::new(&bytes)))
                 }
                 Ok(bus::Packet::Light(_)) => Ok(()),
                 Err(error) => Err(self.violation(Property::WireFaithful, place, error.to_string())),
@@ -326,7 +327,7 @@ impl<'a> Engine<'a> {
         if self.machines[target].node.is_none() {
             self.network.close(id, Side::Opener);
             self.machines[opener].set_connection(link, None);
-            return self.step(opener, Event::LinkDown { link }, Trigger::Other);
+            return self.step(opener, Event::LinkDown { link }, &Trigger::Other);
         }
         self.connected(id, link, opener, target)
     }
@@ -347,12 +348,12 @@ impl<'a> Engine<'a> {
         }
         let (near, far) = (self.machines[opener].ip.clone(), self.machines[target].ip.clone());
         let seen = Event::LinkUp { link: accepted, local: far.clone(), remote: near.clone() };
-        self.step(target, seen, Trigger::Other)?;
+        self.step(target, seen, &Trigger::Other)?;
         // The target's first step may be its last, and takes the connection with it.
         if self.network.get(id).is_none_or(|connection| !connection.is_open[0]) {
             return Ok(());
         }
-        self.step(opener, Event::LinkUp { link, local: near, remote: far }, Trigger::Other)
+        self.step(opener, Event::LinkUp { link, local: near, remote: far }, &Trigger::Other)
     }
 
     /// Puts a parcel on its way from one end to the other.
@@ -416,7 +417,7 @@ impl<'a> Engine<'a> {
 
     fn tell_replication(&mut self, place: usize) -> Result<(), Violation> {
         let Machine { offset, fresh_at, .. } = self.machines[place];
-        self.step(place, Event::Replication(Replication { offset, fresh_at }), Trigger::Other)
+        self.step(place, Event::Replication(Replication { offset, fresh_at }), &Trigger::Other)
     }
 
     /// Starts a machine's process, from its disk unless that is empty.
@@ -427,13 +428,13 @@ impl<'a> Engine<'a> {
         let origin = if is_new { Origin::Fresh(machine.id) } else { Origin::Restored(Box::new(reread(&machine.disk))) };
         let (node, effects) = match Node::start(machine.config.clone(), origin, now) {
             Ok(started) => started,
-            Err(error) => return Err(self.violation(Property::ImageLoads, place, error.to_string())),
+            Err(error) => return Err(self.violation(Invariant::ImageLoads.into(), place, error.to_string())),
         };
         machine.node = Some(node);
         machine.is_powered = true;
         self.tell(place, &effects, || if is_new { "starts".into() } else { "starts from its disk".into() });
-        self.settle(place, now, effects, Trigger::Start)?;
-        self.step(place, Event::Loaded { slots: SlotSet::new() }, Trigger::Other)?;
+        self.settle(place, now, effects, &Trigger::Start)?;
+        self.step(place, Event::Loaded { slots: SlotSet::new() }, &Trigger::Other)?;
         self.tell_replication(place)
     }
 
@@ -442,7 +443,7 @@ impl<'a> Engine<'a> {
         &mut self,
         place: usize,
         event: Event<CLUSTER_SLOTS>,
-        trigger: Trigger<'_>,
+        trigger: &Trigger<'_>,
     ) -> Result<(), Violation> {
         let random = Random::new(self.rng.u64(..));
         let now = self.machines[place].clock.shows(self.now_ms);
@@ -473,7 +474,7 @@ impl<'a> Engine<'a> {
         place: usize,
         now: Millis,
         mut effects: Effects<CLUSTER_SLOTS>,
-        trigger: Trigger<'_>,
+        trigger: &Trigger<'_>,
     ) -> Result<(), Violation> {
         self.count(place, &effects);
         let has_saved = effects.persist.is_some();
@@ -487,17 +488,16 @@ impl<'a> Engine<'a> {
         }
         let is_performed = !(has_saved && machine.dies_after_save);
         let Some(after) = &machine.node else { return Ok(()) };
-        let (disk, disk_epoch) = (&machine.disk, machine.disk_epoch);
-        let effects_seen = &effects;
         let seen = Step {
             machine: place,
+            id: machine.id,
             now,
             trigger,
             after,
-            effects: effects_seen,
+            effects: &effects,
             has_saved,
-            disk,
-            disk_epoch,
+            disk: &machine.disk,
+            disk_epoch: machine.disk_epoch,
             is_performed,
         };
         if let Err((property, seen)) = self.oracle.judge(&seen) {
