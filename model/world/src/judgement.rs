@@ -3,7 +3,11 @@
 //! Knows no driver: what a node was before is asked through [`Earlier`], of which a driver may
 //! remember as little as it says.
 
-use slotbus_core::{Body, ClusterState, Flags, Header, Message, Millis, Node, NodeId, Peer, SlotSet, peer::Report};
+use slotbus_core::{
+    Body, ClusterState, Flags, Header, Message, Millis, Node, NodeId, Peer, Slot, SlotSet, peer::Report,
+};
+
+use std::collections::BTreeMap;
 
 /// Nothing, or what is seen to be wrong.
 pub(crate) type Judgement = Result<(), String>;
@@ -45,6 +49,8 @@ pub(crate) trait Earlier<const SLOTS: usize> {
     fn unclaimed(&self) -> &SlotSet<SLOTS>;
     /// How many voters it counted last.
     fn size(&self) -> usize;
+    /// Slots that commands gave to it, and from whom.
+    fn granted(&self) -> &BTreeMap<Slot, NodeId>;
 }
 
 impl<const SLOTS: usize> Earlier<SLOTS> for Node<SLOTS> {
@@ -74,6 +80,10 @@ impl<const SLOTS: usize> Earlier<SLOTS> for Node<SLOTS> {
 
     fn size(&self) -> usize {
         self.size()
+    }
+
+    fn granted(&self) -> &BTreeMap<Slot, NodeId> {
+        self.granted()
     }
 }
 
@@ -293,7 +303,8 @@ pub(crate) fn reporters_are_known<const SLOTS: usize>(node: &Node<SLOTS>) -> Jud
     }
 }
 
-/// S26: a message makes a primary take a new epoch only in a collision, and of the smaller id.
+/// S26: a message makes a primary take a new epoch only in a collision, and of the smaller id, or to
+/// defend a slot that a command gave to it.
 pub(crate) fn yields_to_collision<const SLOTS: usize>(
     before: &impl Earlier<SLOTS>,
     node: &Node<SLOTS>,
@@ -306,9 +317,26 @@ pub(crate) fn yields_to_collision<const SLOTS: usize>(
     }
     let header = &message.header;
     let is_collision = header.config_epoch == former.epoch && header.flags.contains(Flags::PRIMARY);
-    require(is_collision && own.id < header.sender, || {
+    let is_due = (is_collision && own.id < header.sender) || claims_granted(before.granted(), message);
+    require(is_due, || {
         format!("takes epoch {} upon epoch {} of {}", own.config_epoch, header.config_epoch, header.sender)
     })
+}
+
+/// Whether a message claims one of these slots for the node that it was taken from.
+fn claims_granted<const SLOTS: usize>(granted: &BTreeMap<Slot, NodeId>, message: &Message<SLOTS>) -> bool {
+    let (claimant, slots) = match &message.body {
+        Body::Update(claim) => (claim.node, &claim.slots),
+        Body::Ping(_) | Body::Pong(_) | Body::Meet(_) => (message.header.sender, &message.header.slots),
+        Body::Fail(_)
+        | Body::Publish(_)
+        | Body::FailoverAuthRequest
+        | Body::FailoverAuthAck
+        | Body::ManualFailoverStart
+        | Body::Module(_)
+        | Body::PublishShard(_) => return false,
+    };
+    granted.iter().any(|(slot, from)| *from == claimant && slots.contains(*slot))
 }
 
 /// S28: where the cluster is up, a majority is trusted and, under full coverage, every slot served.

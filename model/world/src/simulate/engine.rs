@@ -187,8 +187,13 @@ impl<'a> Engine<'a> {
         self.hasher.finish()
     }
 
-    pub(super) fn start_all(&mut self) -> Result<(), Violation> {
-        for place in 0..self.machines.len() {
+    /// Starts every machine, evenly spread over a span of time.
+    pub(super) fn start_all(&mut self, span_ms: u64) -> Result<(), Violation> {
+        let count = self.machines.len();
+        for place in 0..count {
+            if span_ms > 0 {
+                self.run_until(span_ms * place as u64 / count as u64, u64::MAX)?;
+            }
             self.start(place)?;
         }
         self.push(self.replication_ms, Due::Replicate);

@@ -16,7 +16,7 @@ use crate::{
 };
 use slotbus_core::{
     Body, CLUSTER_SLOTS, ClusterState, Durable, Effect, Effects, Flags, Header, LinkId, Message, Millis, Node, NodeId,
-    Origin, Peer, Rule, SlotSet,
+    Origin, Peer, Rule, Slot, SlotSet,
 };
 use slotbus_wire::{bus, nodes_conf};
 use std::{cell::OnceCell, collections::BTreeMap, fmt};
@@ -208,6 +208,7 @@ struct Memory {
     current_epoch: u64,
     last_vote_epoch: u64,
     size: usize,
+    granted: BTreeMap<Slot, NodeId>,
     state: ClusterState,
     steps: u32,
 }
@@ -245,6 +246,10 @@ impl Earlier<CLUSTER_SLOTS> for Memory {
 
     fn size(&self) -> usize {
         self.size
+    }
+
+    fn granted(&self) -> &BTreeMap<Slot, NodeId> {
+        &self.granted
     }
 }
 
@@ -285,6 +290,7 @@ impl Memory {
         self.current_epoch = node.current_epoch();
         self.last_vote_epoch = node.last_vote_epoch();
         self.size = node.size();
+        self.granted.clone_from(node.granted());
         self.own = node.me().index();
         self.state = node.state();
     }

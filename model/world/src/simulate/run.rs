@@ -130,7 +130,9 @@ impl<'a> Simulation<'a> {
     }
 
     fn phases(&mut self) -> Result<(), Violation> {
-        self.engine.start_all()?;
+        // Nodes that work in the same instant would send all at once.
+        let cron_ms = self.options.config.timing.cron_ms;
+        self.engine.start_all(if self.options.is_quiet { cron_ms } else { 0 })?;
         self.form();
         self.engine.numbers.formed_ms = self.converge()?;
         self.engine.is_calm = false;
