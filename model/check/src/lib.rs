@@ -11,8 +11,11 @@ pub mod explore;
 pub mod mutants;
 pub mod report;
 pub mod run;
+pub mod script;
+pub mod shrink;
 pub mod simulate;
 pub mod stateright_engine;
+pub mod swarm;
 pub mod world_model;
 
 pub use configs::{CONFIGURATIONS, Configuration, SLOTS};

@@ -12,8 +12,7 @@ pub struct NodeId(pub [u8; 20]);
 impl Ord for NodeId {
     #[inline]
     fn cmp(&self, other: &Self) -> Ordering {
-        // Ids are random: their first words nearly always tell them apart.
-        self.first_word().cmp(&other.first_word()).then_with(|| self.0.cmp(&other.0))
+        self.words().cmp(&other.words())
     }
 }
 
@@ -52,10 +51,19 @@ impl NodeId {
         if all > 15 { Err(BadNodeId) } else { Ok(Self(bytes)) }
     }
 
-    /// The first eight bytes as a number, which sorts as they do.
+    /// The bytes as numbers, which sort as they do: the table of nodes is searched by them.
+    #[inline]
+    fn words(&self) -> (u64, u64, u32) {
+        let [b0, b1, b2, b3, b4, b5, b6, b7, c0, c1, c2, c3, c4, c5, c6, c7, d0, d1, d2, d3] = self.0;
+        let first = u64::from_be_bytes([b0, b1, b2, b3, b4, b5, b6, b7]);
+        let second = u64::from_be_bytes([c0, c1, c2, c3, c4, c5, c6, c7]);
+        (first, second, u32::from_be_bytes([d0, d1, d2, d3]))
+    }
+
+    /// The first eight bytes as a number.
     #[inline]
     pub(crate) fn first_word(&self) -> u64 {
-        self.0.first_chunk().map_or(0, |word| u64::from_be_bytes(*word))
+        self.words().0
     }
 
     /// The 40 bytes that stand for this id on the wire.

@@ -27,7 +27,7 @@ impl Engine<'_> {
     }
 
     pub(super) fn act(&mut self, act: Act) -> Result<(), Violation> {
-        self.tell_act(|| format!("{act:?}"));
+        self.tell_act(|| act.to_string());
         match act {
             Act::Crash(place, Crash::AfterSave) => {
                 self.machines[place].dies_after_save = self.machines[place].node.is_some();
@@ -46,7 +46,8 @@ impl Engine<'_> {
                 Ok(())
             }
             Act::Resume(place) => self.resume(place),
-            Act::Command(place, command) => self.command(place, command).map(|_| ()),
+            Act::Failover(place, mode) => self.command(place, Command::Failover(mode)).map(|_| ()),
+            Act::BumpEpoch(place) => self.command(place, Command::BumpEpoch).map(|_| ()),
             Act::Replicate(replica, primary) => self.make_replica(replica, primary),
             Act::Move(next) => self.move_slot(next),
             Act::Expel(place) => self.expel(place),
@@ -130,7 +131,7 @@ impl Engine<'_> {
             match due {
                 Due::Arrive(connection, to, parcel) => self.take(connection, to, parcel)?,
                 Due::Wake(place) => self.step(place, Event::Tick, &Trigger::Other)?,
-                Due::Establish(..) | Due::Refuse(..) | Due::Replicate | Due::Act(_) => {}
+                Due::Establish(..) | Due::Refuse(..) | Due::Replicate | Due::Command(..) | Due::Act(_) => {}
             }
         }
         Ok(())
@@ -174,7 +175,7 @@ impl Engine<'_> {
     }
 
     /// Gives a command; none if nobody takes it.
-    fn command(&mut self, place: usize, command: Command) -> Result<Option<Reply>, Violation> {
+    pub(super) fn command(&mut self, place: usize, command: Command) -> Result<Option<Reply>, Violation> {
         let machine = &mut self.machines[place];
         if machine.node.is_none() || machine.is_stalled {
             return Ok(None);

@@ -17,8 +17,8 @@ use crate::invariants::Invariant;
 use fastrand::Rng;
 use siphasher::sip::SipHasher13;
 use slotbus_core::{
-    Address, CLUSTER_SLOTS, Config, Durable, Effect, Effects, Event, Flags, Input, LinkId, Message, Millis, Node,
-    NodeId, Origin, Random, Replication, Rule, SlotSet, next_deadline, step,
+    Address, CLUSTER_SLOTS, Command, Config, Durable, Effect, Effects, Event, Flags, Input, LinkId, Message, Millis,
+    Node, NodeId, Origin, Random, Replication, Rule, SlotSet, next_deadline, step,
 };
 use slotbus_wire::{bus, nodes_conf};
 use std::{
@@ -50,6 +50,8 @@ pub(super) enum Due {
     Refuse(usize, u32),
     /// Writes come in, and replicas receive them.
     Replicate,
+    /// A command that forms the cluster is given.
+    Command(usize, Box<Command>),
     /// Something is done from outside.
     Act(Box<Act>),
 }
@@ -232,6 +234,7 @@ impl<'a> Engine<'a> {
             Due::Establish(connection, tries) => self.establish(connection, tries),
             Due::Refuse(place, number) => self.refuse(place, number),
             Due::Replicate => self.replicate(),
+            Due::Command(place, command) => self.command(place, *command).map(|_| ()),
             Due::Act(act) => {
                 self.acts_ahead = self.acts_ahead.saturating_sub(1);
                 self.numbers.acts += 1;
