@@ -160,4 +160,3 @@ fn every_rule_is_raised_and_every_mutant_is_committed_by_a_branch() {
         assert!(names(&code, &format!("Mutant::{mutant:?}")), "nothing commits {}", mutant.id());
     }
 }
-}
