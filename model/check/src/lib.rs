@@ -6,8 +6,12 @@
 //! [`explore`](mod@explore) for the search, [`world_model`] for what joins the two.
 
 pub mod actor;
+pub mod components;
 pub mod configs;
 pub mod explore;
+pub mod graph;
+pub mod lasso;
+pub mod liveness;
 pub mod mutants;
 pub mod report;
 pub mod run;
@@ -16,7 +20,7 @@ pub mod stateright_engine;
 pub mod world_model;
 
 pub use configs::{CONFIGURATIONS, Configuration, SLOTS};
-pub use explore::{Ending, Findings, Judged, Limits, Path, Progress, Verdict, explore};
+pub use explore::{Ending, Findings, Judged, Limits, Path, Progress, Verdict, explore, explore_graph};
 pub use run::{Engine, Plan, Run, run};
 pub use stateright_engine::explore_with_stateright;
 pub use world_model::WorldModel;
