@@ -39,6 +39,12 @@ impl Lasso {
         Self { start, stem, cycle: tour(fair, view, &inside, entry) }
     }
 
+    /// The shortest way from the start to a state, without a cycle.
+    #[must_use]
+    pub fn to(graph: &Graph, state: u32) -> Self {
+        Self { start: graph.way_to(state)[0], stem: stem_to(graph, state), cycle: Vec::new() }
+    }
+
     /// The states of the cycle, without its last, which is its first.
     #[must_use]
     pub fn cycle_states(&self) -> Vec<u32> {

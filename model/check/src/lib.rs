@@ -6,17 +6,23 @@
 //! [`explore`](mod@explore) for the search, [`world_model`] for what joins the two.
 
 pub mod actor;
+pub mod claims;
 pub mod components;
 pub mod configs;
+pub mod counterexample;
+pub mod explain;
 pub mod explore;
+pub mod goals;
 pub mod graph;
 pub mod lasso;
+pub mod live;
 pub mod liveness;
 pub mod mutants;
 pub mod report;
 pub mod run;
 pub mod simulate;
 pub mod stateright_engine;
+pub mod world_labels;
 pub mod world_model;
 
 pub use configs::{CONFIGURATIONS, Configuration, SLOTS};

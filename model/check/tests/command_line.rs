@@ -40,8 +40,11 @@ fn a_violation_ends_with_1_and_leaves_a_readable_trace() {
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(text.contains("VIOLATED") && text.contains("S11 EpochGuard"), "{text}");
-    let trace = std::fs::read_to_string(folder.join("collision_2.S11-EpochGuard.txt")).expect("a trace");
+    let file = folder.join("collision_2.S11-EpochGuard.jsonl");
+    let output = check(&["explain", file.to_str().expect("a readable path")]);
+    let trace = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(trace.starts_with("1. ") && trace.contains("receives PING of"), "{trace}");
+    assert!(trace.contains("BREAKS S11 EpochGuard"), "{trace}");
     std::fs::remove_dir_all(folder).expect("the folder goes");
 }
 
