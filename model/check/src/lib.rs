@@ -6,6 +6,8 @@
 //! [`explore`](mod@explore) for the search, [`world_model`] for what joins the two.
 
 pub mod actor;
+pub mod certificate;
+pub mod certify;
 pub mod claims;
 pub mod components;
 pub mod configs;

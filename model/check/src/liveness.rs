@@ -302,26 +302,51 @@ pub fn descent(graph: &Graph, classes: &[Class], trigger: Marks, goal: Marks) ->
 }
 
 fn settles(graph: &Graph, classes: &[Class], trigger: Marks, goal: Marks) -> Answer {
+    match settling(graph, classes, trigger, goal) {
+        Ok(settling) => Answer::Within(settling.rounds.into_iter().max().unwrap_or(0)),
+        Err(lasso) => Answer::Wanders(lasso),
+    }
+}
+
+/// How a goal is reached for good while nobody interferes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settling {
+    /// By state: how many actions it takes at worst, 0 where it is settled; [`NOT_OWED`] where the
+    /// goal need not be reached.
+    pub levels: Vec<u32>,
+    /// By state: how many rounds it takes at worst.
+    pub rounds: Vec<u32>,
+}
+
+/// Nothing with the trigger leads here undisturbed.
+pub const NOT_OWED: u32 = u32::MAX;
+
+/// How `goal` is reached for good after `trigger`, or a run in which it is not.
+///
+/// # Errors
+/// If there is such a run.
+pub fn settling(graph: &Graph, classes: &[Class], trigger: Marks, goal: Marks) -> Result<Settling, Lasso> {
     let course = |class: ClassId| classes[usize::from(class)].course;
     let is_calm = |class| course(class) != Course::Disturbance;
     let is_unsettled = unsettled(graph, &is_calm, goal);
     let keeps = |state: u32| is_unsettled[state as usize];
     let view = View { graph, keeps: &keeps, follows: &is_calm };
     let roots = || graph.states().filter(|&state| graph.is_marked(state, trigger) && keeps(state));
-    let components = Components::of(view, roots());
     let calm = View { keeps: &|_| true, ..view };
     let cost = |class, target| u32::from(course(class) == Course::Tick && graph.is_marked(target, ROUND));
-    let mut rounds = vec![0_u32; components.count()];
-    for (members, component) in components.iter().zip(0..) {
-        let is_over = members.iter().all(|&state| calm.moves(state).next().is_none());
+    let levels = is_unsettled.iter().map(|&is_unsettled| if is_unsettled { NOT_OWED } else { 0 }).collect();
+    let mut settling = Settling { levels, rounds: vec![0; graph.state_count() as usize] };
+    for members in Components::of(view, roots()).iter() {
+        let (state, is_over) = (members[0] as usize, calm.moves(members[0]).next().is_none());
         if members.len() > 1 || is_over {
-            return Answer::Wanders(Lasso::through(&Fair::nothing(graph), view, roots(), members));
+            return Err(Lasso::through(&Fair::nothing(graph), view, roots(), members));
         }
-        let ahead = |target| components.find(target).map_or(0, |component: usize| rounds[component]);
-        let costs = members.iter().flat_map(|&state| calm.moves(state));
-        rounds[component] = costs.map(|(class, target)| cost(class, target) + ahead(target)).max().unwrap_or(0);
+        let Settling { levels, rounds } = &settling;
+        let level = calm.moves(members[0]).map(|(_, target)| levels[target as usize] + 1).max();
+        let ahead = calm.moves(members[0]).map(|(class, target)| cost(class, target) + rounds[target as usize]).max();
+        (settling.levels[state], settling.rounds[state]) = (level.unwrap_or(0), ahead.unwrap_or(0));
     }
-    Answer::Within(rounds.into_iter().max().unwrap_or(0))
+    Ok(settling)
 }
 
 /// By state: whether it can be away from `goal` now or later while things take their course.

@@ -4,9 +4,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use slotbus_check::{
     CONFIGURATIONS, Configuration, Ending, Engine, Limits, Plan, Progress, Run,
+    certificate::{self, Certificate},
+    certify,
     counterexample::Counterexample,
     explain,
-    live::run_live,
+    live::{Live, run_live},
     mutants::{Hunt, hunt},
     report, run,
     simulate::{self, Batch, Options, Shard},
@@ -30,6 +32,8 @@ Examples:
   slotbus-check list
   slotbus-check run all
   slotbus-check run failure_3 --liveness
+  slotbus-check run bump_3 --certificate /tmp/bump_3.certificate
+  slotbus-check certify /tmp/bump_3.certificate
   slotbus-check run failure_3 --profile redis-7.0 --counterexample /tmp/traces
   slotbus-check explain /tmp/traces/failure_3.W4-Recovered.jsonl --html /tmp/trace.html
   slotbus-check mutants all
@@ -65,6 +69,11 @@ enum Asked {
     },
     /// Runs real-size clusters in virtual time under random faults and commands.
     Simulate(SimulateArgs),
+    /// Checks a certificate, without the explorer that made it.
+    Certify {
+        /// Which file.
+        file: PathBuf,
+    },
     /// Shows a counterexample that a run has written.
     Explain(ExplainArgs),
     /// Serves a configuration to the browser, through Stateright's Explorer.
@@ -103,6 +112,9 @@ struct RunArgs {
     /// Keeps the graph, and asks it what happens in the end.
     #[arg(long, conflicts_with = "actor")]
     liveness: bool,
+    /// Writes what `certify` needs to check that all this holds, if it does; for one configuration.
+    #[arg(long, value_name = "FILE", conflicts_with = "actor")]
+    certificate: Option<PathBuf>,
     /// Writes each counterexample into a file of this folder, for `explain`.
     #[arg(long, value_name = "DIR")]
     counterexample: Option<PathBuf>,
@@ -227,6 +239,7 @@ fn main() -> ExitCode {
         Asked::Run(args) => run_all(&args),
         Asked::Mutants { ids, json } => hunt_all(&ids, json),
         Asked::Simulate(args) => simulate_all(&args),
+        Asked::Certify { file } => certify_file(&file),
         Asked::Explain(args) => explain(&args),
         Asked::Explore { name, addr } => serve(&name, addr),
     };
@@ -305,14 +318,15 @@ fn run_all(args: &RunArgs) -> Result<End, Unusable> {
         let known = CONFIGURATIONS.iter().filter(|known| known.has_actors).map(|known| known.name);
         return Err(Unusable::unknown("configuration with actors", plan.configuration.name, known));
     }
+    if args.certificate.is_some() && plans.len() != 1 {
+        return Err(Unusable(format!("a certificate is about one configuration, not {}", plans.len())));
+    }
     if !args.json {
         say(format_args!("{}\n", report::RUN_HEADING));
     }
     let mut runs = Vec::new();
     for plan in plans {
-        let run = watched(plan.configuration.name, |progress| {
-            if args.liveness { run_live(plan, progress).run } else { run(plan, progress) }
-        });
+        let run = run_one(args, plan)?;
         if !args.json {
             say(report::run_text(&run));
             let story = run.first_violation().and_then(|outcome| outcome.story.as_deref());
@@ -325,6 +339,44 @@ fn run_all(args: &RunArgs) -> Result<End, Unusable> {
         say(format_args!("{}\n", report::runs_json(&runs)));
     }
     Ok(runs.iter().map(end_of).max().unwrap_or(End::AllHolds))
+}
+
+fn run_one(args: &RunArgs, plan: Plan) -> Result<Run, Unusable> {
+    let is_live = args.liveness || args.certificate.is_some();
+    if !is_live {
+        return Ok(watched(plan.configuration.name, |progress| run(plan, progress)));
+    }
+    let live = watched(plan.configuration.name, |progress| run_live(plan, progress));
+    if let Some(path) = args.certificate.as_ref().filter(|_| end_of(&live.run) == End::AllHolds) {
+        write_certificate(path, &live)?;
+    }
+    Ok(live.run)
+}
+
+fn write_certificate(path: &Path, live: &Live) -> Result<(), Unusable> {
+    let file = std::fs::File::create(path).map_err(|error| unwritten(path, error))?;
+    certificate::write(live, &mut std::io::BufWriter::new(file)).map_err(|error| unwritten(path, error))
+}
+
+fn certify_file(path: &Path) -> Result<End, Unusable> {
+    let file = path.display();
+    let bytes = std::fs::read(path).map_err(|error| Unusable(format!("cannot read '{file}': {error}")))?;
+    let certificate = Certificate::from_bytes(&bytes);
+    let certificate = certificate.map_err(|error| Unusable(format!("'{file}' is no certificate: {error}")))?;
+    let heading = &certificate.heading;
+    match certify::certify(&certificate) {
+        Ok(certify::Certified { states, edges, claims }) => {
+            let (config, profile) = (&heading.config, &heading.profile);
+            say(format_args!(
+                "{config}, profile {profile}: {states} states, {edges} edges, every invariant and {claims} claims hold\n"
+            ));
+            Ok(End::AllHolds)
+        }
+        Err(flaw) => {
+            complain(&Unusable(format!("'{file}' does not hold: {flaw}")));
+            Ok(End::Violated)
+        }
+    }
 }
 
 fn end_of(run: &Run) -> End {

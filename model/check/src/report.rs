@@ -185,14 +185,10 @@ fn liveness_text(run: &Run) -> String {
     let each = |bytes: usize, count: usize| bytes as f64 / count.max(1) as f64;
     let (per_state, per_edge) = (each(states, run.states), each(edges, run.edges));
     let mut text = format!("    graph: {per_state:.1} bytes a state, {per_edge:.1} bytes an edge\n");
-    for outcome in run.outcomes.iter().filter(|outcome| outcome.verdict == Verdict::Holds) {
-        let how = match (outcome.kind, outcome.rounds) {
-            ("recoverable", _) => "can be reached from everywhere".into(),
-            ("leads_to", _) => "is reached in every fair run".into(),
-            (_, Some(rounds)) => format!("for good within {rounds} rounds of ticks of the last interference"),
-            (_, None) => continue,
-        };
-        let _ = writeln!(text, "    {}: {how}", outcome.name);
+    let held = run.outcomes.iter().filter(|outcome| outcome.verdict == Verdict::Holds);
+    for (outcome, rounds) in held.filter_map(|outcome| Some((outcome, outcome.rounds?))) {
+        let _ =
+            writeln!(text, "    {}: for good within {rounds} rounds of ticks of the last interference", outcome.name);
     }
     text
 }
@@ -205,7 +201,9 @@ fn verdict_text(run: &Run) -> String {
         Ending::Violated => "VIOLATED".into(),
         Ending::Exhausted if run.is_violated() => "VIOLATED".into(),
         Ending::Exhausted => {
-            format!("exhausted: {} invariants hold, {} witnesses reached", count("always"), count("reachable"))
+            let (always, reachable, live) = (count("always"), count("reachable"), count("leads_to"));
+            let goals = if live > 0 { format!(", {live} goals come about") } else { String::new() };
+            format!("exhausted: {always} invariants hold, {reachable} witnesses reached{goals}")
         }
         Ending::CutOff => "cut off: nothing violated so far".into(),
     }

@@ -130,7 +130,8 @@ fn every_small_graph_stays_recoverable_or_says_where_it_is_stuck() {
                 let way = graph.way_to(state);
                 assert!(!way.iter().skip(1).any(|&state| graph.is_marked(state, GOAL)) || way.len() > 1);
             }
-            answer => assert_eq!((answer, case.recoverable), (Answer::Holds, true), "{}", case.what),
+            Answer::Holds => assert!(case.recoverable, "{}", case.what),
+            Answer::Within(_) | Answer::Misses(_) | Answer::Wanders(_) => panic!("{}: no such answer", case.what),
         }
     }
 }
@@ -145,7 +146,7 @@ fn settles(edges: &str, goal: &[u32]) -> Option<u32> {
             reenact(&toy, &letters, &graph, &lasso, None).expect("a run of the model");
             None
         }
-        answer => panic!("{answer:?}"),
+        answer @ (Answer::Holds | Answer::Stuck(_) | Answer::Misses(_)) => panic!("{answer:?}"),
     }
 }
 
