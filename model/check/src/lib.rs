@@ -20,6 +20,7 @@ pub mod lasso;
 pub mod live;
 pub mod liveness;
 pub mod mutants;
+pub mod promela;
 pub mod report;
 pub mod run;
 pub mod simulate;
