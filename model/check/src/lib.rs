@@ -6,6 +6,7 @@
 //! [`explore`](mod@explore) for the search, [`world_model`] for what joins the two.
 
 pub mod actor;
+pub mod bench;
 pub mod certificate;
 pub mod certify;
 pub mod claims;

@@ -3,7 +3,7 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use slotbus_check::{
-    CONFIGURATIONS, Configuration, Ending, Engine, Limits, Plan, Progress, Run,
+    CONFIGURATIONS, Configuration, Ending, Engine, Limits, Plan, Progress, Run, bench,
     certificate::{self, Certificate},
     certify,
     counterexample::Counterexample,
@@ -39,6 +39,7 @@ Examples:
   slotbus-check mutants all
   slotbus-check simulate --runs 100 --seed 7
   slotbus-check simulate --nodes 100 --replicas 1 --quiet-network --duration-s 3600
+  slotbus-check bench meet_3
   slotbus-check explore meet_2
 
 Exit: 0 exhausted and every property holds; 1 a property is violated;
@@ -76,6 +77,12 @@ enum Asked {
     },
     /// Shows a counterexample that a run has written.
     Explain(ExplainArgs),
+    /// Compares our explorer with Stateright's on one configuration with actors.
+    Bench {
+        /// Which configuration.
+        #[arg(default_value = "meet_3")]
+        name: String,
+    },
     /// Serves a configuration to the browser, through Stateright's Explorer.
     Explore {
         /// Which configuration.
@@ -241,6 +248,7 @@ fn main() -> ExitCode {
         Asked::Simulate(args) => simulate_all(&args),
         Asked::Certify { file } => certify_file(&file),
         Asked::Explain(args) => explain(&args),
+        Asked::Bench { name } => compare(&name),
         Asked::Explore { name, addr } => serve(&name, addr),
     };
     match outcome {
@@ -314,9 +322,8 @@ fn run_all(args: &RunArgs) -> Result<End, Unusable> {
         Plan { configuration, profile_name, profile, mutant, engine, is_actor: args.actor, limits }
     });
     let plans: Vec<_> = plans.collect();
-    if let Some(plan) = plans.iter().find(|plan| plan.is_actor && !plan.configuration.has_actors) {
-        let known = CONFIGURATIONS.iter().filter(|known| known.has_actors).map(|known| known.name);
-        return Err(Unusable::unknown("configuration with actors", plan.configuration.name, known));
+    for plan in plans.iter().filter(|plan| plan.is_actor) {
+        with_actors(plan.configuration)?;
     }
     if args.certificate.is_some() && plans.len() != 1 {
         return Err(Unusable(format!("a certificate is about one configuration, not {}", plans.len())));
@@ -508,6 +515,20 @@ fn write_schedule(path: Option<&PathBuf>, options: &Options) -> Result<(), Unusa
         }
     });
     failure.map_or(Ok(()), Err).and_then(|()| file.flush()).map_err(unusable)
+}
+
+fn compare(name: &str) -> Result<End, Unusable> {
+    let known = with_actors(configuration(name)?)?;
+    let text = bench::bench(known.name).map_err(|error| Unusable(format!("cannot run the contenders: {error}")))?;
+    say(text);
+    Ok(End::AllHolds)
+}
+
+/// The configuration itself, if its hosts can be explored as actors.
+fn with_actors(configuration: &'static Configuration) -> Result<&'static Configuration, Unusable> {
+    let known = CONFIGURATIONS.iter().filter(|known| known.has_actors).map(|known| known.name);
+    let is_known = configuration.has_actors.then_some(configuration);
+    is_known.ok_or_else(|| Unusable::unknown("configuration with actors", configuration.name, known))
 }
 
 fn serve(name: &str, addr: std::net::SocketAddr) -> Result<End, Unusable> {
