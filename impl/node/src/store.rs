@@ -17,7 +17,7 @@ pub mod value;
 pub mod walk;
 
 use self::{
-    entry::Entry,
+    entry::{Entry, Form},
     eviction::Eviction,
     limits::Limits,
     news::{Class, News},
@@ -233,7 +233,7 @@ impl Store {
         let (count, outcome) = change(&mut collection, &limits);
         if !collection.is_empty() {
             let entry = Entry::new(key, collection.into_value(), None, self.eviction.fresh(self.now));
-            self.add(key, entry);
+            self.add(entry);
             self.note(C::CLASS, event, key);
             self.news.changes += count.saturating_sub(1) as u64;
         }
@@ -254,22 +254,18 @@ impl Store {
 
     /// Sets a string.
     pub fn set(&mut self, key: &[u8], text: &[u8], expiry: Expiry) {
-        self.put_string(key, text, expiry, false);
+        self.set_in_form(key, text, expiry, Form::Whole);
     }
 
-    /// Sets a string that comes about by a change to a part of the former one, and keeps its end.
-    pub fn patch(&mut self, key: &[u8], text: &[u8]) {
-        self.put_string(key, text, Expiry::Keep, true);
-    }
-
-    fn put_string(&mut self, key: &[u8], text: &[u8], expiry: Expiry, is_raw: bool) {
+    /// Sets a string that comes about in a certain way.
+    pub fn set_in_form(&mut self, key: &[u8], text: &[u8], expiry: Expiry, form: Form) {
         let used = self.eviction.fresh(self.now);
         let Some(place) = self.find(key) else {
             let end = match expiry {
                 Expiry::Never | Expiry::Keep => None,
                 Expiry::At(end) => Some(end),
             };
-            self.add(key, Entry::string(key, text, end, used, is_raw));
+            self.add(Entry::string(key, text, end, used, form));
             return self.news.changed(key);
         };
         self.news.changed(key);
@@ -280,10 +276,10 @@ impl Store {
             Expiry::Keep => former,
             Expiry::At(end) => Some(end),
         };
-        if former == end && entry.overwrite(text, is_raw) {
+        if former == end && entry.overwrite(text, form) {
             return;
         }
-        self.replace(place, Entry::string(key, text, end, used, is_raw));
+        self.replace(place, Entry::string(key, text, end, used, form));
     }
 
     /// Changes a string in its place, of which there is none yet if the key is new: it keeps room to grow.
@@ -304,18 +300,22 @@ impl Store {
         }
         let mut text = self.former(key)?.unwrap_or_default().to_vec();
         let outcome = change(&mut text);
-        self.patch(key, &text);
+        self.set_in_form(key, &text, Expiry::Keep, Form::Patched);
         Ok(outcome)
     }
 
     /// Puts any value at a key, in the place of whatever is there.
     pub fn put(&mut self, key: &[u8], value: Value, end: Option<Millis>) {
-        let entry = Entry::new(key, value, end, self.eviction.fresh(self.now));
-        match self.find(key) {
+        self.put_entry(Entry::new(key, value, end, self.eviction.fresh(self.now)));
+    }
+
+    /// Puts an entry in its place.
+    pub fn put_entry(&mut self, entry: Entry) {
+        self.news.changed(entry.key());
+        match self.find(entry.key()) {
             Some(place) => self.replace(place, entry),
-            None => self.add(key, entry),
+            None => self.add(entry),
         }
-        self.news.changed(key);
     }
 
     /// Puts a collection that is the result of a command at a key, or drops the key if it is empty.
@@ -540,13 +540,13 @@ impl Store {
         is_expired
     }
 
-    fn add(&mut self, key: &[u8], entry: Entry) {
-        let hash = self.hash(key);
+    fn add(&mut self, entry: Entry) {
+        let (hash, slot) = (self.hash(entry.key()), key_slot(entry.key()).index());
         self.len += 1;
         self.bytes += entry.bytes();
         self.expiring += usize::from(entry.expires_at().is_some());
-        self.tables[key_slot(key).index()].get_or_insert_default().insert(hash, entry);
-        self.news.tell(Class::NEW, "new", key);
+        self.news.tell(Class::NEW, "new", entry.key());
+        self.tables[slot].get_or_insert_default().insert(hash, entry);
     }
 
     fn replace(&mut self, place: Place, entry: Entry) {

@@ -63,7 +63,7 @@ impl Wish {
         }
     }
 
-    /// What is answered if nothing came.
+    /// What is answered at once if there is nothing, and no wait.
     fn nothing(&self) -> Reply<'static> {
         match self {
             Self::Move { .. } => Reply::Null,
@@ -225,8 +225,7 @@ impl Server {
 
     /// Ends a client's wait as if its time had come.
     pub fn end_wait_empty(&mut self, client: Key) -> bool {
-        let nothing = self.waiters.by_client.get(&client).map(|waiter| waiter.waiting.wish.nothing());
-        nothing.is_some_and(|nothing| self.end_wait(client, &nothing))
+        self.end_wait(client, &Reply::NullArray)
     }
 
     /// Ends the waits that have lasted long enough.

@@ -41,11 +41,10 @@ pub fn format_f64(number: f64) -> String {
 /// number of moderate size: the form of scores inside of a listpack.
 #[must_use]
 pub fn format_score(number: f64) -> String {
-    const WHOLE_MAX: f64 = 4_503_599_627_370_496.0;
-    if number.fract() == 0.0 && number.abs() < WHOLE_MAX {
-        // A whole number of this size loses nothing.
-        let whole = number as i64;
-        return if whole == 0 && number.is_sign_negative() { "-0".to_owned() } else { whole.to_string() };
+    const WHOLE_MAX: f64 = (i64::MAX / 2) as f64;
+    if number.fract() == 0.0 && number.abs() <= WHOLE_MAX {
+        // A whole number of this size loses nothing but the sign of a zero.
+        return (number as i64).to_string();
     }
     format_f64(number)
 }
@@ -81,6 +80,7 @@ mod tests {
         }
         assert_eq!(format_score(-3.0), "-3");
         assert_eq!(format_score(0.5), "0.5");
+        assert_eq!(format_score(-0.0), "0");
     }
 
     #[test]

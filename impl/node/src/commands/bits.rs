@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     command::Answer,
-    store::{Expiry, Store, news::Class},
+    store::{Expiry, Store, entry::Form, news::Class},
 };
 use slotbus_wire::resp::{Args, Reply, parse_i64};
 
@@ -188,7 +188,7 @@ pub(super) fn bitop<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
     if result.is_empty() {
         drop_key(store, key);
     } else {
-        store.set(key, &result, Expiry::Never);
+        store.set_in_form(key, &result, Expiry::Never, Form::Patched);
         store.news.tell(Class::STRING, "set", key);
     }
     Ok(Reply::count(len))

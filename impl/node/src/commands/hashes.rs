@@ -1,7 +1,7 @@
 //! Owns the commands about hashes.
 
 use super::{
-    options::{integer, integer_in},
+    options::{integer, invertible},
     scan::{Filter, cursor, portion},
     syntax_error,
 };
@@ -157,7 +157,7 @@ pub(super) fn hrandfield<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e>
         let picked = hash.and_then(|hash| hash.nth(fastrand::usize(..hash.len())));
         return Ok(picked.map_or(Reply::Null, |(field, _)| bulk(field)));
     }
-    let count = integer_in(args.at(2), -i64::MAX..=i64::MAX)?;
+    let count = invertible(args.at(2))?;
     let with_values = match args.get(3) {
         None => false,
         Some(word) if args.len() == 4 && word.eq_ignore_ascii_case(b"withvalues") => true,

@@ -87,9 +87,8 @@ fn move_key(store: &mut Store, from: &[u8], to: &[u8], replaces: bool) -> Result
         return Ok(false);
     }
     if let Some(entry) = store.take(from) {
-        let end = entry.expires_at();
         store.remove(to);
-        store.put(to, entry.into_value(), end);
+        store.put_entry(entry.with_key(to));
         store.news.tell(Class::GENERIC, "rename_from", from);
         store.news.tell(Class::GENERIC, "rename_to", to);
     }
@@ -113,16 +112,14 @@ pub(super) fn copy<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
     if from == to {
         return Err(Reply::err("source and destination objects are the same"));
     }
-    let Some(end) = store.expires_at(from) else { return Ok(Reply::Integer(0)) };
-    if !replaces && store.contains(to, now) {
-        return Ok(Reply::Integer(0));
-    }
-    let value = store.view(from).map(|view| view.to_value());
-    if let Some(value) = value {
-        store.put(to, value, end);
+    let may = store.contains(from, now) && (replaces || !store.contains(to, now));
+    let entry = store.peek(from).filter(|_| may).cloned();
+    let is_done = entry.is_some();
+    if let Some(entry) = entry {
+        store.put_entry(entry.with_key(to));
         store.news.tell(Class::GENERIC, "copy_to", to);
     }
-    Ok(Reply::Integer(1))
+    Ok(Reply::Integer(is_done.into()))
 }
 
 /// There is one database.

@@ -287,11 +287,10 @@ impl Search {
                  start from the end of the list",
             ));
         }
-        if rank == i64::MIN {
-            return Err(Reply::err("value is out of range"));
-        }
         self.side = if rank < 0 { Side::Right } else { Side::Left };
-        self.rank = usize::try_from(rank.unsigned_abs()).unwrap_or(usize::MAX);
+        // The one number that has no positive counterpart stands for the first match.
+        let rank = rank.checked_abs().unwrap_or(1);
+        self.rank = usize::try_from(rank).unwrap_or(usize::MAX);
         Ok(())
     }
 

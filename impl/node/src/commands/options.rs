@@ -16,10 +16,11 @@ pub(super) fn integer(text: &[u8]) -> Result<i64, Reply<'static>> {
     parse_i64(text).ok_or_else(not_an_integer)
 }
 
-/// A number within bounds.
-pub(super) fn integer_in(text: &[u8], bounds: std::ops::RangeInclusive<i64>) -> Result<i64, Reply<'static>> {
-    let number = integer(text)?;
-    if bounds.contains(&number) { Ok(number) } else { Err(Reply::err("value is out of range")) }
+/// A number whose sign can be turned.
+pub(super) fn invertible(text: &[u8]) -> Result<i64, Reply<'static>> {
+    let most = i64::MAX;
+    let out_of_range = || Reply::err(format_args!("value is out of range, value must between -{most} and {most}"));
+    integer(text).and_then(|number| if number == i64::MIN { Err(out_of_range()) } else { Ok(number) })
 }
 
 /// A number that is at least 0.
@@ -47,10 +48,7 @@ pub(super) fn side(text: &[u8]) -> Result<Side, Reply<'static>> {
 pub(super) fn timeout_ms(text: &[u8]) -> Result<Option<u64>, Reply<'static>> {
     let seconds = parse_f64(text).ok_or_else(|| Reply::err("timeout is not a float or out of range"))?;
     let millis = (seconds * 1000.0).ceil();
-    if millis >= i64::MAX as f64 {
-        return Err(Reply::err("timeout is out of range"));
-    }
-    if millis < 0.0 || seconds < 0.0 {
+    if millis < 0.0 || seconds < 0.0 || millis >= i64::MAX as f64 {
         return Err(Reply::err("timeout is negative"));
     }
     // The checks above leave a whole number that fits.

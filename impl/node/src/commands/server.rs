@@ -1,11 +1,8 @@
 //! Owns the commands about the process: TIME, ROLE, SHUTDOWN.
 
-use super::{
-    options::{integer, timeout_ms},
-    syntax_error,
-};
+use super::{options::integer, syntax_error};
 use crate::{client::Session, server::Server};
-use slotbus_wire::resp::{Args, Reply};
+use slotbus_wire::resp::{Args, Reply, parse_i64};
 
 pub(super) fn time<'e>(server: &'e mut Server, _: &mut Session, _: Args<'e>) -> Reply<'e> {
     let now = server.clock.since_epoch();
@@ -34,10 +31,14 @@ pub(super) fn wait<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) 
              propagated.",
         );
     }
-    if let Err(refusal) = integer(args.at(1)).and_then(|_| timeout_ms(args.at(2))) {
+    if let Err(refusal) = integer(args.at(1)) {
         return refusal;
     }
-    Reply::Integer(0)
+    match parse_i64(args.at(2)) {
+        None => Reply::err("timeout is not an integer or out of range"),
+        Some(..0) => Reply::err("timeout is negative"),
+        Some(_) => Reply::Integer(0),
+    }
 }
 
 pub(super) fn shutdown<'e>(server: &'e mut Server, session: &mut Session, args: Args<'e>) -> Reply<'e> {

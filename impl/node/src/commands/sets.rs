@@ -2,7 +2,7 @@
 
 use super::{
     hashes::pick,
-    options::{counted_keys, integer, natural},
+    options::{counted_keys, invertible, natural},
     scan::{Filter, cursor, portion},
     syntax_error,
 };
@@ -114,10 +114,7 @@ pub(super) fn srandmember<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e
         let picked = set.and_then(|set| set.nth(fastrand::usize(..set.len())));
         return Ok(picked.map_or(Reply::Null, Reply::Bulk));
     };
-    let count = integer(count)?;
-    if count == i64::MIN {
-        return Err(Reply::err("value is out of range"));
-    }
+    let count = invertible(count)?;
     let set = store.read::<Set>(args.at(1))?;
     let picked = set.map(|set| pick(set.len(), count)).unwrap_or_default();
     Ok(Reply::Array(picked.into_iter().filter_map(|index| set?.nth(index)).map(Reply::Bulk).collect()))
@@ -200,8 +197,8 @@ pub(super) fn sintercard<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e>
     Ok(Reply::count(combine(store, keys.into_iter(), Combination::Intersection, limit)?.len()))
 }
 
-/// The keys of SINTERCARD or ZINTERCARD, and beyond which number it need not count.
-pub(super) fn intercard<'a>(args: Args<'a>) -> Result<(Vec<&'a [u8]>, usize), Reply<'static>> {
+/// The keys of SINTERCARD, and beyond which number it need not count.
+fn intercard<'a>(args: Args<'a>) -> Result<(Vec<&'a [u8]>, usize), Reply<'static>> {
     let refusal = "numkeys should be greater than 0";
     let count = parse_i64(args.at(1)).filter(|&count| count > 0).ok_or_else(|| Reply::err(refusal))?;
     if count > i64::try_from(args.len() - 2).unwrap_or(i64::MAX) {

@@ -3,7 +3,7 @@
 use super::{
     hashes::pick,
     lists::count_option,
-    options::{counted_keys, float, integer_in, natural},
+    options::{counted_keys, float, invertible, natural},
     scan::{Filter, cursor, portion},
     sorted_set_ranges::{Bounds, Names, Scores},
     syntax_error,
@@ -197,7 +197,7 @@ pub(super) fn zrandmember<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e
         let picked = set.and_then(|set| set.nth(fastrand::usize(..set.len())));
         return Ok(picked.map_or(Reply::Null, |(member, _)| Reply::Bulk(member)));
     }
-    let count = integer_in(args.at(2), -i64::MAX..=i64::MAX)?;
+    let count = invertible(args.at(2))?;
     let with_scores = match args.get(3) {
         None => false,
         Some(word) if args.len() == 4 && word.eq_ignore_ascii_case(b"withscores") => true,

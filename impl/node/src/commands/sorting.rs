@@ -45,14 +45,14 @@ impl<'a> Query<'a> {
                 }
                 (b"by", Some(pattern), _) => {
                     if store.limits.is_clustered && pattern.contains(&b'*') {
-                        return Err(Reply::err("BY option of SORT denied in cluster mode."));
+                        return Err(Reply::err("BY option of SORT denied in Cluster mode."));
                     }
                     query.by = Some(pattern);
                     at += 1;
                 }
                 (b"get", Some(pattern), _) => {
                     if store.limits.is_clustered {
-                        return Err(Reply::err("GET option of SORT denied in cluster mode."));
+                        return Err(Reply::err("GET option of SORT denied in Cluster mode."));
                     }
                     query.gets.push(pattern);
                     at += 1;
@@ -124,7 +124,10 @@ fn items(store: &mut Store, key: &[u8], query: &mut Query<'_>) -> Result<Vec<Vec
     let is_descending = query.is_descending;
     match store.view(key) {
         None => Ok(vec![]),
-        Some(View::Other(Value::List(list))) => Ok(list.items().map(|item| item.text().into_owned()).collect()),
+        Some(View::Other(Value::List(list))) => {
+            let items = list.items().map(|item| item.text().into_owned());
+            Ok(if !query.sorts() && is_descending { items.rev().collect() } else { items.collect() })
+        }
         Some(View::Other(Value::Set(set))) => {
             // What is stored must not depend on chance.
             if !query.sorts() && query.target.is_some() {

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     command::Answer,
-    store::{Expiry, Store, news::Class},
+    store::{Expiry, Store, entry::Form, news::Class},
 };
 use slotbus_core::Millis;
 use slotbus_wire::{
@@ -241,7 +241,7 @@ pub(super) fn incrbyfloat<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e
     let amount = Extended::parse(args.at(2)).ok_or_else(not_a_float)?;
     let sum = former.plus(&amount).text();
     let sum = sum.ok_or_else(|| Reply::err("increment would produce NaN or Infinity"))?;
-    store.set(key, sum.as_bytes(), Expiry::Keep);
+    store.set_in_form(key, sum.as_bytes(), Expiry::Keep, Form::Float);
     store.news.tell(Class::STRING, "incrbyfloat", key);
     Ok(Reply::text(sum))
 }

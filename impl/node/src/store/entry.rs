@@ -15,6 +15,7 @@ const VALUE_MAX: usize = 256;
 
 const HAS_END: u8 = 1;
 const IS_RAW: u8 = 2;
+const IS_TEXT: u8 = 4;
 const USED_AT: usize = 1;
 const END_AT: usize = 4;
 const END_BYTES: usize = 8;
@@ -24,6 +25,36 @@ const PLACE_BYTES: usize = 40;
 
 /// When and how often an entry was used: 24 bits, in the form that the eviction policy wants.
 pub type Used = u32;
+
+/// How a string came about, which its encoding tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Form {
+    /// As a whole.
+    #[default]
+    Whole,
+    /// By changes to a part of it.
+    Patched,
+    /// As the text of a floating point number.
+    Float,
+}
+
+impl Form {
+    fn flags(self) -> u8 {
+        match self {
+            Self::Whole => 0,
+            Self::Patched => IS_RAW,
+            Self::Float => IS_TEXT,
+        }
+    }
+
+    fn of_flags(flags: u8) -> Self {
+        match flags & (IS_RAW | IS_TEXT) {
+            IS_RAW => Self::Patched,
+            IS_TEXT => Self::Float,
+            _ => Self::Whole,
+        }
+    }
+}
 
 /// A key with its value.
 #[derive(Clone, Debug)]
@@ -44,15 +75,15 @@ pub struct Record {
 }
 
 impl Entry {
-    /// A string; `is_raw` if it came about by changes to a part of it.
+    /// A string.
     #[must_use]
-    pub fn string(key: &[u8], text: &[u8], expires_at: Option<Millis>, used: Used, is_raw: bool) -> Self {
+    pub fn string(key: &[u8], text: &[u8], expires_at: Option<Millis>, used: Used, form: Form) -> Self {
         if key.len() > KEY_MAX || text.len() > VALUE_MAX {
             return Self::record(key, Value::String(text.to_vec()), expires_at, used);
         }
         let head = END_AT + 1 + if expires_at.is_some() { END_BYTES } else { 0 };
         let mut packed = Vec::with_capacity(head + key.len() + text.len());
-        let flags = if expires_at.is_some() { HAS_END } else { 0 } | if is_raw { IS_RAW } else { 0 };
+        let flags = if expires_at.is_some() { HAS_END } else { 0 } | form.flags();
         packed.push(flags);
         packed.extend_from_slice(&used.to_le_bytes()[..3]);
         if let Some(end) = expires_at {
@@ -69,7 +100,7 @@ impl Entry {
     pub fn new(key: &[u8], value: Value, expires_at: Option<Millis>, used: Used) -> Self {
         match value {
             Value::String(text) if key.len() <= KEY_MAX && text.len() <= VALUE_MAX => {
-                Self::string(key, &text, expires_at, used, false)
+                Self::string(key, &text, expires_at, used, Form::Whole)
             }
             Value::String(_)
             | Value::List(_)
@@ -100,7 +131,7 @@ impl Entry {
     #[must_use]
     pub fn view(&self) -> View<'_> {
         match self {
-            Self::Packed(packed) => View::String(&packed[text_at(packed)..], packed[0] & IS_RAW != 0),
+            Self::Packed(packed) => View::String(&packed[text_at(packed)..], Form::of_flags(packed[0])),
             Self::Record(record) => View::Other(&record.value),
         }
     }
@@ -113,24 +144,27 @@ impl Entry {
         }
     }
 
-    /// The value, taken out.
+    /// The same under another key.
     #[must_use]
-    pub fn into_value(self) -> Value {
+    pub fn with_key(self, key: &[u8]) -> Self {
         match self {
-            Self::Packed(packed) => Value::String(packed[text_at(&packed)..].to_vec()),
-            Self::Record(record) => record.value,
+            Self::Packed(ref packed) => {
+                let text = &packed[text_at(packed)..];
+                Self::string(key, text, self.expires_at(), self.used(), Form::of_flags(packed[0]))
+            }
+            Self::Record(record) => Self::new(key, record.value, record.expires_at, record.used),
         }
     }
 
     /// Puts a string in the room of a packed one; false if it does not fit there exactly.
-    pub fn overwrite(&mut self, text: &[u8], is_raw: bool) -> bool {
+    pub fn overwrite(&mut self, text: &[u8], form: Form) -> bool {
         let Self::Packed(packed) = self else { return false };
         let at = text_at(packed);
         if packed.len() - at != text.len() {
             return false;
         }
         packed[at..].copy_from_slice(text);
-        packed[0] = packed[0] & !IS_RAW | if is_raw { IS_RAW } else { 0 };
+        packed[0] = packed[0] & HAS_END | form.flags();
         true
     }
 
@@ -162,7 +196,7 @@ impl Entry {
     /// A packed string with another end.
     fn with_end(&self, end: Option<Millis>) -> Self {
         match self.view() {
-            View::String(text, is_raw) => Self::string(self.key(), text, end, self.used(), is_raw),
+            View::String(text, form) => Self::string(self.key(), text, end, self.used(), form),
             View::Other(_) => self.clone(),
         }
     }
@@ -214,7 +248,7 @@ fn text_at(packed: &[u8]) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::Entry;
+    use super::{Entry, Form};
     use crate::store::value::Value;
     use slotbus_core::Millis;
 
@@ -234,8 +268,8 @@ mod tests {
             entry.set_used(0xff_ffff);
             assert_eq!(entry.used(), 0xff_ffff);
         }
-        let mut entry = Entry::string(b"k", b"abc", Some(Millis(5)), 0, false);
-        assert!(entry.overwrite(b"def", true) && !entry.overwrite(b"defg", true));
+        let mut entry = Entry::string(b"k", b"abc", Some(Millis(5)), 0, Form::Whole);
+        assert!(entry.overwrite(b"def", Form::Patched) && !entry.overwrite(b"defg", Form::Patched));
         assert_eq!((entry.view().encoding(), entry.is_expired(Millis(5)), entry.is_expired(Millis(4))), ("raw", true, false));
     }
 }

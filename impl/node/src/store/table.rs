@@ -101,7 +101,7 @@ fn spread(hash: u32) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::Table;
-    use crate::store::entry::Entry;
+    use crate::store::entry::{Entry, Form};
 
     #[test]
     fn keys_are_found_after_others_moved() {
@@ -110,7 +110,7 @@ mod tests {
         let hash = |number: u32| number % 7;
         let key = |number: u32| number.to_string().into_bytes();
         for number in 0..500 {
-            table.insert(hash(number), Entry::string(&key(number), b"", None, 0, false));
+            table.insert(hash(number), Entry::string(&key(number), b"", None, 0, Form::Whole));
         }
         for number in (0..500).filter(|number| number % 3 != 0) {
             let at = table.find(hash(number), &key(number)).expect("there");

@@ -3,6 +3,7 @@
 //! Must not know keys.
 
 use super::{
+    entry::Form,
     hash::Hash,
     limits::Limits,
     list::List,
@@ -36,8 +37,8 @@ pub enum Value {
 /// A value as one may look at it.
 #[derive(Clone, Copy, Debug)]
 pub enum View<'a> {
-    /// A string, and whether it came about by changes to a part of it.
-    String(&'a [u8], bool),
+    /// A string, and how it came about.
+    String(&'a [u8], Form),
     /// Any other kind, or a long string.
     Other(&'a Value),
 }
@@ -72,23 +73,13 @@ impl<'a> View<'a> {
     #[must_use]
     pub fn encoding(self) -> &'static str {
         match self {
-            Self::String(_, true) => "raw",
-            Self::String(text, false) => encoding_of(text),
-            Self::Other(Value::String(text)) => encoding_of(text),
+            Self::String(text, form) => encoding_of(text, form),
+            Self::Other(Value::String(text)) => encoding_of(text, Form::Whole),
             Self::Other(Value::List(_)) => "quicklist",
             Self::Other(Value::Set(set)) => set.encoding(),
             Self::Other(Value::Hash(hash)) => hash.encoding(),
             Self::Other(Value::SortedSet(set)) => set.encoding(),
             Self::Other(Value::Foreign(..)) => "stream",
-        }
-    }
-
-    /// A copy of the value.
-    #[must_use]
-    pub fn to_value(self) -> Value {
-        match self {
-            Self::String(text, _) => Value::String(text.to_vec()),
-            Self::Other(value) => value.clone(),
         }
     }
 
@@ -107,13 +98,14 @@ impl<'a> View<'a> {
     }
 }
 
-fn encoding_of(text: &[u8]) -> &'static str {
+fn encoding_of(text: &[u8], form: Form) -> &'static str {
     const NUMBER_MAX: usize = 20;
     const EMBEDDED_MAX: usize = 44;
-    match text.len() {
-        ..=NUMBER_MAX if parse_i64(text).is_some() => "int",
-        ..=EMBEDDED_MAX => "embstr",
-        _ => "raw",
+    match (form, text.len()) {
+        (Form::Patched, _) => "raw",
+        (Form::Whole, ..=NUMBER_MAX) if parse_i64(text).is_some() => "int",
+        (Form::Whole | Form::Float, ..=EMBEDDED_MAX) => "embstr",
+        (Form::Whole | Form::Float, _) => "raw",
     }
 }
 
