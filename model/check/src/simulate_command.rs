@@ -1,7 +1,7 @@
 //! The command `simulate`: what is asked, what is shown and written of each run, and how it ends.
 //! Simulates nothing itself.
 
-use crate::{End, Unusable, mutant, profile};
+use crate::{End, Unusable, mutant, profile, say};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use slotbus_check::{
@@ -130,7 +130,7 @@ impl<'a> Shown<'a> {
         if self.args.json {
             self.documents.push(simulate::outcome_json(finished));
         } else {
-            self.bar.suspend(|| println!("{}", finished_text(finished)));
+            self.bar.suspend(|| say(format_args!("{}\n", finished_text(finished))));
         }
         let Some(failure) = &finished.failure else { return Ok(ControlFlow::Continue(())) };
         self.bar.set_message("some broken");
@@ -142,9 +142,9 @@ impl<'a> Shown<'a> {
         self.bar.finish_and_clear();
         if self.args.json {
             let document = serde_json::json!({ "properties": self.summary.json(), "simulations": self.documents });
-            println!("{document}");
+            say(format_args!("{document}\n"));
         } else {
-            print!("{}", self.summary.text());
+            say(self.summary.text());
         }
         if self.summary.is_broken() { End::Violated } else { End::AllHolds }
     }
@@ -171,9 +171,9 @@ fn replay(args: &SimulateArgs, path: &Path) -> Result<End, Unusable> {
     let finished = Finished::replayed(&script);
     write_schedule(args.trace_out.as_deref(), &script.options)?;
     if args.json {
-        println!("{}", serde_json::json!({ "simulations": [simulate::outcome_json(&finished)] }));
+        say(format_args!("{}\n", serde_json::json!({ "simulations": [simulate::outcome_json(&finished)] })));
     } else {
-        println!("{}", finished_text(&finished));
+        say(format_args!("{}\n", finished_text(&finished)));
     }
     let broken = finished.outcome.violation.map(|violation| violation.property);
     if broken != script.breaks {
