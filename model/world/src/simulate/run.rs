@@ -184,6 +184,7 @@ impl<'a> Simulation<'a> {
             let timeout_ms = self.engine.timeout_ms();
             let drawn = plan::draw(&mut self.engine.rng, count, start_ms..end_ms, timeout_ms);
             self.acts = self.options.acts.clone().unwrap_or(drawn);
+            self.acts.sort_by_key(|(at_ms, _)| *at_ms);
             for (at_ms, act) in &self.acts {
                 self.engine.push(*at_ms, Due::Act(Box::new(act.clone())));
             }
