@@ -1,0 +1,50 @@
+//! What comes about in the end in the standard configurations: pinned, and never empty words.
+
+use slotbus_check::{
+    CONFIGURATIONS, Engine, Limits, Plan, Verdict,
+    claims::claims,
+    live::{Live, run_live},
+};
+use slotbus_core::Profile;
+
+/// Within how many rounds of the last interference each goal is reached for good, at worst.
+const PINNED: &[(&str, &[(&str, u32)])] = &[("failure_3", &[("L4 FailCleared", 7), ("L5 Detect", 5)])];
+
+fn live(name: &str) -> Live {
+    let configuration = CONFIGURATIONS.iter().find(|known| known.name == name).expect("a standard configuration");
+    run_live(
+        Plan {
+            configuration,
+            profile_name: "slotbus",
+            profile: Profile::SLOTBUS,
+            mutant: None,
+            engine: Engine::Own,
+            is_actor: false,
+            limits: Limits { threads: 2, ..Limits::default() },
+        },
+        &mut |_| (),
+    )
+}
+
+/// What a run says of each goal: its name and the rounds that it takes.
+fn rounds(live: &Live) -> Vec<(&'static str, u32)> {
+    live.run.outcomes.iter().filter_map(|outcome| Some((outcome.name, outcome.rounds?))).collect()
+}
+
+#[test]
+fn every_goal_comes_about_as_soon_as_pinned_and_is_not_there_from_the_start() {
+    let held: Vec<_> = CONFIGURATIONS.iter().map(|known| known.name).filter(|name| !claims(name).is_empty()).collect();
+    let mut found: Vec<(&str, Vec<(&str, u32)>)> = Vec::new();
+    let mut empty = Vec::new();
+    for name in held {
+        let live = live(name);
+        let violated = live.run.outcomes.iter().filter(|outcome| outcome.verdict != Verdict::Holds);
+        assert_eq!(violated.map(|outcome| (outcome.name, outcome.kind)).collect::<Vec<_>>(), [], "{name}");
+        let is_empty = |mark| live.graph.states().all(|state| live.graph.is_marked(state, mark));
+        empty.extend(live.labels.goals().filter(|&(_, mark)| is_empty(mark)).map(|(goal, _)| (name, goal)));
+        found.push((name, rounds(&live)));
+    }
+    assert_eq!(empty, [], "a goal that nobody can miss says nothing");
+    let pinned: Vec<_> = PINNED.iter().map(|(name, rounds)| (*name, rounds.to_vec())).collect();
+    assert_eq!(found, pinned);
+}
