@@ -8,7 +8,17 @@ use slotbus_check::{
 use slotbus_core::Profile;
 
 /// Within how many rounds of the last interference each goal is reached for good, at worst.
-const PINNED: &[(&str, &[(&str, u32)])] = &[("failure_3", &[("L4 FailCleared", 7), ("L5 Detect", 5)])];
+const PINNED: &[(&str, &[(&str, u32)])] = &[
+    ("failure_3", &[("L4 FailCleared", 7), ("L4 SuspicionCleared", 7), ("L5 Detect", 5)]),
+    ("minority_3", &[("L4 FailCleared", 3), ("L4 SuspicionCleared", 3)]),
+    ("partition_3", &[("L4 SuspicionCleared", 2)]),
+    ("stale_report_4", &[("L5 Detect", 4)]),
+    (
+        "collision_3",
+        &[("L1 EpochUnique", 4), ("L2 Converge", 7), ("L6 MeetCompletes", 4), ("L11 StaleCorrected", 5)],
+    ),
+    ("bump_3", &[("L1 EpochUnique", 2), ("L2 Converge", 3)]),
+];
 
 fn live(name: &str) -> Live {
     let configuration = CONFIGURATIONS.iter().find(|known| known.name == name).expect("a standard configuration");
