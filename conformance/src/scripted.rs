@@ -39,8 +39,10 @@ mod seed;
 mod show;
 pub mod stage;
 pub mod transcript;
+mod unshown;
 
 pub use peer::ScriptedPeer;
 pub use script::Script;
 pub use stage::play;
 pub use transcript::{Transcript, chances, differences};
+pub use unshown::unshown;
