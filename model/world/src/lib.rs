@@ -18,6 +18,7 @@ pub mod coverage;
 pub mod ghost;
 pub mod host;
 pub mod invariants;
+mod judgement;
 pub mod place;
 pub mod scenario;
 pub mod setup;
