@@ -151,3 +151,13 @@ fn a_bug_of_the_museum_is_told_from_its_absence() {
     }
     assert_eq!(check(&["museum", "B0"]).status.code(), Some(2));
 }
+
+#[test]
+fn two_profiles_stand_side_by_side() {
+    let output = check(&["compare", "bump_3", "--profiles", "slotbus,valkey-9"]);
+    assert_eq!(output.status.code(), Some(0));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let row = text.lines().find(|line| line.starts_with("S7 EpochFresh")).expect("a row for each property");
+    assert_eq!(row.split_whitespace().filter(|word| *word == "holds").count(), 2, "{text}");
+    assert_eq!(check(&["compare", "bump_3", "--profiles", "redis-9"]).status.code(), Some(2));
+}
