@@ -86,7 +86,12 @@ fn admit(server: &mut Server, session: &mut Session, args: Args<'_>) -> Result<&
         }
     };
     if !command.takes(args.len()) {
-        return Err(Reply::err(format_args!("wrong number of arguments for '{}' command", command.name)));
+        let refusal = format!("wrong number of arguments for '{}' command", command.name);
+        if command.name == "exec" {
+            session.transaction = None;
+            return Err(Reply::error(format!("EXECABORT Transaction discarded because of: {refusal}")));
+        }
+        return Err(Reply::err(refusal));
     }
     session.last_command = command.name;
     if !session.is_authenticated && !command.traits.contains(Traits::NO_AUTH) {

@@ -13,6 +13,7 @@ use crate::{
     migration::{Migrations, Outcome},
     pause::Pause,
     pubsub::Subscriptions,
+    saves::{Saves, save_points},
     slab::{Key, Slab},
     store::{Store, eviction::Eviction, limits, news::Class},
     waiters::Waiters,
@@ -94,6 +95,10 @@ pub struct Server {
     pub clients: Slab<Box<Client>>,
     /// Whom this node replicates, as a replica, and where.
     pub followed: Option<(NodeId, Address)>,
+    /// What has become of snapshots.
+    pub saves: Saves,
+    /// After how many seconds a snapshot is made if there were so many changes.
+    pub save_points: Vec<(u64, u64)>,
     /// Which requests have to wait.
     pub pause: Pause,
     /// Keys on their way to other servers.
@@ -151,6 +156,8 @@ impl Server {
             store,
             clients: Slab::default(),
             followed: None,
+            saves: Saves::new(clock.now().0 / 1000),
+            save_points: save_points(settings.text("save")),
             pause: Pause::default(),
             migrations: Migrations::new(registry),
             subscriptions: Subscriptions::default(),
@@ -230,6 +237,7 @@ impl Server {
     pub fn adopt_settings(&mut self) {
         self.limits = ClientLimits::new(&self.settings);
         adopt(&self.settings, &mut self.store);
+        self.save_points = save_points(self.settings.text("save"));
         self.log.set_level(Level::named(self.settings.text("loglevel")));
         let waiting_max = usize::try_from(self.settings.number("cluster-link-sendbuf-limit")).unwrap_or(usize::MAX);
         if let Some(bus) = &mut self.bus {

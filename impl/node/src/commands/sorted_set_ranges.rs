@@ -15,7 +15,7 @@ use crate::{
     },
 };
 use slotbus_wire::{
-    number::parse_f64,
+    number::nearest_f64,
     resp::{Args, Reply, parse_i64},
 };
 use std::ops::Range;
@@ -47,7 +47,7 @@ impl Scores {
         let bound = |text: &[u8]| {
             let (text, is_open) = text.strip_prefix(b"(").map_or((text, false), |text| (text, true));
             // As an empty text, this one stands for 0.
-            let score = if text.is_empty() { Some(0.0) } else { parse_f64(text) };
+            let score = if text.is_empty() { Some(0.0) } else { nearest_f64(text) };
             score.map(|score| (score, is_open)).ok_or_else(|| Reply::err("min or max is not a float"))
         };
         Ok(Self { low: bound(low)?, high: bound(high)? })

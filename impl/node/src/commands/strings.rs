@@ -299,12 +299,12 @@ impl SetOptions {
 }
 
 pub(super) fn lcs<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
-    let options = LcsOptions::read(args.skip(3))?;
     let text = |store: &mut Store, at| match store.string(args.at(at)) {
         Ok(text) => Ok(text.unwrap_or_default().to_vec()),
         Err(_) => Err(Reply::err("The specified keys must contain string values")),
     };
     let (left, right) = (text(store, 1)?, text(store, 2)?);
+    let options = LcsOptions::read(args.skip(3))?;
     let cells = (left.len() as u64 + 1).saturating_mul(right.len() as u64 + 1);
     if cells.saturating_mul(4) > store.limits.string_max {
         return Err(Reply::err("Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len"));

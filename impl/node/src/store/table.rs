@@ -35,6 +35,11 @@ impl Table {
         &self.entries
     }
 
+    /// All entries, by place, to be changed in what is neither key nor end.
+    pub fn entries_mut(&mut self) -> &mut [Entry] {
+        &mut self.entries
+    }
+
     /// The entry at a place.
     pub fn entry_mut(&mut self, at: usize) -> Option<&mut Entry> {
         self.entries.get_mut(at)
