@@ -209,6 +209,8 @@ impl Client {
                     server.counters.reads += 1;
                     server.counters.bytes_in += count as u64;
                     self.session.last_active = server.now;
+                    // Less than there was room for: the socket has no more, and will say when it has.
+                    self.can_read = count == scratch.len();
                     self.take(server, &scratch[..count]);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.can_read = false,

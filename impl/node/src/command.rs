@@ -164,9 +164,7 @@ impl Keys {
                 let start = keys_option(args).filter(|_| args.at(3).is_empty());
                 Some((start.unwrap_or(args.len())..args.len(), 1))
             }
-            Place::Hidden if self.flags.contains(&"OW") => {
-                Some((store_option(args).map_or(0..0, |at| at..at + 1), 1))
-            }
+            Place::Hidden if self.flags.contains(&"OW") => Some((store_option(args).map_or(0..0, |at| at..at + 1), 1)),
             Place::Hidden => Some((0..0, 1)),
         }
     }

@@ -50,9 +50,9 @@ pub fn run<'e>(server: &'e mut Server, session: &mut Session, command: &Command,
     match command.run {
         Run::Session(run) => run(server, session, args),
         Run::Data(run) => run(&mut server.store, args).unwrap_or_else(|refusal| refusal),
-        Run::Waiting(run) => run(args)
-            .and_then(|waiting| server.grant_or_wait(session, waiting))
-            .unwrap_or_else(|refusal| refusal),
+        Run::Waiting(run) => {
+            run(args).and_then(|waiting| server.grant_or_wait(session, waiting)).unwrap_or_else(|refusal| refusal)
+        }
     }
 }
 

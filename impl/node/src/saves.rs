@@ -2,12 +2,7 @@
 //!
 //! Must not know the file: that is `snapshot`.
 
-use crate::{
-    commands::REDIS_VERSION,
-    log::reason,
-    server::Server,
-    snapshot::SnapshotWriter,
-};
+use crate::{commands::REDIS_VERSION, log::reason, server::Server, snapshot::SnapshotWriter};
 use slotbus_wire::rdb::{self, Header};
 use std::io;
 
@@ -70,11 +65,11 @@ impl Server {
     /// A file with its head, and the image of what follows.
     fn start_writer(&mut self) -> io::Result<SnapshotWriter> {
         let has_checksum = self.settings.flag("rdbchecksum");
-        let writer = SnapshotWriter::start(self.settings.path("dbfilename"), has_checksum)
-            .inspect_err(|error| self.log.warning(format_args!("Failed opening the temp RDB file: {}", reason(error))))?;
+        let writer = SnapshotWriter::start(self.settings.path("dbfilename"), has_checksum).inspect_err(|error| {
+            self.log.warning(format_args!("Failed opening the temp RDB file: {}", reason(error)))
+        })?;
         let mut head = Vec::new();
-        let header =
-            Header { version: REDIS_VERSION, created_s: self.now_s(), used_memory: self.store.bytes() as u64 };
+        let header = Header { version: REDIS_VERSION, created_s: self.now_s(), used_memory: self.store.bytes() as u64 };
         rdb::put_header(&mut head, header);
         writer.send(head);
         self.store.begin_image();

@@ -171,7 +171,9 @@ impl Loader<'_> {
             match self.reader.read(&bytes[used..]) {
                 Err(Fault::Short) => return Ok((used, false)),
                 Err(fault @ (Fault::Bad(_) | Fault::OfModule)) => {
-                    return Err(format!("Bad file format reading the snapshot: {fault}. Unrecoverable error, aborting now."));
+                    return Err(format!(
+                        "Bad file format reading the snapshot: {fault}. Unrecoverable error, aborting now."
+                    ));
                 }
                 Ok((Record::End(told), _)) => {
                     self.checksum.update(&bytes[used..=used]);
@@ -211,8 +213,9 @@ impl Loader<'_> {
         if end.is_some_and(|end| end <= self.store.now) {
             return Ok(());
         }
-        let value = Value::of_snapshot(entry.value, &self.store.limits)
-            .ok_or_else(|| format!("The value of key '{key}' contradicts itself. Unrecoverable error, aborting now."))?;
+        let value = Value::of_snapshot(entry.value, &self.store.limits).ok_or_else(|| {
+            format!("The value of key '{key}' contradicts itself. Unrecoverable error, aborting now.")
+        })?;
         if self.store.contains(&entry.key, self.store.now) {
             return Err(format!("RDB has duplicated key '{key}' in DB 0"));
         }

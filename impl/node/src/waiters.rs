@@ -184,7 +184,8 @@ impl Server {
     }
 
     fn publish_event(&mut self, mut session: Option<&mut Session>, key: &[u8], name: &str) {
-        let by = [(Class::BY_KEY, "keyspace", key, name.as_bytes()), (Class::BY_EVENT, "keyevent", name.as_bytes(), key)];
+        let by =
+            [(Class::BY_KEY, "keyspace", key, name.as_bytes()), (Class::BY_EVENT, "keyevent", name.as_bytes(), key)];
         for (class, prefix, channel, payload) in by {
             if self.store.news.classes.contains(class) {
                 let channel = [format!("__{prefix}@0__:").as_bytes(), channel].concat();

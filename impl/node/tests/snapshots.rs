@@ -121,7 +121,7 @@ fn a_foreign_value_is_handed_on_as_it_is() {
         assert_eq!(text(&there.reply().unwrap()), "+OK\r\n", "{key}");
         let values = there.ask(&format!("DEBUG DIGEST-VALUE {key} copy"));
         let values: Vec<&str> = values.lines().skip(1).collect();
-        assert_eq!(values[..2], values[2..], "{key}");
+        assert!(values.len() == 2 && values[0] == values[1], "{key}: {values:?}");
     }
     for line in ["GET stream", "LPUSH stream x", "HGETALL stream", "APPEND stream x", "SORT stream"] {
         assert!(here.ask(line).starts_with("-WRONGTYPE"), "{line}");

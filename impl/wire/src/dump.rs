@@ -53,8 +53,7 @@ fn verified(payload: &[u8]) -> Option<&[u8]> {
     let (body, footer) = payload.split_at_checked(payload.len().checked_sub(FOOTER_BYTES)?)?;
     let (version, told) = footer.split_first_chunk()?;
     let told = u64::from_le_bytes(*told.first_chunk()?);
-    let is_right =
-        u16::from_le_bytes(*version) <= VERSION && told == checksum(&payload[..body.len() + version.len()]);
+    let is_right = u16::from_le_bytes(*version) <= VERSION && told == checksum(&payload[..body.len() + version.len()]);
     is_right.then_some(body)
 }
 
@@ -156,9 +155,6 @@ mod tests {
         let mut damaged = dump(Body::String(b"hello"), true);
         damaged[3] ^= 1;
         assert_eq!(restore(&damaged), Err(DumpError::VersionOrChecksum));
-        assert_eq!(
-            restore(&sealed(b"\x00\xc3\x05\x0f\x00a\xe0\x05\x00", 9)),
-            Ok(Value::String(vec![b'a'; 15]))
-        );
+        assert_eq!(restore(&sealed(b"\x00\xc3\x05\x0f\x00a\xe0\x05\x00", 9)), Ok(Value::String(vec![b'a'; 15])));
     }
 }

@@ -141,7 +141,11 @@ impl Listpack {
     /// The item at an index, and where it begins.
     #[must_use]
     pub fn get(&self, index: usize) -> Option<(usize, Item<'_>)> {
-        if index < self.len / 2 { self.iter().nth(index) } else { self.iter().nth_back(self.len.checked_sub(index + 1)?) }
+        if index < self.len / 2 {
+            self.iter().nth(index)
+        } else {
+            self.iter().nth_back(self.len.checked_sub(index + 1)?)
+        }
     }
 
     /// Adds a text to the end.
@@ -378,9 +382,30 @@ mod tests {
     #[test]
     fn every_width_comes_back_from_both_ends() {
         let mut all: Vec<Vec<u8>> = [
-            "0", "127", "128", "-1", "4095", "-4096", "4096", "-4097", "32767", "-32768", "32768", "8388607", "-8388608",
-            "8388608", "2147483647", "-2147483648", "2147483648", "9223372036854775807", "-9223372036854775808",
-            "9223372036854775808", "-0", "01", "", "a",
+            "0",
+            "127",
+            "128",
+            "-1",
+            "4095",
+            "-4096",
+            "4096",
+            "-4097",
+            "32767",
+            "-32768",
+            "32768",
+            "8388607",
+            "-8388608",
+            "8388608",
+            "2147483647",
+            "-2147483648",
+            "2147483648",
+            "9223372036854775807",
+            "-9223372036854775808",
+            "9223372036854775808",
+            "-0",
+            "01",
+            "",
+            "a",
         ]
         .map(|text| text.as_bytes().to_vec())
         .into();

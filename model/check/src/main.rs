@@ -1,16 +1,29 @@
 //! The command line of the checker: what is asked, and how it ends. Searches nothing itself.
 
+mod simulate_command;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
+use simulate_command::SimulateArgs;
 use slotbus_check::{
-    CONFIGURATIONS, Configuration, Ending, Engine, Limits, Plan, Progress, Run,
+    CONFIGURATIONS, Configuration, Ending, Engine, Limits, Plan, Progress, Run, bench,
+    certificate::{self, Certificate},
+    certify,
+    counterexample::Counterexample,
+    explain,
+    live::{Live, run_live},
     mutants::{Hunt, hunt},
     report, run,
-    simulate::{self, Batch, Options, Shard},
 };
 use slotbus_core::{Mutant, Profile};
 use stateright::Model as _;
-use std::{fmt, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    fmt,
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
 /// Exhausts small worlds of the very protocol core that slotbus-node runs.
 #[derive(Parser)]
@@ -20,10 +33,17 @@ use std::{fmt, path::PathBuf, process::ExitCode, time::Duration};
 Examples:
   slotbus-check list
   slotbus-check run all
+  slotbus-check run failure_3 --liveness
+  slotbus-check run bump_3 --certificate /tmp/bump_3.certificate
+  slotbus-check certify /tmp/bump_3.certificate
   slotbus-check run failure_3 --profile redis-7.0 --counterexample /tmp/traces
+  slotbus-check explain /tmp/traces/failure_3.W4-Recovered.jsonl --html /tmp/trace.html
   slotbus-check mutants all
   slotbus-check simulate --runs 100 --seed 7
   slotbus-check simulate --nodes 100 --replicas 1 --quiet-network --duration-s 3600
+  slotbus-check bench meet_3
+  slotbus-check simulate --runs 10000 --keep-going --threads 2 --counterexample /tmp/failures
+  slotbus-check simulate --replay /tmp/failures/seed-1030.txt
   slotbus-check explore meet_2
 
 Exit: 0 exhausted and every property holds; 1 a property is violated;
@@ -54,6 +74,19 @@ enum Asked {
     },
     /// Runs real-size clusters in virtual time under random faults and commands.
     Simulate(SimulateArgs),
+    /// Checks a certificate, without the explorer that made it.
+    Certify {
+        /// Which file.
+        file: PathBuf,
+    },
+    /// Shows a counterexample that a run has written.
+    Explain(ExplainArgs),
+    /// Compares our explorer with Stateright's on one configuration with actors.
+    Bench {
+        /// Which configuration.
+        #[arg(default_value = "meet_3")]
+        name: String,
+    },
     /// Serves a configuration to the browser, through Stateright's Explorer.
     Explore {
         /// Which configuration.
@@ -87,7 +120,13 @@ struct RunArgs {
     /// Stops each run after so many seconds.
     #[arg(long, value_name = "S")]
     time_limit: Option<u64>,
-    /// Writes each counterexample into a file of this folder.
+    /// Keeps the graph, and asks it what happens in the end.
+    #[arg(long, conflicts_with = "actor")]
+    liveness: bool,
+    /// Writes what `certify` needs to check that all this holds, if it does; for one configuration.
+    #[arg(long, value_name = "FILE", conflicts_with = "actor")]
+    certificate: Option<PathBuf>,
+    /// Writes each counterexample into a file of this folder, for `explain`.
     #[arg(long, value_name = "DIR")]
     counterexample: Option<PathBuf>,
     /// Switches a deliberate fault on.
@@ -99,46 +138,18 @@ struct RunArgs {
 }
 
 #[derive(Args)]
-struct SimulateArgs {
-    /// How many nodes; 5 to 9, drawn, if not given.
-    #[arg(long, value_parser = clap::value_parser!(u16).range(3..=1000))]
-    nodes: Option<u16>,
-    /// How many replicas for each primary; 0 to 2, drawn, if not given.
-    #[arg(long)]
-    replicas: Option<u16>,
-    /// The first seed; each further run takes the next.
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Ends the faults after so many steps of nodes.
-    #[arg(long, value_name = "N")]
-    steps: Option<u64>,
-    /// Ends the faults after so many seconds of virtual time.
-    #[arg(long, value_name = "D", default_value_t = 60)]
-    duration_s: u64,
-    /// How many runs.
-    #[arg(long, value_name = "K", default_value_t = 1)]
-    runs: u64,
-    /// Takes only every Nth of the seeds, beginning with the Ith (from 0).
-    #[arg(long, value_name = "I/N", default_value = "0/1")]
-    shard: Shard,
-    /// Which variant of the protocol.
-    #[arg(long, default_value = "slotbus")]
-    profile: String,
-    /// Switches a deliberate fault on.
-    #[arg(long, value_name = "ID")]
-    mutant: Option<String>,
-    /// No faults, no commands once the cluster is formed, constant latency.
-    #[arg(long)]
-    quiet_network: bool,
-    /// Goes on after a violation.
-    #[arg(long)]
-    keep_going: bool,
-    /// Writes the schedule of the last run, every step of it, into a file.
-    #[arg(long, value_name = "FILE")]
-    trace_out: Option<PathBuf>,
-    /// One JSON document instead of text.
-    #[arg(long)]
-    json: bool,
+struct ExplainArgs {
+    /// Which file.
+    file: PathBuf,
+    /// Writes one page for a browser into a file.
+    #[arg(long, value_name = "OUT", group = "how")]
+    html: Option<PathBuf>,
+    /// As numbered steps; so it is if nothing else is asked for.
+    #[arg(long, group = "how")]
+    text: bool,
+    /// As a Mermaid sequence diagram.
+    #[arg(long, group = "how")]
+    mermaid: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -195,23 +206,42 @@ fn main() -> ExitCode {
         Asked::List { json } => Ok(list(json)),
         Asked::Run(args) => run_all(&args),
         Asked::Mutants { ids, json } => hunt_all(&ids, json),
-        Asked::Simulate(args) => simulate_all(&args),
+        Asked::Simulate(args) => simulate_command::simulate(&args),
+        Asked::Certify { file } => certify_file(&file),
+        Asked::Explain(args) => explain(&args),
+        Asked::Bench { name } => compare(&name),
         Asked::Explore { name, addr } => serve(&name, addr),
     };
     match outcome {
         Ok(end) => end.into(),
         Err(unusable) => {
-            eprintln!("slotbus-check: {unusable}");
+            complain(&unusable);
             ExitCode::from(2)
         }
     }
 }
 
+/// Prints, as long as anybody reads: else the rest of the work is for nobody, and ends as cut off.
+fn say(text: impl fmt::Display) {
+    let mut out = std::io::stdout().lock();
+    if let Err(error) = write!(out, "{text}").and_then(|()| out.flush()) {
+        if error.kind() != std::io::ErrorKind::BrokenPipe {
+            complain(&Unusable(format!("cannot write the output: {error}")));
+        }
+        std::process::exit(2);
+    }
+}
+
+/// Says what is wrong; where nobody listens to that either, the exit code remains.
+fn complain(unusable: &Unusable) {
+    let _ = writeln!(std::io::stderr(), "slotbus-check: {unusable}");
+}
+
 fn list(json: bool) -> End {
     if json {
-        println!("{}", report::list_json(CONFIGURATIONS));
+        say(format_args!("{}\n", report::list_json(CONFIGURATIONS)));
     } else {
-        print!("{}", report::list_text(CONFIGURATIONS));
+        say(report::list_text(CONFIGURATIONS));
     }
     End::AllHolds
 }
@@ -253,29 +283,68 @@ fn run_all(args: &RunArgs) -> Result<End, Unusable> {
         Plan { configuration, profile_name, profile, mutant, engine, is_actor: args.actor, limits }
     });
     let plans: Vec<_> = plans.collect();
-    if let Some(plan) = plans.iter().find(|plan| plan.is_actor && !plan.configuration.has_actors) {
-        let known = CONFIGURATIONS.iter().filter(|known| known.has_actors).map(|known| known.name);
-        return Err(Unusable::unknown("configuration with actors", plan.configuration.name, known));
+    for plan in plans.iter().filter(|plan| plan.is_actor) {
+        with_actors(plan.configuration)?;
+    }
+    if args.certificate.is_some() && plans.len() != 1 {
+        return Err(Unusable(format!("a certificate is about one configuration, not {}", plans.len())));
     }
     if !args.json {
-        println!("{}", report::RUN_HEADING);
+        say(format_args!("{}\n", report::RUN_HEADING));
     }
     let mut runs = Vec::new();
     for plan in plans {
-        let run = watched(plan.configuration.name, |progress| run(plan, progress));
+        let run = run_one(args, plan)?;
         if !args.json {
-            print!("{}", report::run_text(&run));
-            run.first_violation()
-                .iter()
-                .for_each(|outcome| println!("{}", outcome.story.as_deref().unwrap_or_default()));
+            say(report::run_text(&run));
+            let story = run.first_violation().and_then(|outcome| outcome.story.as_deref());
+            story.iter().for_each(|story| say(format_args!("{story}\n")));
         }
         save_counterexamples(args.counterexample.as_ref(), &run)?;
         runs.push(run);
     }
     if args.json {
-        println!("{}", report::runs_json(&runs));
+        say(format_args!("{}\n", report::runs_json(&runs)));
     }
     Ok(runs.iter().map(end_of).max().unwrap_or(End::AllHolds))
+}
+
+fn run_one(args: &RunArgs, plan: Plan) -> Result<Run, Unusable> {
+    let is_live = args.liveness || args.certificate.is_some();
+    if !is_live {
+        return Ok(watched(plan.configuration.name, |progress| run(plan, progress)));
+    }
+    let live = watched(plan.configuration.name, |progress| run_live(plan, progress));
+    if let Some(path) = args.certificate.as_ref().filter(|_| end_of(&live.run) == End::AllHolds) {
+        write_certificate(path, &live)?;
+    }
+    Ok(live.run)
+}
+
+fn write_certificate(path: &Path, live: &Live) -> Result<(), Unusable> {
+    let file = std::fs::File::create(path).map_err(|error| unwritten(path, error))?;
+    certificate::write(live, &mut std::io::BufWriter::new(file)).map_err(|error| unwritten(path, error))
+}
+
+fn certify_file(path: &Path) -> Result<End, Unusable> {
+    let file = path.display();
+    let bytes = std::fs::read(path).map_err(|error| Unusable(format!("cannot read '{file}': {error}")))?;
+    let certificate = Certificate::from_bytes(&bytes);
+    let certificate = certificate.map_err(|error| Unusable(format!("'{file}' is no certificate: {error}")))?;
+    let heading = &certificate.heading;
+    match certify::certify(&certificate) {
+        Ok(certify::Certified { states, edges, claims }) => {
+            let (config, profile) = (&heading.config, &heading.profile);
+            say(format_args!(
+                "{config}, profile {profile}: {states} states, {edges} edges, every invariant and {claims} claims hold\n"
+            ));
+            Ok(End::AllHolds)
+        }
+        Err(flaw) => {
+            complain(&Unusable(format!("'{file}' does not hold: {flaw}")));
+            Ok(End::Violated)
+        }
+    }
 }
 
 fn end_of(run: &Run) -> End {
@@ -292,16 +361,36 @@ fn end_of(run: &Run) -> End {
 
 fn save_counterexamples(folder: Option<&PathBuf>, run: &Run) -> Result<(), Unusable> {
     let Some(folder) = folder else { return Ok(()) };
-    let unusable =
-        |path: &PathBuf, error: std::io::Error| Unusable(format!("cannot write '{}': {error}", path.display()));
-    std::fs::create_dir_all(folder).map_err(|error| unusable(folder, error))?;
+    std::fs::create_dir_all(folder).map_err(|error| unwritten(folder, error))?;
     for outcome in &run.outcomes {
-        let Some(story) = &outcome.story else { continue };
+        let Some(counterexample) = &outcome.counterexample else { continue };
         let property = outcome.name.replace(' ', "-");
-        let path = folder.join(format!("{}.{property}.txt", run.plan.configuration.name));
-        std::fs::write(&path, story).map_err(|error| unusable(&path, error))?;
+        let kind = if LIVE_KINDS.contains(&outcome.kind) { format!(".{}", outcome.kind) } else { String::new() };
+        let path = folder.join(format!("{}.{property}{kind}.jsonl", run.plan.configuration.name));
+        std::fs::write(&path, counterexample.to_lines()).map_err(|error| unwritten(&path, error))?;
     }
     Ok(())
+}
+
+/// Kinds of properties that share their names: a goal has one of each.
+const LIVE_KINDS: [&str; 3] = ["recoverable", "leads_to", "settles"];
+
+fn unwritten(path: &Path, error: std::io::Error) -> Unusable {
+    Unusable(format!("cannot write '{}': {error}", path.display()))
+}
+
+fn explain(args: &ExplainArgs) -> Result<End, Unusable> {
+    let file = args.file.display();
+    let text =
+        std::fs::read_to_string(&args.file).map_err(|error| Unusable(format!("cannot read '{file}': {error}")))?;
+    let counterexample = Counterexample::from_lines(&text);
+    let counterexample = counterexample.map_err(|error| Unusable(format!("'{file}' is no counterexample: {error}")))?;
+    match &args.html {
+        Some(path) => std::fs::write(path, explain::html(&counterexample)).map_err(|error| unwritten(path, error))?,
+        None if args.mermaid => say(explain::mermaid(&counterexample)),
+        None => say(explain::text(&counterexample)),
+    }
+    Ok(End::AllHolds)
 }
 
 fn hunt_all(ids: &[String], json: bool) -> Result<End, Unusable> {
@@ -312,88 +401,36 @@ fn hunt_all(ids: &[String], json: bool) -> Result<End, Unusable> {
     for mutant in mutants {
         let hunt = watched(mutant.id(), |progress| hunt(mutant, Limits::default(), progress));
         if !json {
-            println!("{}", report::hunt_text(&hunt));
+            say(format_args!("{}\n", report::hunt_text(&hunt)));
         }
         hunts.push(hunt);
     }
     if json {
-        println!("{}", report::hunts_json(&hunts));
+        say(format_args!("{}\n", report::hunts_json(&hunts)));
     }
     let is_caught = hunts.iter().all(|hunt| hunt.caught.is_some());
     Ok(if is_caught { End::AllHolds } else { End::Violated })
 }
 
-fn batch(args: &SimulateArgs) -> Result<Batch, Unusable> {
-    let (profile_name, profile) = profile(&args.profile)?;
-    let mutant = args.mutant.as_deref().map(mutant).transpose()?;
-    let options = Options {
-        seed: args.seed,
-        nodes: args.nodes.map(usize::from),
-        replicas: args.replicas.map(usize::from),
-        duration_ms: args.duration_s.saturating_mul(1000),
-        steps_max: args.steps,
-        is_quiet: args.quiet_network,
-        config: simulate::config(profile, mutant),
-    };
-    Ok(Batch { options, runs: args.runs, shard: args.shard, profile_name, mutant })
+fn compare(name: &str) -> Result<End, Unusable> {
+    let known = with_actors(configuration(name)?)?;
+    let text = bench::bench(known.name).map_err(|error| Unusable(format!("cannot run the contenders: {error}")))?;
+    say(text);
+    Ok(End::AllHolds)
 }
 
-fn simulate_all(args: &SimulateArgs) -> Result<End, Unusable> {
-    let batch = batch(args)?;
-    let bar = ProgressBar::new(batch.seeds().count() as u64);
-    let mut end = End::AllHolds;
-    let mut documents = Vec::new();
-    for seed in batch.seeds() {
-        let options = batch.options_for(seed);
-        bar.set_message(format!("seed {seed}"));
-        let started = std::time::Instant::now();
-        let outcome = simulate::simulate(&options);
-        let seconds = started.elapsed().as_secs_f64();
-        bar.inc(1);
-        if args.json {
-            documents.push(simulate::outcome_json(&batch, seed, &outcome, seconds));
-        } else {
-            bar.suspend(|| println!("{}", simulate::outcome_text(seed, &outcome, seconds)));
-        }
-        if outcome.violation.is_some() {
-            end = End::Violated;
-            if !args.json {
-                println!("{}  replay: {}", simulate::story(&options, &outcome), batch.replay(seed));
-            }
-        }
-        let is_last = (end == End::Violated && !args.keep_going) || batch.seeds().last() == Some(seed);
-        if is_last {
-            write_schedule(args.trace_out.as_ref(), &options)?;
-            break;
-        }
-    }
-    bar.finish_and_clear();
-    if args.json {
-        println!("{}", serde_json::json!({ "properties": simulate::properties_json(), "simulations": documents }));
-    }
-    Ok(end)
-}
-
-/// Runs a simulation once more, and writes down all that happens.
-fn write_schedule(path: Option<&PathBuf>, options: &Options) -> Result<(), Unusable> {
-    use std::io::Write as _;
-    let Some(path) = path else { return Ok(()) };
-    let unusable = |error: std::io::Error| Unusable(format!("cannot write '{}': {error}", path.display()));
-    let mut file = std::io::BufWriter::new(std::fs::File::create(path).map_err(unusable)?);
-    let mut failure = None;
-    let _ = simulate::retell(options, &mut |line| {
-        if failure.is_none() {
-            failure = writeln!(file, "{}", line.shown()).err();
-        }
-    });
-    failure.map_or(Ok(()), Err).and_then(|()| file.flush()).map_err(unusable)
+/// The configuration itself, if its hosts can be explored as actors.
+fn with_actors(configuration: &'static Configuration) -> Result<&'static Configuration, Unusable> {
+    let known = CONFIGURATIONS.iter().filter(|known| known.has_actors).map(|known| known.name);
+    let is_known = configuration.has_actors.then_some(configuration);
+    is_known.ok_or_else(|| Unusable::unknown("configuration with actors", configuration.name, known))
 }
 
 fn serve(name: &str, addr: std::net::SocketAddr) -> Result<End, Unusable> {
     let model = configuration(name)?.model(Profile::default(), None);
     // Stateright panics if it cannot listen: find that out first.
     drop(std::net::TcpListener::bind(addr).map_err(|error| Unusable(format!("cannot listen on {addr}: {error}")))?);
-    eprintln!("Exploring {name} at http://{addr}/ until interrupted.");
+    let _ = writeln!(std::io::stderr(), "Exploring {name} at http://{addr}/ until interrupted.");
     model.checker().serve(addr);
     Ok(End::AllHolds)
 }

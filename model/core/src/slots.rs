@@ -29,10 +29,12 @@ impl fmt::Display for Slot {
     }
 }
 
-/// A set of slots below `SLOTS`. The empty set holds no memory, and equal sets have equal form.
+/// A set of slots below `SLOTS`. Equal sets have equal form, and sets of neighbouring slots are small.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SlotSet<const SLOTS: usize> {
-    /// Empty, or `SLOTS / 64` rounded up words with at least one bit set.
+    /// Which word the first of `words` is; 0 in the empty set.
+    start: u16,
+    /// From the first word that has a slot to the last one that has.
     words: SmallVec<[u64; 2]>,
 }
 
@@ -42,40 +44,91 @@ impl<const SLOTS: usize> SlotSet<SLOTS> {
     /// The empty set.
     #[must_use]
     pub fn new() -> Self {
-        Self { words: SmallVec::new() }
+        Self { start: 0, words: SmallVec::new() }
     }
 
     /// Every slot.
     #[must_use]
     pub fn all() -> Self {
-        (0..SLOTS).map(slot).collect()
+        Self::range(0, u16::MAX)
     }
 
     /// The slots `start..=end`, cut at the last slot there is.
     #[must_use]
     pub fn range(start: u16, end: u16) -> Self {
-        (usize::from(start)..=usize::from(end)).take_while(|&index| index < SLOTS).map(slot).collect()
+        let (start, end) = (usize::from(start), (usize::from(end) + 1).min(SLOTS));
+        let ones_below = |limit: usize, index: usize| match limit.saturating_sub(index * 64) {
+            count @ 0..64 => (1 << count) - 1,
+            _ => u64::MAX,
+        };
+        Self::from_words((0..Self::WORDS).map(|index| ones_below(end, index) & !ones_below(start, index)))
     }
 
     /// The set whose slot `64 * w + b` is bit `b` of word `w`; bits beyond the last slot are dropped.
     #[must_use]
-    pub fn from_words(source: impl IntoIterator<Item = u64>) -> Self {
-        let mut words: SmallVec<[u64; 2]> = source.into_iter().take(Self::WORDS).collect();
-        words.resize(Self::WORDS, 0);
-        if let (Some(last), false) = (words.last_mut(), SLOTS.is_multiple_of(64)) {
+    pub fn from_words(source: impl IntoIterator<Item = u64, IntoIter: Clone>) -> Self {
+        let source = source.into_iter().take(Self::WORDS);
+        let mut used = source.clone().enumerate().filter(|&(_, word)| word != 0).map(|(index, _)| index);
+        let Some(start) = used.next() else { return Self::new() };
+        let end = used.last().unwrap_or(start) + 1;
+        let mut words: SmallVec<_> = source.skip(start).take(end - start).collect();
+        if let (Some(last), false) = (words.last_mut().filter(|_| end == Self::WORDS), SLOTS.is_multiple_of(64)) {
             *last &= (1 << (SLOTS % 64)) - 1;
         }
-        if words.iter().all(|&word| word == 0) {
-            words.clear();
-            words.shrink_to_fit();
-        }
-        Self { words }
+        let mut set = Self { start: u16::try_from(start).unwrap_or(u16::MAX), words };
+        set.trim();
+        set
     }
 
     /// The words of [`SlotSet::from_words`], as many as there are words of slots.
     pub fn words(&self) -> impl Iterator<Item = u64> + '_ {
-        let absent = Self::WORDS - self.words.len();
-        self.words.iter().copied().chain(core::iter::repeat_n(0, absent))
+        let before = usize::from(self.start);
+        let after = Self::WORDS - before - self.words.len();
+        let zeros = |count| core::iter::repeat_n(0, count);
+        zeros(before).chain(self.words.iter().copied()).chain(zeros(after))
+    }
+
+    /// Of the words of [`SlotSet::from_words`], where those begin that have slots, and these.
+    #[must_use]
+    pub fn window(&self) -> (usize, &[u64]) {
+        (self.start.into(), &self.words)
+    }
+
+    fn word(&self, index: usize) -> u64 {
+        let place = index.checked_sub(self.start.into());
+        place.and_then(|place| self.words.get(place)).copied().unwrap_or(0)
+    }
+
+    /// The word at `index`, brought into the window; the caller sets a bit in it.
+    fn word_mut(&mut self, index: usize) -> &mut u64 {
+        let place = index.wrapping_sub(self.start.into());
+        if place >= self.words.len() {
+            self.widen(index);
+        }
+        &mut self.words[index - usize::from(self.start)]
+    }
+
+    #[cold]
+    fn widen(&mut self, index: usize) {
+        let start = if self.words.is_empty() { index } else { index.min(self.start.into()) };
+        if start < usize::from(self.start) {
+            self.words.insert_many(0, core::iter::repeat_n(0, usize::from(self.start) - start));
+        }
+        self.start = u16::try_from(start).unwrap_or(u16::MAX);
+        let len = (index - start + 1).max(self.words.len());
+        self.words.resize(len, 0);
+    }
+
+    /// Ends the window where the slots end.
+    fn trim(&mut self) {
+        let after = self.words.iter().rev().take_while(|&&word| word == 0).count();
+        self.words.truncate(self.words.len() - after);
+        let before = self.words.iter().take_while(|&&word| word == 0).count();
+        self.words.drain(..before);
+        self.start += u16::try_from(before).unwrap_or_default();
+        if self.words.is_empty() {
+            *self = Self::new();
+        }
     }
 
     /// Whether no slot is in the set.
@@ -93,37 +146,44 @@ impl<const SLOTS: usize> SlotSet<SLOTS> {
     /// Whether `slot` is in the set.
     #[must_use]
     pub fn contains(&self, slot: Slot) -> bool {
-        self.words.get(slot.index() / 64).is_some_and(|word| word >> (slot.index() % 64) & 1 == 1)
+        self.word(slot.index() / 64) >> (slot.index() % 64) & 1 == 1
     }
 
     /// Adds `slot`; false if it was there, or there is no such slot.
     pub fn insert(&mut self, slot: Slot) -> bool {
-        if slot.index() >= SLOTS || self.contains(slot) {
+        if slot.index() >= SLOTS {
             return false;
         }
-        if self.words.is_empty() {
-            self.words = smallvec![0; Self::WORDS];
+        let (word, bit) = (self.word_mut(slot.index() / 64), 1 << (slot.index() % 64));
+        let is_new = *word & bit == 0;
+        *word |= bit;
+        is_new
+    }
+
+    /// Adds every slot of `other`.
+    pub fn insert_all(&mut self, other: &Self) {
+        let (first, words) = other.window();
+        for (index, word) in (first..).zip(words) {
+            *self.word_mut(index) |= word;
         }
-        self.words[slot.index() / 64] |= 1 << (slot.index() % 64);
-        true
     }
 
     /// Takes `slot` out; false if it was not there.
     pub fn remove(&mut self, slot: Slot) -> bool {
-        if !self.contains(slot) {
-            return false;
+        let place = (slot.index() / 64).wrapping_sub(self.start.into());
+        let Some(word) = self.words.get_mut(place) else { return false };
+        let bit = 1 << (slot.index() % 64);
+        let was_there = *word & bit != 0;
+        *word &= !bit;
+        if *word == 0 {
+            self.trim();
         }
-        self.words[slot.index() / 64] &= !(1 << (slot.index() % 64));
-        if self.words.iter().all(|&word| word == 0) {
-            self.words.clear();
-            self.words.shrink_to_fit();
-        }
-        true
+        was_there
     }
 
     /// The slots in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = Slot> + '_ {
-        self.words.iter().enumerate().flat_map(|(index, &word)| {
+        (usize::from(self.start)..).zip(&self.words).flat_map(|(index, &word)| {
             core::iter::successors(Some(word), |&rest| Some(rest & (rest.wrapping_sub(1))))
                 .take_while(|&rest| rest != 0)
                 .map(move |rest| slot(index * 64 + rest.trailing_zeros() as usize))
@@ -146,7 +206,18 @@ impl<const SLOTS: usize> SlotSet<SLOTS> {
     /// The slots of this set that are not in `other`.
     #[must_use]
     pub fn without(&self, other: &Self) -> Self {
-        Self::from_words(self.words().zip(other.words()).map(|(left, right)| left & !right))
+        let mut rest = self.clone();
+        for (index, word) in (usize::from(self.start)..).zip(&mut rest.words) {
+            *word &= !other.word(index);
+        }
+        rest.trim();
+        rest
+    }
+
+    /// Whether some slot is in both sets.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        (usize::from(self.start)..).zip(&self.words).any(|(index, word)| word & other.word(index) != 0)
     }
 }
 
@@ -213,11 +284,15 @@ impl<'de, const SLOTS: usize> Deserialize<'de> for SlotSet<SLOTS> {
 
 /// Who owns each slot, by position in the peer table.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Owners<const SLOTS: usize>(SmallVec<[Option<Pos>; 4]>);
+pub struct Owners<const SLOTS: usize> {
+    table: SmallVec<[Option<Pos>; 4]>,
+    /// How many slots have no owner.
+    free: usize,
+}
 
 impl<const SLOTS: usize> Default for Owners<SLOTS> {
     fn default() -> Self {
-        Self(smallvec![None; SLOTS])
+        Self { table: smallvec![None; SLOTS], free: SLOTS }
     }
 }
 
@@ -225,23 +300,34 @@ impl<const SLOTS: usize> Owners<SLOTS> {
     /// The owner of `slot`, if it has one.
     #[must_use]
     pub fn get(&self, slot: Slot) -> Option<Pos> {
-        self.0.get(slot.index()).copied().flatten()
+        self.table.get(slot.index()).copied().flatten()
     }
 
     /// Every slot with its owner, ascending.
     pub fn iter(&self) -> impl Iterator<Item = (Slot, Option<Pos>)> + '_ {
-        self.0.iter().enumerate().map(|(index, &owner)| (slot(index), owner))
+        self.table.iter().enumerate().map(|(index, &owner)| (slot(index), owner))
+    }
+
+    /// How many slots have no owner.
+    #[must_use]
+    pub fn free(&self) -> usize {
+        self.free
     }
 
     pub(crate) fn set(&mut self, slot: Slot, owner: Option<Pos>) {
-        if let Some(place) = self.0.get_mut(slot.index()) {
+        if let Some(place) = self.table.get_mut(slot.index()) {
+            self.free += usize::from(owner.is_none());
+            self.free -= usize::from(place.is_none());
             *place = owner;
         }
     }
 
     /// Applies a change of table positions.
     pub(crate) fn renumber(&mut self, change: impl Fn(Pos) -> Pos) {
-        for owner in self.0.iter_mut().flatten() {
+        if self.free == SLOTS {
+            return;
+        }
+        for owner in self.table.iter_mut().flatten() {
             *owner = change(*owner);
         }
     }

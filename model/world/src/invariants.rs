@@ -5,11 +5,19 @@
 //! nothing that one node does changes another. What is broken is remembered in the world's ghost,
 //! so that a checker asks the same question of every state.
 
-use crate::{cause::Cause, ghost::Ghost, host::own_view, place::Place, setup::Setup};
-use slotbus_core::{
-    Body, ClusterState, Durable, Effect, Effects, Flags, Header, LinkId, Message, Millis, Node, NodeId, Origin, Peer,
-    Rule, Slot, peer::Pos,
+use crate::{
+    cause::Cause,
+    ghost::Ghost,
+    host::own_view,
+    judgement::{
+        claim_is_saved, current_dominates, epochs_rise, fails_by_majority, is_failed_by_majority, is_itself,
+        marks_have_owners, replicas_own_nothing, reporters_are_known, state_is_sound, table_agrees, takes_by_epoch,
+        yields_to_collision,
+    },
+    place::Place,
+    setup::Setup,
 };
+use slotbus_core::{Body, Durable, Effect, Effects, Flags, LinkId, Message, Millis, Node, NodeId, Origin, Peer, Rule};
 
 /// One step of one node, as an invariant sees it.
 pub struct Seen<'a, const SLOTS: usize> {
@@ -86,7 +94,7 @@ invariants! {
     MembershipIsolation "S20" membership_isolation "Every member of a table was introduced to the node's cluster by an administrator." "addresses are not reused";
     NewcomersVouched "S20" newcomers_vouched "A node becomes a member only by answering a handshake, or through the gossip of a member." "";
     ForgetBan "S21" forget_ban "A forgotten node stays out while its ban lasts, unless an administrator introduces somebody." "no restart of the node that forgot";
-    CollisionYields "S26" collision_yields "A message makes a primary take a new epoch only if the sender is a primary of the same epoch and a greater id." "";
+    CollisionYields "S26" collision_yields "A message makes a primary take a new epoch only if its sender is a primary of the same epoch and a greater id, or if it claims a slot for the node that a command took the slot from." "";
     StateSound "S28" state_sound "Where the cluster is up, a majority of the voters is not suspected, and under full coverage every slot has an owner who has not failed." "";
 }
 
@@ -142,20 +150,12 @@ fn monotone<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
         | Cause::LinkRefused(_)
         | Cause::Received { .. }
         | Cause::Tick
-        | Cause::Admin(_) => seen.before.is_none_or(|before| has_risen(before, seen.after)),
+        | Cause::Admin(_) => seen.before.is_none_or(|before| epochs_rise(before, seen.after).is_ok()),
     }
 }
 
-fn has_risen<const SLOTS: usize>(before: &Node<SLOTS>, after: &Node<SLOTS>) -> bool {
-    let falls =
-        |peer: &Peer<SLOTS>| after.peers().get(&peer.id).is_some_and(|later| later.config_epoch < peer.config_epoch);
-    before.current_epoch() <= after.current_epoch()
-        && before.last_vote_epoch() <= after.last_vote_epoch()
-        && !before.peers().iter().any(falls)
-}
-
 fn cur_dominates<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
-    seen.after.peers().iter().all(|peer| peer.config_epoch <= seen.after.current_epoch())
+    current_dominates(seen.after).is_ok()
 }
 
 fn epoch_fresh<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
@@ -171,61 +171,24 @@ fn epoch_fresh<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
 
 fn persist_before_claim<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
     let saved = own_view(seen.disk).map_or(0, |own| own.config_epoch);
-    let is_saved = |header: &Header<SLOTS>| !header.flags.contains(Flags::PRIMARY) || header.config_epoch <= saved;
-    seen.sent().all(|message| is_saved(&message.header))
+    seen.sent().all(|message| claim_is_saved(&message.header, saved).is_ok())
 }
 
 fn table_consistent<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
-    let (peers, owners) = (seen.after.peers(), seen.after.owners());
-    let in_set = |pos: Pos, slot: Slot| peers[pos].slots.contains(slot);
-    owners.iter().all(|(slot, owner)| peers.positions().all(|pos| in_set(pos, slot) == (owner == Some(pos))))
+    table_agrees(seen.before, seen.after).is_ok()
 }
 
 fn replica_owns_nothing<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
-    seen.after.peers().iter().all(|peer| !peer.is(Flags::REPLICA) || peer.slots.is_empty())
+    replicas_own_nothing(seen.after).is_ok()
 }
 
 fn epoch_guard<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
     let (Some(before), Some(message)) = (seen.before, seen.cause.message()) else { return true };
-    let owner = |node: &Node<SLOTS>, slot| node.owner(slot).map(|peer| peer.id);
-    before.owners().iter().all(|(slot, _)| {
-        let (old, new) = (owner(before, slot), owner(seen.after, slot));
-        old == new || may_move(before, seen.after, message, slot, new)
-    })
-}
-
-/// Whether `message` entitles `new` to a slot, or its owner to lose it.
-fn may_move<const SLOTS: usize>(
-    before: &Node<SLOTS>,
-    after: &Node<SLOTS>,
-    message: &Message<SLOTS>,
-    slot: Slot,
-    new: Option<NodeId>,
-) -> bool {
-    let Some(old) = before.owner(slot) else { return true };
-    let Some(new) = new else {
-        return after.peers().get(&old.id).is_none_or(|peer| peer.is(Flags::REPLICA));
-    };
-    let claimed_epoch = match &message.body {
-        Body::Update(claim) if claim.node == new => claim.config_epoch,
-        Body::Ping(_) | Body::Pong(_) | Body::Meet(_) if message.header.sender == new => message.header.config_epoch,
-        Body::Update(_)
-        | Body::Ping(_)
-        | Body::Pong(_)
-        | Body::Meet(_)
-        | Body::Fail(_)
-        | Body::Publish(_)
-        | Body::FailoverAuthRequest
-        | Body::FailoverAuthAck
-        | Body::ManualFailoverStart
-        | Body::Module(_)
-        | Body::PublishShard(_) => return false,
-    };
-    claimed_epoch > old.config_epoch || before.unclaimed().contains(slot)
+    takes_by_epoch(before, seen.after, message).is_ok()
 }
 
 fn mark_has_owner<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
-    seen.after.unclaimed().iter().all(|slot| seen.after.owner(slot).is_some())
+    marks_have_owners(seen.after).is_ok()
 }
 
 fn image_loads<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
@@ -249,23 +212,11 @@ fn without_echoes<const SLOTS: usize>(mut image: Durable<SLOTS>) -> Durable<SLOT
 }
 
 fn self_well_formed<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
-    let own = seen.after.myself();
-    let is_one_role = own.is(Flags::PRIMARY) != own.is(Flags::REPLICA);
-    let selves = seen.after.peers().iter().filter(|peer| peer.is(Flags::MYSELF)).count();
-    is_one_role && own.is(Flags::MYSELF) && selves == 1 && own.id == seen.setup.hosts[seen.place.index()].id
+    is_itself(seen.after, seen.setup.hosts[seen.place.index()].id).is_ok()
 }
 
 fn fail_sound<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
     let Some(before) = seen.before else { return true };
-    let is_new = |peer: &&Peer<SLOTS>| {
-        peer.is(Flags::FAIL) && before.peers().get(&peer.id).is_some_and(|earlier| !earlier.is(Flags::FAIL))
-    };
-    let told = |id: &NodeId| {
-        let message = seen.cause.message().filter(|message| message.body == Body::Fail(*id));
-        message.is_some_and(|message| seen.sender(message).is_some())
-    };
-    let mut failed = seen.after.peers().iter().filter(is_new);
-    let is_sound = failed.all(|peer| told(&peer.id) || is_failed_by_majority(seen, before, peer));
     let mut tells = seen.sent().filter_map(|message| match &message.body {
         Body::Fail(id) => Some(id),
         Body::Ping(_)
@@ -279,18 +230,11 @@ fn fail_sound<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
         | Body::Module(_)
         | Body::PublishShard(_) => None,
     });
-    is_sound && tells.all(|id| seen.after.peers().get(id).is_some_and(|peer| is_failed_by_majority(seen, before, peer)))
-}
-
-/// Whether a majority of the voters, as many as the node counted last, report `peer` within the window.
-fn is_failed_by_majority<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, before: &Node<SLOTS>, peer: &Peer<SLOTS>) -> bool {
-    let valid_ms = seen.after.config().timing.report_valid_ms();
-    let is_vote = |report: &&slotbus_core::peer::Report| {
-        let is_voter = seen.after.peers().get(&report.by).is_some_and(Peer::is_voter);
-        is_voter && seen.now.since(report.at) <= valid_ms
+    let is_told = |id| {
+        let subject = seen.after.peers().get(id);
+        subject.is_some_and(|peer| is_failed_by_majority(before, seen.after, peer, seen.now))
     };
-    let votes = peer.reports.iter().filter(is_vote).count() + usize::from(seen.after.myself().is_voter());
-    votes > before.size() / 2
+    fails_by_majority(before, seen.after, seen.cause.message(), seen.now).is_ok() && tells.all(is_told)
 }
 
 fn report_sound<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
@@ -316,8 +260,7 @@ fn is_failing(flags: Flags) -> bool {
 }
 
 fn reporters_known<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
-    let mut reports = seen.after.peers().iter().flat_map(|peer| &peer.reports);
-    reports.all(|report| seen.after.peers().get(&report.by).is_some())
+    reporters_are_known(seen.after).is_ok()
 }
 
 fn membership_isolation<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, ghost: &Ghost) -> bool {
@@ -351,23 +294,9 @@ fn forget_ban<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, ghost: &Ghost) -> bool
 
 fn collision_yields<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
     let (Some(before), Some(message)) = (seen.before, seen.cause.message()) else { return true };
-    let header = &message.header;
-    let (own_before, own_after) = (before.myself(), seen.after.myself());
-    let is_collision = header.config_epoch == own_before.config_epoch && header.flags.contains(Flags::PRIMARY);
-    let is_new = own_after.is_primary() && own_after.config_epoch != own_before.config_epoch;
-    !is_new || (is_collision && before.id() < header.sender)
+    yields_to_collision(before, seen.after, message).is_ok()
 }
 
 fn state_sound<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
-    let node = seen.after;
-    if node.state() == ClusterState::Fail {
-        return true;
-    }
-    let voters = node.peers().iter().filter(|peer| peer.is_voter());
-    let (trusted, all) = voters
-        .fold((0_usize, 0_usize), |(trusted, all), peer| (trusted + usize::from(!is_failing(peer.flags)), all + 1));
-    let has_majority = trusted > all / 2;
-    let serves = |slot: Slot| node.owner(slot).is_some_and(|owner| !owner.is(Flags::FAIL));
-    let is_covered = node.owners().iter().all(|(slot, _)| serves(slot));
-    has_majority && (is_covered || !node.config().require_full_coverage)
+    state_is_sound(seen.after).is_ok()
 }

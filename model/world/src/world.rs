@@ -169,6 +169,24 @@ impl<const SLOTS: usize> World<SLOTS> {
         self.owed().is_empty()
     }
 
+    /// Whether two hosts cannot reach each other.
+    #[must_use]
+    pub fn are_parted(&self, left: Place, right: Place) -> bool {
+        self.parted.contains(&pair(left, right))
+    }
+
+    /// Whether any two hosts cannot reach each other.
+    #[must_use]
+    pub fn is_parted_anywhere(&self) -> bool {
+        !self.parted.is_empty()
+    }
+
+    /// Whether no host has ticked in this round yet, in a timely world.
+    #[must_use]
+    pub fn is_between_rounds(&self) -> bool {
+        self.ticked == Places::NONE
+    }
+
     /// Every action that is possible, with the world after it. Dice are thrown in every way exactly once.
     #[must_use]
     pub fn successors(&self, setup: &Setup) -> Vec<(Action, Self)> {

@@ -221,7 +221,11 @@ impl Kind {
     }
 
     fn bounds(self) -> (i128, i128) {
-        if self.is_signed { (-(1 << (self.width - 1)), (1 << (self.width - 1)) - 1) } else { (0, (1 << self.width) - 1) }
+        if self.is_signed {
+            (-(1 << (self.width - 1)), (1 << (self.width - 1)) - 1)
+        } else {
+            (0, (1 << self.width) - 1)
+        }
     }
 
     /// A number as these bits hold it; none if they cannot, and that is a failure.

@@ -120,8 +120,7 @@ pub(super) fn hincrbyfloat<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'
         return Err(Reply::err("value is NaN or Infinity"));
     }
     change_number(store, args, "hincrbyfloat", |former| {
-        let former =
-            Extended::parse(former.unwrap_or(b"0")).ok_or_else(|| Reply::err("hash value is not a float"))?;
+        let former = Extended::parse(former.unwrap_or(b"0")).ok_or_else(|| Reply::err("hash value is not a float"))?;
         let sum = former.plus(&amount).text();
         let sum = sum.ok_or_else(|| Reply::err("increment would produce NaN or Infinity"))?;
         Ok((sum.clone(), Reply::text(sum)))

@@ -63,9 +63,8 @@ pub(super) fn scan<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
     let cursor = Cursor(scan::cursor(args.at(1))?);
     let filter = Filter::read(args.skip(2), true)?;
     let (next, entries) = store.scan(cursor, filter.count, store.now);
-    let is_of_kind = |entry: &Entry| {
-        filter.kind.is_none_or(|kind| kind.eq_ignore_ascii_case(entry.view().kind().as_bytes()))
-    };
+    let is_of_kind =
+        |entry: &Entry| filter.kind.is_none_or(|kind| kind.eq_ignore_ascii_case(entry.view().kind().as_bytes()));
     let wanted = entries.into_iter().filter(|entry| is_of_kind(entry)).map(Entry::key);
     Ok(scan::portion(next.0, wanted.filter(|key| filter.takes(key)).map(Reply::bulk)))
 }

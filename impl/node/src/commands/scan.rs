@@ -11,9 +11,9 @@ const COUNT: usize = 10;
 
 /// A cursor as it is written. A negative number stands for its two's complement, as in C.
 pub(super) fn cursor(text: &[u8]) -> Result<u64, Reply<'static>> {
-    let number = std::str::from_utf8(text).ok().and_then(|text| {
-        text.parse().or_else(|_| text.parse().map(i64::cast_unsigned)).ok()
-    });
+    let number = std::str::from_utf8(text)
+        .ok()
+        .and_then(|text| text.parse().or_else(|_| text.parse().map(i64::cast_unsigned)).ok());
     number.ok_or_else(|| Reply::err("invalid cursor"))
 }
 

@@ -8,11 +8,7 @@ use super::{
 };
 use crate::{
     command::Answer,
-    store::{
-        Store,
-        limits::Limits,
-        set::Set,
-    },
+    store::{Store, limits::Limits, set::Set},
 };
 use slotbus_wire::resp::{Args, Reply, parse_i64};
 use std::borrow::Cow;
@@ -98,8 +94,7 @@ fn pop(store: &mut Store, key: &[u8], count: usize) -> Result<Option<Vec<Vec<u8>
             set.remove(&member);
             Some(member)
         };
-        let popped: Vec<_> =
-            std::iter::from_fn(|| if set.is_empty() { None } else { one(set) }).take(count).collect();
+        let popped: Vec<_> = std::iter::from_fn(|| if set.is_empty() { None } else { one(set) }).take(count).collect();
         (popped.len(), popped)
     };
     Ok(store.edit(key, "spop", take)?)
@@ -214,4 +209,3 @@ fn intercard<'a>(args: Args<'a>) -> Result<(Vec<&'a [u8]>, usize), Reply<'static
     }
     Ok((keys, if limit == 0 { usize::MAX } else { limit }))
 }
-

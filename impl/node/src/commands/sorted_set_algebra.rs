@@ -75,8 +75,7 @@ impl Query {
         let (keys, at) = counted_keys(args, at, "")?;
         let sources = keys.into_iter().map(|key| members(store, key)).collect::<Result<Vec<_>, _>>()?;
         let weights = vec![1.0; sources.len()];
-        let mut query =
-            Self { sources, weights, aggregate: Aggregate::Sum, with_scores: false, limit: usize::MAX };
+        let mut query = Self { sources, weights, aggregate: Aggregate::Sum, with_scores: false, limit: usize::MAX };
         query.read_options(args.skip(at), command)?;
         Ok(query)
     }
@@ -127,9 +126,9 @@ fn members(store: &mut Store, key: &[u8]) -> Result<Scores, Reply<'static>> {
         None => Ok(Scores::default()),
         Some(View::Other(Value::SortedSet(set))) => Ok(of_sorted(set)),
         Some(View::Other(Value::Set(set))) => Ok(of_plain(set)),
-        Some(View::String(..) | View::Other(Value::String(_) | Value::List(_) | Value::Hash(_) | Value::Foreign(..))) => {
-            Err(WrongKind.into())
-        }
+        Some(
+            View::String(..) | View::Other(Value::String(_) | Value::List(_) | Value::Hash(_) | Value::Foreign(..)),
+        ) => Err(WrongKind.into()),
     }
 }
 

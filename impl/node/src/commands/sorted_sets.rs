@@ -305,9 +305,8 @@ impl<'a> Pops<'a> {
 
 /// A key with members that were taken from it.
 pub(super) fn taken(key: &[u8], members: Vec<(Vec<u8>, f64)>) -> Reply<'static> {
-    let members = members.into_iter().map(|(member, score)| {
-        Reply::Array(vec![Reply::bulk(member), Reply::Double(score)])
-    });
+    let members =
+        members.into_iter().map(|(member, score)| Reply::Array(vec![Reply::bulk(member), Reply::Double(score)]));
     Reply::Array(vec![Reply::bulk(key.to_vec()), Reply::Array(members.collect())])
 }
 

@@ -161,9 +161,7 @@ fn sorted(store: &mut Store, items: Vec<Vec<u8>>, query: &Query<'_>) -> Result<V
             (false, None) => Weight::Number(0.0),
             (false, Some(text)) => {
                 let number = if text.is_empty() { Some(0.0) } else { parse_f64(&text) };
-                Weight::Number(
-                    number.ok_or_else(|| Reply::err("One or more scores can't be converted into double"))?,
-                )
+                Weight::Number(number.ok_or_else(|| Reply::err("One or more scores can't be converted into double"))?)
             }
         };
         weighed.push((weight, item));

@@ -54,7 +54,8 @@ pub(super) fn set<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
         return Ok(Reply::OK);
     }
     let former = if options.answers_former { read(store, key)? } else { None };
-    let is_met = options.condition.is_none_or(|wanted| store.contains(key, store.now) == (wanted == Condition::IsThere));
+    let is_met =
+        options.condition.is_none_or(|wanted| store.contains(key, store.now) == (wanted == Condition::IsThere));
     if is_met {
         put(store, key, value, options.expiry);
     }
@@ -403,7 +404,9 @@ impl LcsTable {
         let mut runs: Vec<(usize, usize, usize)> = Vec::new();
         for (row, column) in self.walk(left, right) {
             match runs.last_mut() {
-                Some((last_row, last_column, length)) if row + *length == *last_row && column + *length == *last_column => {
+                Some((last_row, last_column, length))
+                    if row + *length == *last_row && column + *length == *last_column =>
+                {
                     *length += 1;
                 }
                 _ => runs.push((row, column, 1)),

@@ -48,8 +48,7 @@ pub(super) fn exec<'e>(server: &'e mut Server, session: &mut Session, _: Args<'e
     let Some(transaction) = session.transaction.take() else { return Reply::err("EXEC without MULTI") };
     let store = &server.store;
     let has_changed = session.watched.iter().any(|watch| {
-        store.news.revision(&watch.key) != watch.revision
-            || watch.was_there && !store.contains(&watch.key, server.now)
+        store.news.revision(&watch.key) != watch.revision || watch.was_there && !store.contains(&watch.key, server.now)
     });
     server.unwatch(session);
     if transaction.is_dirty {

@@ -291,6 +291,9 @@ mod tests {
         }
         let mut entry = Entry::string(b"k", b"abc", Some(Millis(5)), 0, Form::Whole);
         assert!(entry.overwrite(b"def", Form::Patched) && !entry.overwrite(b"defg", Form::Patched));
-        assert_eq!((entry.view().encoding(), entry.is_expired(Millis(5)), entry.is_expired(Millis(4))), ("raw", true, false));
+        assert_eq!(
+            (entry.view().encoding(), entry.is_expired(Millis(5)), entry.is_expired(Millis(4))),
+            ("raw", true, false)
+        );
     }
 }

@@ -54,8 +54,8 @@ impl Hash {
     #[must_use]
     pub fn of_pack(pack: Listpack, limits: &Limits) -> Option<Self> {
         let len = pack.len() / 2;
-        let is_small = len <= limits.hash_entries_max
-            && pack.iter().all(|(_, item)| item.text_len() <= limits.hash_value_max);
+        let is_small =
+            len <= limits.hash_entries_max && pack.iter().all(|(_, item)| item.text_len() <= limits.hash_value_max);
         let table = table_of(&pack);
         if table.len() != len {
             return None;

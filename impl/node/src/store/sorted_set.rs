@@ -294,7 +294,8 @@ fn find(pack: &Listpack, member: &[u8]) -> Option<(usize, f64)> {
 }
 
 fn insert_packed(pack: &mut Listpack, member: &[u8], score: f64) {
-    let behind = pack.pairs().find(|(_, other, their)| compare((number(*their), &other.text()), (score, member)).is_gt());
+    let behind =
+        pack.pairs().find(|(_, other, their)| compare((number(*their), &other.text()), (score, member)).is_gt());
     let text = format_score(score);
     match behind.map(|(at, ..)| at) {
         Some(at) => pack.replace(at, 0, &[member, text.as_bytes()]),
@@ -326,7 +327,10 @@ mod tests {
                 assert_eq!((left.remove(&member), right.remove(&member)), (former, former));
             } else {
                 let former = twin.insert(member.clone(), score);
-                assert_eq!((left.insert(&member, score, &small), right.insert(&member, score, &large)), (former, former));
+                assert_eq!(
+                    (left.insert(&member, score, &small), right.insert(&member, score, &large)),
+                    (former, former)
+                );
             }
             assert_eq!((left.len(), right.len()), (twin.len(), twin.len()));
             assert!(left.iter().eq(right.iter()));

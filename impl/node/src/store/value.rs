@@ -3,13 +3,7 @@
 //! Must not know keys.
 
 use super::{
-    entry::Form,
-    hash::Hash,
-    limits::Limits,
-    list::List,
-    memory::heap_bytes,
-    news::Class,
-    set::Set,
+    entry::Form, hash::Hash, limits::Limits, list::List, memory::heap_bytes, news::Class, set::Set,
     sorted_set::SortedSet,
 };
 use slotbus_wire::{
@@ -50,9 +44,9 @@ impl<'a> View<'a> {
         match self {
             Self::String(text, _) => Some(text),
             Self::Other(Value::String(text)) => Some(text),
-            Self::Other(
-                Value::List(_) | Value::Set(_) | Value::Hash(_) | Value::SortedSet(_) | Value::Foreign(..),
-            ) => None,
+            Self::Other(Value::List(_) | Value::Set(_) | Value::Hash(_) | Value::SortedSet(_) | Value::Foreign(..)) => {
+                None
+            }
         }
     }
 

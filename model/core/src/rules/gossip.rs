@@ -17,12 +17,15 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
     /// Goes through a gossip section. The sender is unknown for a stranger's MEET.
     pub(super) fn take_gossip(&mut self, sender: Option<Pos>, heartbeat: &Heartbeat) {
         let sender_id = sender.map(|pos| self.node.peers[pos].id);
+        let mut sender = sender;
         for entry in &heartbeat.gossip {
-            // The sender's place moves when an entry brings a node in.
-            let sender = sender_id.and_then(|id| self.node.peers.find(&id));
             match (self.node.peers.find(&entry.node), sender) {
                 (Some(pos), _) => self.told_of_known(pos, sender, entry),
-                (None, Some(_)) => self.told_of_unknown(entry),
+                (None, Some(_)) => {
+                    self.told_of_unknown(entry);
+                    // The sender's place moves when an entry brings a node in.
+                    sender = sender_id.and_then(|id| self.node.peers.find(&id));
+                }
                 (None, None) if self.is_mutant(Mutant::GossipFromStranger) => self.told_of_unknown(entry),
                 (None, None) => {}
             }
@@ -52,9 +55,11 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         let pong = Millis(u64::from(entry.pong_received_s) * 1000);
         let peer = &self.node.peers[pos];
         let is_fresher = peer.pong_received.is_none_or(|known| pong > self.counted(known)) && pong > Millis(0);
-        let is_past = pong <= self.now.after(self.node.config.timing.gossip_ahead_ms);
+        let is_past =
+            pong <= self.now.after(self.node.config.timing.gossip_ahead_ms) || self.is_mutant(Mutant::GossipFromFuture);
         let is_doubted = self.node.config.profile.pong_news_if_healthy && peer.is_any(FAILING);
-        if peer.ping_sent.is_some() || !is_fresher || !is_past || is_doubted || self.count_reports(pos) > 0 {
+        let is_awaited = peer.ping_sent.is_some() && self.unless(Mutant::GossipSparesPing);
+        if is_awaited || !is_fresher || !is_past || is_doubted || self.count_reports(pos) > 0 {
             return;
         }
         self.rule(Rule::GossipFresher);
@@ -65,7 +70,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         if entry.flags.contains(Flags::NOADDR) {
             return;
         }
-        if self.is_banned(&entry.node) {
+        if self.is_banned(&entry.node) && self.unless(Mutant::GossipRevives) {
             self.rule(Rule::GossipBanned);
             return;
         }

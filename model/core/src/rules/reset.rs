@@ -3,7 +3,7 @@
 use crate::{
     effect::{Effect, Refusal, Reply},
     ids::NodeId,
-    peer::Pos,
+    mutant::Mutant,
     rule::Rule,
     step::{Save, Turn},
 };
@@ -26,7 +26,8 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         self.node.importing.clear();
         self.end_manual_failover();
         let others: Vec<_> = self.node.peers.iter().map(|peer| peer.id).filter(|&id| id != self.node.id()).collect();
-        for pos in self.node.peers.positions() {
+        let kept = Some(self.node.me).filter(|_| self.is_mutant(Mutant::ResetKeepsSlots));
+        for pos in self.node.peers.positions().filter(|&pos| Some(pos) != kept) {
             self.node.unbind_all(pos);
         }
         for id in others {
@@ -45,10 +46,11 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
     fn start_over_as(&mut self, id: NodeId) {
         self.node.current_epoch = 0;
         self.node.last_vote_epoch = 0;
-        let me: Pos = self.node.me;
-        let own = &mut self.node.peers[me];
+        // Nobody else is left in the table: the entry keeps its place under any id.
+        let mut own = self.node.peers.remove(self.node.me);
         own.config_epoch = 0;
         own.id = id;
         own.shard = Some(id);
+        self.node.me = self.node.peers.insert(own);
     }
 }

@@ -4,6 +4,7 @@ use crate::{
     effect::{Refusal, Reply},
     ids::NodeId,
     input::SlotChange,
+    mutant::Mutant,
     peer::Pos,
     rule::Rule,
     slots::Slot,
@@ -30,6 +31,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
             return Err(Refusal::NoSuchSlot);
         }
         let is_mine = self.node.owners.get(slot) == Some(self.node.me);
+        self.node.granted.remove(&slot);
         match change {
             SlotChange::Migrating(_) if !is_mine => return Err(Refusal::NotOwner(slot)),
             SlotChange::Migrating(to) => {
@@ -50,7 +52,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
             }
             SlotChange::Node(id) => {
                 let target = self.primary_called(id, Refusal::UnknownNode(id))?;
-                if is_mine && target != self.node.me && has_keys {
+                if is_mine && target != self.node.me && has_keys && self.unless(Mutant::SetslotLeavesKeys) {
                     return Err(Refusal::SlotHasKeys(slot));
                 }
                 self.give_slot(slot, target, has_keys);
@@ -86,13 +88,26 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
             self.save(Save::Sync);
         }
         if target == me {
-            let was_importing = self.node.importing.remove(&slot).is_some();
+            self.remember_grant(slot, former);
+            let was_importing = self.node.importing.contains_key(&slot);
+            if self.unless(Mutant::SetslotKeepsMark) {
+                self.node.importing.remove(&slot);
+            }
             let is_taken = former.is_some_and(|pos| pos != me) && self.node.config.profile.setslot_always_bumps;
-            if was_importing || is_taken {
+            if (was_importing || is_taken) && self.unless(Mutant::SetslotKeepsEpoch) {
                 self.rule(Rule::ReshardClosed);
                 self.bump_epoch();
                 self.broadcast_pong();
             }
+            self.save_taken();
+        }
+    }
+
+    /// The former owner of a slot that was given to this node may go on claiming it for a while.
+    fn remember_grant(&mut self, slot: Slot, former: Option<Pos>) {
+        let former = former.filter(|&pos| pos != self.node.me && self.node.config.profile.granted_slots_kept);
+        if let Some(pos) = former {
+            self.node.granted.insert(slot, self.node.peers[pos].id);
         }
     }
 }

@@ -3,6 +3,7 @@
 use crate::{
     ids::NodeId,
     message::{Flags, Header},
+    mutant::Mutant,
     peer::Pos,
     rule::Rule,
     step::{Save, Turn},
@@ -30,7 +31,9 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
                 if self.node.peers[pos].is_primary() {
                     self.rule(Rule::RoleReplica);
                     self.hand_over(pos, primary, header);
-                    self.node.unbind_all(pos);
+                    if self.unless(Mutant::DemotedKeepsSlots) {
+                        self.node.unbind_all(pos);
+                    }
                     let flags = &mut self.node.peers[pos].flags;
                     flags.remove(Flags::PRIMARY | Flags::MIGRATE_TO);
                     flags.insert(Flags::REPLICA);
@@ -38,8 +41,9 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
                     self.evaluate_later();
                 }
                 let is_news = self.node.peers[pos].primary != Some(primary);
-                if is_news && self.node.peers.find(&primary).is_some_and(|primary| primary != pos) {
+                if let Some(head) = self.node.peers.find(&primary).filter(|&head| is_news && head != pos) {
                     self.rule(Rule::RoleMoved);
+                    self.open_loop(head, pos);
                     self.attach(pos, Some(primary));
                     self.save(Save::Soon);
                 }
@@ -47,22 +51,50 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         }
     }
 
+    /// Has `head`, which `follower` is about to follow, follow nobody, if the way from it to its
+    /// primary would lead through `follower`. A node that leads again for this reason claims nothing.
+    fn open_loop(&mut self, head: Pos, follower: Pos) {
+        let is_on = self.node.config.profile.loops_opened && self.unless(Mutant::LoopKept);
+        if !is_on || !self.leads_to(head, follower) {
+            return;
+        }
+        self.rule(Rule::RoleLoopOpened);
+        if head == self.node.me {
+            self.lead();
+            self.end_manual_failover();
+            self.save(Save::Sync);
+            self.evaluate_later();
+        } else {
+            self.take_primary(head);
+        }
+    }
+
+    /// Whether the way from replica to primary leads from one node to another.
+    fn leads_to(&self, from: Pos, to: Pos) -> bool {
+        let primary = |&pos: &Pos| self.node.peers[pos].primary.and_then(|id| self.node.peers.find(&id));
+        let way = core::iter::successors(Some(from), primary);
+        way.take(self.node.peers.len()).any(|pos| pos == to)
+    }
+
     /// Whether a header that would change a role speaks of a shard whose claim is recorded under a
     /// greater epoch: it was overtaken on its way by a header on another link.
     fn is_stale_role(&self, pos: Pos, header: &Header<SLOTS>) -> bool {
         let peer = &self.node.peers[pos];
         let is_change = peer.is_primary() != header.primary.is_none() || peer.primary != header.primary;
-        if !is_change || !self.node.config.profile.stale_role_ignored {
+        let is_on = self.node.config.profile.stale_role_ignored && self.unless(Mutant::RoleOfAnyAge);
+        if !is_change || !is_on {
             return false;
         }
-        // A primary without slots claims nothing that could be out of date.
-        let shard_owner = match header.primary {
-            Some(primary) => Some(primary),
-            None => peer.primary.filter(|_| !header.slots.is_empty()),
+        let named = match header.primary {
+            Some(primary) => self.node.peers.find(&primary),
+            None => peer.primary.and_then(|id| self.node.peers.find(&id)),
         };
-        let named = shard_owner.and_then(|id| self.node.peers.find(&id));
-        let recorded = named.and_then(|pos| self.node.claimant(pos)).map(|pos| &self.node.peers[pos]);
-        recorded.is_some_and(|owner| owner.is_voter() && owner.config_epoch > header.config_epoch)
+        let Some(owner) = named.and_then(|pos| self.node.claimant(pos)).map(|pos| &self.node.peers[pos]) else {
+            return false;
+        };
+        // A primary that leads again was overtaken only by who holds what it claims.
+        let is_owner = header.primary.is_some() || owner.slots.without(&self.node.unclaimed).overlaps(&header.slots);
+        owner.is_voter() && is_owner && owner.config_epoch > header.config_epoch
     }
 
     /// Gives the slots of a primary that became a replica to its new primary, if both are of one

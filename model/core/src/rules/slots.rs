@@ -14,26 +14,40 @@ use crate::{
 impl<const SLOTS: usize> Turn<'_, SLOTS> {
     /// Compares a header's claim with what is recorded of the claimant, and acts on the difference.
     pub(super) fn take_claim(&mut self, pos: Pos, header: &Header<SLOTS>) {
+        self.note_release(pos, &header.slots);
         let is_known = |pos: Pos| self.node.peers[pos].slots == header.slots;
         if self.node.claimant(pos).is_none_or(is_known) {
             return;
         }
-        if self.node.peers[pos].is_primary() {
+        if self.node.peers[pos].is_primary() || self.is_mutant(Mutant::ClaimOfReplica) {
             self.bind_claim(pos, header.config_epoch, &header.slots);
         }
         self.correct_stale_claim(pos, header);
     }
 
+    /// A node that does not claim a slot knows that it was given to another.
+    fn note_release(&mut self, pos: Pos, claimed: &SlotSet<SLOTS>) {
+        let id = self.node.peers[pos].id;
+        self.node.granted.retain(|slot, from| *from != id || claimed.contains(*slot));
+    }
+
+    /// Whether a claim is of a former owner that may not know that the slot was given to this node.
+    /// It is withstood once: a former owner that claims it anew was told to.
+    fn withstands(&mut self, slot: Slot, claimant: Pos) -> bool {
+        let is_former = self.node.granted.get(&slot) == Some(&self.node.peers[claimant].id);
+        is_former && self.node.granted.remove(&slot).is_some() && self.unless(Mutant::GrantYields)
+    }
+
     /// Binds to a primary the slots that it claims and may take, and marks those that it lets go.
     fn bind_claim(&mut self, pos: Pos, epoch: u64, claimed: &SlotSet<SLOTS>) {
         for slot in self.node.peers[pos].slots.without(claimed).iter() {
-            if self.node.unclaimed.insert(slot) {
+            if self.unless(Mutant::ClaimMarksNothing) && self.node.unclaimed.insert(slot) {
                 self.rule_once(Rule::SlotUnclaimed);
             }
         }
         let shard_head = if self.node.myself().is_primary() { Some(self.node.me) } else { self.node.my_primary() };
         let keeps_imports = !self.node.config.profile.import_rebound;
-        let (mut lost, mut from_shard) = (SlotSet::new(), 0);
+        let (mut lost, mut from_shard, mut is_withstood) = (SlotSet::new(), 0, false);
         for slot in claimed.iter() {
             let owner = self.node.owners.get(slot);
             if owner == Some(pos) {
@@ -42,13 +56,15 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
                 }
             } else if keeps_imports && self.node.importing.contains_key(&slot) {
                 self.rule_once(Rule::SlotImportKept);
+            } else if self.may_take(slot, epoch) && self.withstands(slot, pos) {
+                is_withstood = true;
             } else if self.may_take(slot, epoch) {
                 self.rule_once(Rule::SlotTaken);
                 if owner == Some(self.node.me) {
                     lost.insert(slot);
                 }
                 from_shard += usize::from(owner.is_some() && owner == shard_head);
-                if !self.is_mutant(Mutant::ClaimKeepsLoser) {
+                if self.unless(Mutant::ClaimKeepsLoser) {
                     self.node.unbind(slot);
                 }
                 self.node.bind(slot, pos);
@@ -56,6 +72,12 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
                 self.save(Save::Sync);
                 self.evaluate_later();
             }
+        }
+        if is_withstood {
+            self.rule(Rule::SlotWithstood);
+            self.node.current_epoch = self.node.current_epoch.max(epoch);
+            self.take_new_epoch();
+            self.broadcast_pong();
         }
         self.after_claim(pos, shard_head.filter(|_| from_shard > 0), from_shard == claimed.len(), lost);
     }
@@ -67,7 +89,10 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         let primary = self.node.my_primary();
         let grand_primary = primary.and_then(|pos| self.node.peers[pos].primary);
         let grand_primary = grand_primary.and_then(|id| self.node.peers.find(&id));
-        if is_emptied && (self.node.config.allow_replica_migration || took_all_from_it) {
+        if is_emptied
+            && self.unless(Mutant::LoserNotDemoted)
+            && (self.node.config.allow_replica_migration || took_all_from_it)
+        {
             self.rule(Rule::SlotDemoted);
             self.follow(claimant);
             self.save(Save::Sync);
@@ -84,7 +109,8 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
     }
 
     fn may_take(&self, slot: Slot, epoch: u64) -> bool {
-        let is_newer = |owner: Pos| self.node.peers[owner].config_epoch < epoch;
+        let ahead = u64::from(self.is_mutant(Mutant::ClaimTakesEqual));
+        let is_newer = |owner: Pos| self.node.peers[owner].config_epoch < epoch.saturating_add(ahead);
         if self.is_mutant(Mutant::ClaimIgnoresEpoch) {
             return true;
         }
@@ -108,11 +134,11 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         if let Some(number) = self.node.peers[to].outbound {
             self.rule(Rule::SlotUpdateSent);
             let peer = &self.node.peers[owner];
-            let claim = Claim {
-                node: peer.id,
-                config_epoch: peer.config_epoch,
-                slots: peer.slots.without(&self.node.unclaimed),
-            };
+            let mut slots = peer.slots.without(&self.node.unclaimed);
+            if self.is_mutant(Mutant::UpdateTellsUnclaimed) {
+                slots = peer.slots.clone();
+            }
+            let claim = Claim { node: peer.id, config_epoch: peer.config_epoch, slots };
             let message = Message { header: self.header(), body: Body::Update(claim) };
             self.send(LinkId::Outbound(number), message);
         }
@@ -121,7 +147,9 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
     /// An UPDATE came.
     pub(super) fn told_of_claim(&mut self, member: Option<Pos>, claim: &Claim<SLOTS>) {
         let subject = self.node.peers.find(&claim.node).filter(|_| member.is_some());
-        let newer = subject.filter(|&pos| self.node.peers[pos].config_epoch < claim.config_epoch);
+        let newer = subject.filter(|&pos| {
+            self.node.peers[pos].config_epoch < claim.config_epoch || self.is_mutant(Mutant::UpdateOfAnyEpoch)
+        });
         let ignores_own = self.node.config.profile.own_update_ignored;
         let Some(pos) = newer.filter(|&pos| pos != self.node.me || !ignores_own) else {
             self.rule(Rule::SlotUpdateStale);
@@ -131,7 +159,9 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         if !self.node.peers[pos].is_primary() {
             self.take_primary(pos);
         }
-        self.node.peers[pos].config_epoch = claim.config_epoch;
+        if self.unless(Mutant::UpdateKeepsEpoch) {
+            self.node.peers[pos].config_epoch = claim.config_epoch;
+        }
         self.save(Save::Sync);
         if pos != self.node.me {
             self.bind_claim(pos, claim.config_epoch, &claim.slots);
@@ -143,7 +173,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
             self.rule(Rule::SlotRequestRefused);
             return Err(Refusal::ReplicaOwnsNothing);
         }
-        let is_busy = |turn: &Self, slot| turn.node.owners.get(slot).is_some();
+        let is_busy = |turn: &Self, slot| turn.node.owners.get(slot).is_some() && turn.unless(Mutant::AddedTwice);
         let wanted = self.check_slots(slots, |turn, slot| is_busy(turn, slot).then_some(Refusal::SlotBusy(slot)))?;
         self.rule(Rule::SlotAdded);
         let me = self.node.me;
@@ -151,9 +181,16 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
             self.node.importing.remove(&slot);
             self.node.bind(slot, me);
         }
-        self.save(Save::Soon);
+        self.save_taken();
         self.evaluate_later();
         Ok(Reply::Done)
+    }
+
+    /// Slots that an administrator gave this node are on its disk before it says so: no other node
+    /// would claim them if it forgot.
+    pub(super) fn save_taken(&mut self) {
+        let is_synced = self.node.config.profile.taken_slots_synced;
+        self.save(if is_synced { Save::Sync } else { Save::Soon });
     }
 
     pub(crate) fn del_slots(&mut self, slots: &[Slot]) -> Result<Reply, Refusal> {

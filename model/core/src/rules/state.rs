@@ -13,20 +13,24 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         let first = *self.node.first_evaluated.get_or_insert(self.now);
         let is_primary = self.node.myself().is_primary();
         let held_by_start = self.now.since(first) < self.node.config.timing.writable_delay_ms;
+        let held_by_start = held_by_start && self.unless(Mutant::WritableAtOnce);
         if is_primary && self.node.state == ClusterState::Fail && held_by_start {
             self.rule(Rule::StateWritableDelay);
             return;
         }
-        self.count_voters();
+        let reachable_voters = self.count_voters();
         let mut state = ClusterState::Ok;
         if self.node.config.require_full_coverage && !self.is_covered() {
             self.rule(Rule::StateUncovered);
-            state = ClusterState::Fail;
+            if self.unless(Mutant::OkUncovered) {
+                state = ClusterState::Fail;
+            }
         }
-        if self.reachable_voters() < self.quorum() {
+        let spared = usize::from(self.is_mutant(Mutant::OkByHalf) && self.node.size.is_multiple_of(2));
+        if reachable_voters + spared < self.quorum() {
             self.rule(Rule::StateMinority);
             self.node.minority_at = Some(self.now);
-            if !self.is_mutant(Mutant::OkInMinority) {
+            if self.unless(Mutant::OkInMinority) {
                 state = ClusterState::Fail;
             }
         }
@@ -34,7 +38,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
             return;
         }
         if state == ClusterState::Ok {
-            if is_primary && self.is_rejoining() {
+            if is_primary && self.is_rejoining() && self.unless(Mutant::RejoinsAtOnce) {
                 self.rule(Rule::StateRejoinDelay);
                 return;
             }
@@ -44,17 +48,19 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
     }
 
     fn is_covered(&self) -> bool {
-        self.node.owners.iter().all(|(_, owner)| owner.is_some())
+        self.node.owners.free() == 0
             && !self.node.peers.iter().any(|peer| peer.is(Flags::FAIL) && !peer.slots.is_empty())
     }
 
-    fn count_voters(&mut self) {
-        self.node.size = self.node.peers.iter().filter(|peer| peer.is_voter()).count();
-    }
-
-    fn reachable_voters(&self) -> usize {
-        let is_reachable = |peer: &&_| crate::Peer::is_voter(peer) && !peer.is_any(Flags::PFAIL | Flags::FAIL);
-        self.node.peers.iter().filter(is_reachable).count()
+    /// Counts the voters, and says how many of them are not suspected.
+    fn count_voters(&mut self) -> usize {
+        let (mut voters, mut reachable) = (0, 0);
+        for peer in self.node.peers.iter().filter(|peer| peer.is_voter()) {
+            voters += 1;
+            reachable += usize::from(!peer.is_any(Flags::PFAIL | Flags::FAIL));
+        }
+        self.node.size = voters;
+        reachable
     }
 
     fn is_rejoining(&self) -> bool {
