@@ -1,6 +1,7 @@
 //! Owns the commands about strings.
 
 use super::{
+    expiry,
     keyspace::drop_key,
     not_an_integer,
     options::{ENDS, end, integer, places},
@@ -125,9 +126,7 @@ pub(super) fn getex<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
     match change {
         None => {}
         Some(None) => {
-            if store.expires_at(key).flatten().is_some() && store.set_end(key, None) {
-                store.news.tell(Class::GENERIC, "persist", key);
-            }
+            expiry::stay(store, key);
         }
         Some(Some((number, unit_ms, base))) => {
             let at = end(number, unit_ms, base, "getex")?;

@@ -151,10 +151,12 @@ mod tests {
                 for _ in 0..3 {
                     let key = name(dice.u32(0..500));
                     match dice.u8(0..4) {
-                        0 => store.remove(&key).then_some(()),
-                        1 => store.edit_string(&key, |text| text.push(b'x')).ok(),
-                        _ => Some(store.set(&key, &dice.u64(..).to_le_bytes(), Expiry::Never)),
-                    };
+                        0 => {
+                            store.remove(&key);
+                        }
+                        1 => store.edit_string(&key, |text| text.push(b'x')).expect("a string"),
+                        _ => store.set(&key, &dice.u64(..).to_le_bytes(), Expiry::Never),
+                    }
                 }
                 bytes.extend(store.take_image_bytes());
                 if round % 7 == 6 {
