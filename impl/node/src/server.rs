@@ -40,6 +40,8 @@ pub struct ClientLimits {
     pub pubsub_when_down: bool,
     /// Whether a replica refuses writes.
     pub is_replica_read_only: bool,
+    /// Whether nothing is written after a snapshot has failed.
+    pub stops_unsaved: bool,
     /// Whether a replica that is cut off from its primary answers from what it has.
     pub serves_stale_data: bool,
     /// The most bytes that may wait for a client that listens to channels; 0 for no limit.
@@ -59,6 +61,7 @@ impl ClientLimits {
             pubsub_when_down: settings.flag("cluster-allow-pubsubshard-when-down"),
             is_replica_read_only: settings.flag("replica-read-only"),
             subscriber_waiting_max: subscriber_waiting_max(settings.text("client-output-buffer-limit")),
+            stops_unsaved: settings.flag("stop-writes-on-bgsave-error"),
             serves_stale_data: settings.flag("replica-serve-stale-data"),
         }
     }

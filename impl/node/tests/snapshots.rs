@@ -226,4 +226,10 @@ fn what_cannot_be_written_is_told() {
     assert!(client.ask("SAVE").starts_with("-ERR"));
     assert!(client.ask("INFO persistence").contains("rdb_last_bgsave_status:err"));
     assert_eq!(client.ask("SET b 1"), "+OK\r\n");
+    client.send_request(&[b"CONFIG", b"SET", b"save", b"3600 1"]);
+    assert_eq!(text(&client.reply().unwrap()), "+OK\r\n");
+    assert!(client.ask("SET b 2").starts_with("-MISCONF"));
+    assert_eq!(client.ask("GET b"), "$1\r\n1\r\n");
+    assert_eq!(client.ask("CONFIG SET stop-writes-on-bgsave-error no"), "+OK\r\n");
+    assert_eq!(client.ask("SET b 2"), "+OK\r\n");
 }

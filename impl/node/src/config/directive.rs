@@ -219,7 +219,7 @@ pub static DIRECTIVES: &[Directive] = &[
     at("slowlog-log-slower-than", Kind::Int(-1, i64::MAX), "10000"),
     at("slowlog-max-len", Kind::Int(0, i64::MAX), "128"),
     at("socket-mark-id", Kind::Int(0, U32), "0").at_boot(),
-    at("stop-writes-on-bgsave-error", Kind::Bool, "yes"),
+    at("stop-writes-on-bgsave-error", Kind::Bool, "yes").acted_on(),
     at("stream-node-max-bytes", Kind::Memory(0, i64::MAX), "4096"),
     at("stream-node-max-entries", Kind::Int(0, i64::MAX), "100"),
     at("supervised", Kind::Word(&["upstart", "systemd", "auto", "no"]), "no").at_boot().acted_on(),
