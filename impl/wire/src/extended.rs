@@ -9,6 +9,7 @@ use num_bigint::BigUint;
 
 const MANTISSA_BITS: u64 = 64;
 const EXPONENT_MAX: i64 = 16_384;
+const EXPONENT_MIN: i64 = -16_445;
 const TEXT_MAX: usize = 5 * 1024;
 /// Powers of ten beyond this make any number overflow, or vanish.
 const POWER_MAX: i64 = 10_000;
@@ -118,6 +119,7 @@ impl Extended {
         if magnitude > EXPONENT_MAX && mantissa != BigUint::ZERO {
             return Self::Infinite;
         }
+        let mantissa = if magnitude < EXPONENT_MIN { BigUint::ZERO } else { mantissa };
         Self::Finite { is_negative, mantissa, exponent }
     }
 }
