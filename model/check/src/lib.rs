@@ -20,6 +20,7 @@ pub mod graph;
 pub mod lasso;
 pub mod live;
 pub mod liveness;
+pub mod museum;
 pub mod mutants;
 pub mod promela;
 pub mod report;
