@@ -1,9 +1,13 @@
 //! The command line of the checker: what is asked, and how it ends. Searches nothing itself.
 
+mod compare_command;
+mod museum_command;
 mod simulate_command;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use compare_command::CompareArgs;
 use indicatif::{ProgressBar, ProgressStyle};
+use museum_command::MuseumArgs;
 use simulate_command::SimulateArgs;
 use slotbus_check::{
     CONFIGURATIONS, Configuration, Ending, Engine, Limits, Plan, Progress, Run, bench,
@@ -39,6 +43,8 @@ Examples:
   slotbus-check run failure_3 --profile redis-7.0 --counterexample /tmp/traces
   slotbus-check explain /tmp/traces/failure_3.W4-Recovered.jsonl --html /tmp/trace.html
   slotbus-check mutants all
+  slotbus-check museum B29 B72
+  slotbus-check compare collision_3 --profiles slotbus,redis-7.0
   slotbus-check simulate --runs 100 --seed 7
   slotbus-check simulate --nodes 100 --replicas 1 --quiet-network --duration-s 3600
   slotbus-check bench meet_3
@@ -72,6 +78,10 @@ enum Asked {
         #[arg(long)]
         json: bool,
     },
+    /// Shows bugs that real clusters have had, each brought back and noticed by a property.
+    Museum(MuseumArgs),
+    /// Shows what several variants of the protocol make of one configuration.
+    Compare(CompareArgs),
     /// Runs real-size clusters in virtual time under random faults and commands.
     Simulate(SimulateArgs),
     /// Checks a certificate, without the explorer that made it.
@@ -206,10 +216,12 @@ fn main() -> ExitCode {
         Asked::List { json } => Ok(list(json)),
         Asked::Run(args) => run_all(&args),
         Asked::Mutants { ids, json } => hunt_all(&ids, json),
+        Asked::Museum(args) => museum_command::museum(&args),
+        Asked::Compare(args) => compare_command::compare(&args),
         Asked::Simulate(args) => simulate_command::simulate(&args),
         Asked::Certify { file } => certify_file(&file),
         Asked::Explain(args) => explain(&args),
-        Asked::Bench { name } => compare(&name),
+        Asked::Bench { name } => bench_on(&name),
         Asked::Explore { name, addr } => serve(&name, addr),
     };
     match outcome {
@@ -412,7 +424,7 @@ fn hunt_all(ids: &[String], json: bool) -> Result<End, Unusable> {
     Ok(if is_caught { End::AllHolds } else { End::Violated })
 }
 
-fn compare(name: &str) -> Result<End, Unusable> {
+fn bench_on(name: &str) -> Result<End, Unusable> {
     let known = with_actors(configuration(name)?)?;
     let text = bench::bench(known.name).map_err(|error| Unusable(format!("cannot run the contenders: {error}")))?;
     say(text);
