@@ -15,6 +15,7 @@ pub mod configs;
 pub mod counterexample;
 pub mod explain;
 pub mod explore;
+pub mod frontier;
 pub mod goals;
 pub mod graph;
 pub mod lasso;
@@ -34,7 +35,7 @@ pub mod world_labels;
 pub mod world_model;
 
 pub use configs::{CONFIGURATIONS, Configuration, SLOTS};
-pub use explore::{Ending, Findings, Judged, Limits, Path, Progress, Verdict, explore, explore_graph};
+pub use explore::{Ending, Findings, Judged, Limits, Path, Progress, Verdict, explore, explore_graph, explore_in};
 pub use run::{Engine, Plan, Run, run};
 pub use stateright_engine::explore_with_stateright;
 pub use world_model::WorldModel;

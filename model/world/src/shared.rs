@@ -31,6 +31,12 @@ impl<T: Hash> Shared<T> {
     }
 }
 
+impl<T: Hash> Shared<T> {
+    pub(crate) fn digest(&self) -> u128 {
+        self.0.0
+    }
+}
+
 impl<T> Clone for Shared<T> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
