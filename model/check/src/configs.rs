@@ -1,7 +1,7 @@
 //! Owns the standard configurations: which worlds are explored, within which bounds, and why these.
 //! Knows no search and no property's inside.
 
-use crate::world_model::WorldModel;
+use crate::{configs_failover::ELECTION_4, world_model::WorldModel};
 use slotbus_core::{Command, Mutant, Profile, Rule, Slot};
 use slotbus_world::{Budget, Crashing, Order, Pace, Place, Places, Setup, Stage, What, Witness, World};
 use std::sync::Arc;
@@ -10,10 +10,11 @@ use std::sync::Arc;
 /// names and that share an owner behave alike, so that more of them add nothing.
 pub const SLOTS: usize = 4;
 
-const A: Place = Place::A;
-const B: Place = Place::B;
-const C: Place = Place::C;
-const D: Place = Place::D;
+pub(crate) const A: Place = Place::A;
+pub(crate) const B: Place = Place::B;
+pub(crate) const C: Place = Place::C;
+pub(crate) const D: Place = Place::D;
+pub(crate) const E: Place = Place::E;
 
 /// One world to be explored.
 #[derive(Clone, Copy, Debug)]
@@ -30,8 +31,8 @@ pub struct Configuration {
     pub rules: &'static [Rule],
     /// Whether the hosts can be explored as Stateright actors, too.
     pub has_actors: bool,
-    hosts: u8,
-    build: fn(&mut Setup) -> World<SLOTS>,
+    pub(crate) hosts: u8,
+    pub(crate) build: fn(&mut Setup) -> World<SLOTS>,
 }
 
 impl Configuration {
@@ -273,9 +274,10 @@ pub const CONFIGURATIONS: &[Configuration] = &[
         hosts: 3,
         build: bump_3,
     },
+    ELECTION_4,
 ];
 
-fn order(host: Place, command: Command) -> Order {
+pub(crate) fn order(host: Place, command: Command) -> Order {
     Order { host, command }
 }
 
@@ -284,7 +286,7 @@ fn add_slots(host: Place, slots: &[u16]) -> Stage {
 }
 
 /// Three primaries with these slots that have known each other for a while.
-fn cluster_of_3(slots: [&[u16]; 3]) -> Vec<Stage> {
+pub(crate) fn cluster_of_3(slots: [&[u16]; 3]) -> Vec<Stage> {
     let owners = [A, B, C].into_iter().zip(slots).filter(|(_, slots)| !slots.is_empty());
     let mut stages: Vec<_> = owners.map(|(host, slots)| add_slots(host, slots)).collect();
     for guest in [B, C] {
@@ -301,7 +303,7 @@ fn meet_2(setup: &mut Setup) -> World<SLOTS> {
 
 fn lost_meet_2(setup: &mut Setup) -> World<SLOTS> {
     setup.pace = Pace::Free { ticks: 2 };
-    setup.budget = Budget { cuts: 1, crashes: 1, restarts: 1, partitions: 0 };
+    setup.budget = Budget { cuts: 1, crashes: 1, restarts: 1, ..Budget::default() };
     setup.crashing = Crashing { mortal: Places::of(&[B]), amid: true, power: true };
     setup.scripts = vec![vec![Setup::meet(A, B)]];
     setup.world_after(&[])

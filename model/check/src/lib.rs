@@ -7,6 +7,7 @@
 
 pub mod actor;
 pub mod configs;
+mod configs_failover;
 pub mod explore;
 pub mod mutants;
 pub mod report;

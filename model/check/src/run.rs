@@ -117,7 +117,7 @@ pub fn run(plan: Plan, progress: &mut dyn FnMut(Progress)) -> Run {
         (true, Pace::Free { ticks }) => {
             search(&|| actors::<SLOTS>(setup, ticks), plan, progress, &|_: &ActorState<SLOTS>| String::new())
         }
-        (true, Pace::Timely) | (false, _) => {
+        (true, Pace::Timely | Pace::Prompt) | (false, _) => {
             search(&|| model.clone(), plan, progress, &|world: &World<SLOTS>| tell_world(setup, world))
         }
     };

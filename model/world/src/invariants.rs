@@ -5,7 +5,18 @@
 //! nothing that one node does changes another. What is broken is remembered in the world's ghost,
 //! so that a checker asks the same question of every state.
 
-use crate::{cause::Cause, ghost::Ghost, host::own_view, place::Place, setup::Setup};
+use crate::{
+    cause::Cause,
+    elections::{
+        count_once, durable_vote, elected_has_quorum, manual_lossless, no_follow_dead, no_foreign_history, no_stale_vote,
+        request_saved, unique_winner, vote_once,
+    },
+    ghost::Ghost,
+    host::{Host, own_view},
+    place::Place,
+    setup::Setup,
+    shared::Shared,
+};
 use slotbus_core::{
     Body, ClusterState, Durable, Effect, Effects, Flags, Header, LinkId, Message, Millis, Node, NodeId, Origin, Peer,
     Rule, Slot, peer::Pos,
@@ -29,6 +40,8 @@ pub struct Seen<'a, const SLOTS: usize> {
     pub effects: &'a Effects<SLOTS>,
     /// Its disk once it saved.
     pub disk: &'a Durable<SLOTS>,
+    /// Every host as it was before the step; empty where hosts cannot see each other.
+    pub hosts: &'a [Shared<Host<SLOTS>>],
 }
 
 /// Generates [`Invariant`] and its catalogue from one table.
@@ -70,9 +83,19 @@ macro_rules! invariants {
 }
 
 invariants! {
+    VoteOnce "S1" vote_once "No voter votes for two candidates in one epoch, restarts included." "";
+    DurableVote "S2" durable_vote "No vote leaves before its epoch is on the voter's disk." "";
+    ElectedHasQuorum "S3" elected_has_quorum "Who wins an election has the votes, in its epoch, of a majority of the voters that it counts." "";
+    UniqueWinner "S4" unique_winner "No two nodes win an election in one epoch." "all count the same voters";
+    NoStaleVote "S5" no_stale_vote "No vote goes to a claim older than what the voter recorded of a claimed slot's owner, if that still claims it." "";
+    CountOnce "S27" count_once "A candidate counts each voter once, and only the answer to its own request." "";
+    NoFollowDead "S22" no_follow_dead "No node chooses a failed node as its primary." "";
+    ManualLossless "S23" manual_lossless "Who wins a manual failover that its primary paused for has every write of that primary." "nobody stalls for as long as the pause lasts";
+    NoForeignHistory "S24" no_foreign_history "No replica stands for election without having been in step with the primary that failed." "the driver calls it fresh only once it is in step; a validity factor";
     Monotone "S6" monotone "No epoch that a node holds ever falls, and none is below its disk after a restart." "no RESET HARD; no power loss without sync";
     CurDominates "S7" cur_dominates "A node's current epoch is at least every config epoch in its table." "";
     EpochFresh "S7" epoch_fresh "A config epoch that a node takes without being told exceeds every epoch that it has seen." "";
+    RequestSaved "S8" request_saved "No request for votes carries an epoch that is not on its sender's disk." "process kill";
     PersistBeforeClaim "S8" persist_before_claim "No header of a primary carries a config epoch that is not on its sender's disk." "process kill";
     TableConsistent "S9" table_consistent "A node's table of owners and its sets of slots say the same, and no slot is in two sets." "";
     ReplicaOwnsNothing "S10" replica_owns_nothing "No replica owns a slot." "";
@@ -107,7 +130,8 @@ impl<const SLOTS: usize> Seen<'_, SLOTS> {
         (!peer.is(Flags::HANDSHAKE) && peer.id != before.id()).then_some(peer)
     }
 
-    fn sent(&self) -> impl Iterator<Item = &Message<SLOTS>> {
+    /// The messages that the step sends.
+    pub(crate) fn sent(&self) -> impl Iterator<Item = &Message<SLOTS>> {
         self.effects.then.iter().filter_map(|effect| match effect {
             Effect::Send { message, .. } => Some(&**message),
             Effect::Connect { .. }
@@ -142,6 +166,7 @@ fn monotone<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
         | Cause::LinkRefused(_)
         | Cause::Received { .. }
         | Cause::Tick
+        | Cause::Replicated(_)
         | Cause::Admin(_) => seen.before.is_none_or(|before| has_risen(before, seen.after)),
     }
 }
@@ -208,7 +233,14 @@ fn may_move<const SLOTS: usize>(
     };
     let claimed_epoch = match &message.body {
         Body::Update(claim) if claim.node == new => claim.config_epoch,
-        Body::Ping(_) | Body::Pong(_) | Body::Meet(_) if message.header.sender == new => message.header.config_epoch,
+        // A former primary hands over what it repeats as its new primary's claim.
+        Body::Ping(_) | Body::Pong(_) | Body::Meet(_)
+            if message.header.sender == new || message.header.primary == Some(new) =>
+        {
+            message.header.config_epoch
+        }
+        // The last vote makes its receiver the owner, under an epoch of its own.
+        Body::FailoverAuthAck if new == after.id() => after.my_epoch(),
         Body::Update(_)
         | Body::Ping(_)
         | Body::Pong(_)
@@ -354,7 +386,7 @@ fn collision_yields<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bo
     let header = &message.header;
     let (own_before, own_after) = (before.myself(), seen.after.myself());
     let is_collision = header.config_epoch == own_before.config_epoch && header.flags.contains(Flags::PRIMARY);
-    let is_new = own_after.is_primary() && own_after.config_epoch != own_before.config_epoch;
+    let is_new = own_before.is_primary() && own_after.is_primary() && own_after.config_epoch != own_before.config_epoch;
     !is_new || (is_collision && before.id() < header.sender)
 }
 

@@ -21,6 +21,10 @@ pub enum Pace {
     /// Once the network is quiet, and no host twice before every other did: messages take less than
     /// a tick, so that the time in which something is detected means something.
     Timely,
+    /// As [`Pace::Timely`], and what says nothing new takes no time at all: heartbeats and their
+    /// answers, unless something else is ahead of them on their connection, and links coming up and
+    /// going down. What remains free is the order of the news: FAIL, votes, UPDATE, announcements.
+    Prompt,
 }
 
 /// How many faults there is room for. Used up, a budget disables its actions; it never cuts a state.
@@ -30,6 +34,8 @@ pub struct Budget {
     pub crashes: u8,
     /// Crashed hosts that start again.
     pub restarts: u8,
+    /// Writes of clients.
+    pub writes: u8,
     /// Connections that break.
     pub cuts: u8,
     /// Pairs of hosts that cannot reach each other for a while. Each pair heals at any later time.
@@ -122,6 +128,9 @@ pub struct Setup {
     pub budget: Budget,
     /// How hosts can crash.
     pub crashing: Crashing,
+    /// A host whose current epoch reached this ticks no more: elections may fail for ever, each in an
+    /// epoch of its own.
+    pub epoch_end: u64,
     /// Commands, each given at any time once its predecessor in the same script was.
     pub scripts: Vec<Vec<Order>>,
     /// Which rules have fired in worlds of this setup.
@@ -138,6 +147,7 @@ impl Setup {
             pace: Pace::Free { ticks: 1 },
             budget: Budget::default(),
             crashing: Crashing::default(),
+            epoch_end: u64::MAX,
             scripts: Vec::new(),
             coverage: Arc::default(),
         }
@@ -153,7 +163,7 @@ impl Setup {
         let ample = u8::MAX;
         Self {
             pace: Pace::Timely,
-            budget: Budget { crashes: ample, restarts: ample, cuts: ample, partitions: ample },
+            budget: Budget { crashes: ample, restarts: ample, writes: ample, cuts: ample, partitions: ample },
             crashing: Crashing { mortal: Places::ALL, amid: false, power: true },
             scripts: commands.collect(),
             ..setup.clone()
