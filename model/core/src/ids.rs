@@ -1,13 +1,26 @@
 //! Owns the identity of nodes and links. Knows nothing of addresses: an id outlives every address.
 
-use core::{fmt, str::FromStr};
+use core::{cmp::Ordering, fmt, str::FromStr};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 /// A node's name: 20 bytes, written as 40 lowercase hex digits on the wire and in files.
 ///
 /// The order is protocol: the smaller id yields on an epoch collision, and ranks break ties by it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct NodeId(pub [u8; 20]);
+
+impl Ord for NodeId {
+    fn cmp(&self, other: &Self) -> Ordering {
+        // Ids are random: their first words nearly always tell them apart.
+        self.first_word().cmp(&other.first_word()).then_with(|| self.0.cmp(&other.0))
+    }
+}
+
+impl PartialOrd for NodeId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 /// The text is not 40 lowercase hex digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +48,11 @@ impl NodeId {
             *byte = hex_digit(pair[0])? << 4 | hex_digit(pair[1])?;
         }
         Ok(Self(bytes))
+    }
+
+    /// The first eight bytes as a number, which sorts as they do.
+    pub(crate) fn first_word(&self) -> u64 {
+        self.0.first_chunk().map_or(0, |word| u64::from_be_bytes(*word))
     }
 
     /// The 40 bytes that stand for this id on the wire.

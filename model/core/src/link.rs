@@ -60,12 +60,16 @@ impl Links {
 
     /// The smallest outbound number that no link has.
     pub(crate) fn free_outbound(&self) -> u32 {
-        // Outbound links sort first and their numbers ascend: the first gap is where number and index part.
-        let is_dense = |index: u32, link: &Link| link.id == LinkId::Outbound(index);
-        (0..)
-            .zip(&self.0)
-            .find(|(index, link)| !is_dense(*index, link))
-            .map_or_else(|| u32::try_from(self.0.len()).unwrap_or(u32::MAX), |(index, _)| index)
+        // Outbound links sort first and their numbers ascend: up to the first gap, number and index are one.
+        let (mut dense, mut end) = (0, self.0.len());
+        while dense < end {
+            let middle = dense + (end - dense) / 2;
+            match self.0[middle].id {
+                LinkId::Outbound(number) if usize::try_from(number) == Ok(middle) => dense = middle + 1,
+                LinkId::Outbound(_) | LinkId::Inbound(_) => end = middle,
+            }
+        }
+        u32::try_from(dense).unwrap_or(u32::MAX)
     }
 
     pub(crate) fn renumber(&mut self, change: impl Fn(Pos) -> Pos) {

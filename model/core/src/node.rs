@@ -31,6 +31,8 @@ pub struct Node<const SLOTS: usize> {
     pub(crate) unclaimed: SlotSet<SLOTS>,
     pub(crate) migrating: BTreeMap<Slot, NodeId>,
     pub(crate) importing: BTreeMap<Slot, NodeId>,
+    /// Slots that a command took from another node for this one, and from whom: that node may not know yet.
+    pub(crate) granted: BTreeMap<Slot, NodeId>,
     pub(crate) current_epoch: u64,
     pub(crate) last_vote_epoch: u64,
     pub(crate) state: ClusterState,
@@ -95,6 +97,7 @@ impl<const SLOTS: usize> Hash for Node<SLOTS> {
             unclaimed,
             migrating,
             importing,
+            granted,
             current_epoch,
             last_vote_epoch,
             state,
@@ -111,7 +114,7 @@ impl<const SLOTS: usize> Hash for Node<SLOTS> {
             followed,
         } = self;
         (me, peers, links, owners, unclaimed).hash(hasher);
-        (migrating, importing, current_epoch, last_vote_epoch, state).hash(hasher);
+        (migrating, importing, granted, current_epoch, last_vote_epoch, state).hash(hasher);
         (size, first_evaluated, minority_at, banned, suspected).hash(hasher);
         (next_cron, crons_until_ping, replication, election, manual, followed).hash(hasher);
     }
@@ -403,6 +406,7 @@ impl<const SLOTS: usize> Node<SLOTS> {
         if let Some(owner) = self.owners.get(slot) {
             self.peers[owner].slots.remove(slot);
             self.owners.set(slot, None);
+            self.granted.remove(&slot);
             if self.config.profile.unbinding_clears_mark {
                 self.unclaimed.remove(slot);
             }

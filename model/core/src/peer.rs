@@ -4,9 +4,11 @@
 use crate::{address::Address, ids::NodeId, message::Flags, slots::SlotSet, time::Millis};
 use alloc::{boxed::Box, vec::Vec};
 use core::{
+    hash::{Hash, Hasher},
     num::NonZeroU16,
     ops::{Index, IndexMut},
 };
+use smallvec::SmallVec;
 
 /// What a node knows of one node.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -151,14 +153,38 @@ impl Pos {
 }
 
 /// Every node that a node knows, itself included, ascending by id.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Peers<const SLOTS: usize>(Vec<Peer<SLOTS>>);
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Peers<const SLOTS: usize> {
+    peers: Vec<Peer<SLOTS>>,
+    /// The first words of the ids, close together: a search among them touches no peer but the one found.
+    words: SmallVec<[u64; 8]>,
+}
+
+/// The words say what the peers say, and are left out.
+impl<const SLOTS: usize> Hash for Peers<SLOTS> {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        self.peers.hash(hasher);
+    }
+}
 
 impl<const SLOTS: usize> Peers<SLOTS> {
     /// Where the node called `id` stands.
     #[must_use]
     pub fn find(&self, id: &NodeId) -> Option<Pos> {
-        self.0.binary_search_by(|peer| peer.id.cmp(id)).ok().map(Pos::new)
+        let index = self.place(id);
+        self.peers.get(index).filter(|peer| peer.id == *id).map(|_| Pos::new(index))
+    }
+
+    /// How many nodes have a smaller id.
+    fn place(&self, id: &NodeId) -> usize {
+        let word = id.first_word();
+        let mut index = self.words.partition_point(|&other| other < word);
+        if self.words.get(index + 1) == Some(&word) {
+            index += self.peers[index..].partition_point(|peer| peer.id < *id);
+        } else if self.peers.get(index).is_some_and(|peer| peer.id < *id) {
+            index += 1;
+        }
+        index
     }
 
     /// The node called `id`.
@@ -170,56 +196,81 @@ impl<const SLOTS: usize> Peers<SLOTS> {
     /// How many nodes there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.peers.len()
     }
 
     /// Whether there is no node: never so in a node that has started.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.peers.is_empty()
     }
 
     /// The nodes, ascending by id.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Peer<SLOTS>> + ExactSizeIterator {
-        self.0.iter()
+        self.peers.iter()
     }
 
     /// The places, ascending.
     pub fn positions(&self) -> impl Iterator<Item = Pos> + use<SLOTS> {
-        (0..self.0.len()).map(Pos::new)
+        (0..self.peers.len()).map(Pos::new)
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Peer<SLOTS>> {
-        self.0.iter_mut()
+        self.peers.iter_mut()
     }
 
     /// The place at `index`, which must be below [`Peers::len`].
     pub(crate) fn at(&self, index: usize) -> Pos {
-        Pos::new(index.min(self.0.len().saturating_sub(1)))
+        Pos::new(index.min(self.peers.len().saturating_sub(1)))
     }
 
     /// Adds a node whose id is not in the table, and says where; the caller renumbers what it keeps.
     pub(crate) fn insert(&mut self, peer: Peer<SLOTS>) -> Pos {
-        let index = self.0.partition_point(|other| other.id < peer.id);
-        self.0.insert(index, peer);
+        let index = self.place(&peer.id);
+        self.words.insert(index, peer.id.first_word());
+        self.peers.insert(index, peer);
         Pos::new(index)
     }
 
     /// Takes a node out; the caller renumbers what it keeps.
     pub(crate) fn remove(&mut self, pos: Pos) -> Peer<SLOTS> {
-        self.0.remove(pos.index())
+        self.words.remove(pos.index());
+        self.peers.remove(pos.index())
+    }
+}
+
+/// A set of places of one table; small ones hold no memory.
+pub(crate) struct Places(SmallVec<[u64; 16]>);
+
+impl Places {
+    /// No place of a table of so many nodes.
+    pub(crate) fn none_of(len: usize) -> Self {
+        Self(SmallVec::from_elem(0, len.div_ceil(64)))
+    }
+
+    /// Adds a place of that table; false if it was there.
+    pub(crate) fn insert(&mut self, pos: Pos) -> bool {
+        let (word, bit) = (&mut self.0[pos.index() / 64], 1 << (pos.index() % 64));
+        let is_new = *word & bit == 0;
+        *word |= bit;
+        is_new
+    }
+
+    /// Whether a place of that table was added.
+    pub(crate) fn contains(&self, pos: Pos) -> bool {
+        self.0[pos.index() / 64] >> (pos.index() % 64) & 1 == 1
     }
 }
 
 impl<const SLOTS: usize> Index<Pos> for Peers<SLOTS> {
     type Output = Peer<SLOTS>;
     fn index(&self, pos: Pos) -> &Peer<SLOTS> {
-        &self.0[pos.index()]
+        &self.peers[pos.index()]
     }
 }
 
 impl<const SLOTS: usize> IndexMut<Pos> for Peers<SLOTS> {
     fn index_mut(&mut self, pos: Pos) -> &mut Peer<SLOTS> {
-        &mut self.0[pos.index()]
+        &mut self.peers[pos.index()]
     }
 }

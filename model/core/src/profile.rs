@@ -87,6 +87,8 @@ variants! {
     demotion_hands_over: 1 0 0 1 1, "redis #13055 (7.4), valkey 8.0";
     /// A header whose epoch is older than the recorded one changes no role.
     stale_role_ignored: 1 0 0 1 1, "redis #13055 (7.4), valkey #1777 (8.0.3)";
+    /// Of two nodes that would follow each other, the one that is named last as a primary is taken for one.
+    loops_opened: 1 0 0 0 0, "this project (S16)";
     /// Slots that are being imported are rebound by claims like any other.
     import_rebound: 0 0 0 0 0, "valkey unstable (2026)";
     /// A voter gives its second vote about a primary without waiting for twice the node timeout.
@@ -111,6 +113,10 @@ variants! {
     takeover_always_bumps: 1 0 0 0 0, "redis #10798, this project";
     /// SETSLOT NODE to oneself takes a new epoch whenever it takes the slot from another node.
     setslot_always_bumps: 1 0 0 0 0, "redis #10346, this project";
+    /// A slot that a command took from another node is not lost to that node's next claims.
+    granted_slots_kept: 1 0 0 0 0, "this project (S14)";
+    /// Slots that a command gives to this node are synced to its disk before the answer.
+    taken_slots_synced: 1 0 0 0 0, "this project (S14)";
     /// SETSLOT refuses to migrate a slot to, or to import it from, this node itself.
     setslot_self_refused: 1 0 0 0 0, "valkey #3689 (9.1)";
     /// A replica refuses to be given slots.

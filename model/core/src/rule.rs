@@ -93,6 +93,7 @@ rules! {
     RoleRequested "ROLE-9" "REPLICATE makes a replica of this node, if it is one already or is an empty primary." "clusterCommand";
     RoleRequestRefused "ROLE-10" "REPLICATE is refused for an unknown node, for oneself, for a replica, and on a primary with slots or keys." "clusterCommand";
     RoleSame "ROLE-11" "REPLICATE of the primary that is replicated already changes nothing." "valkey #884";
+    RoleLoopOpened "ROLE-12" "A node that is named as primary by one whose replica it is, directly or through others, is a replica no more." "this project (S16)";
     RoleNoFailover "ROLE-4" "Whether a node abstains from failovers is taken from its headers." "clusterProcessPacket";
 
     SlotTaken "SLOT-1" "A primary's claim takes a slot that nobody owns, that its owner no longer claims, or whose owner has a smaller config epoch." "clusterUpdateSlotsConfigWith";
@@ -109,6 +110,7 @@ rules! {
     SlotKeysDropped "SLOT-11" "The keys of slots that were lost to another claim are deleted." "clusterUpdateSlotsConfigWith, delKeysInSlot";
     SlotDemoted "SLOT-12" "A primary whose last slot was taken by a claim, and a replica whose primary's was, follow the claimant." "clusterUpdateSlotsConfigWith";
     SlotSubReplica "SLOT-13" "A replica whose primary has become a replica follows that one's primary." "clusterUpdateSlotsConfigWith";
+    SlotWithstood "SLOT-18" "A node that a command gave a slot takes a new epoch instead of yielding, if the former owner, which may not know yet, claims the slot under a greater epoch." "this project (S14)";
     SlotFlushed "SLOT-14" "FLUSHSLOTS unbinds this node's slots, if it holds no key." "clusterCommand";
     SlotFlushRefused "SLOT-15" "FLUSHSLOTS is refused while the node holds keys." "clusterCommand";
     SlotLoadedFree "SLOT-16" "At start, a slot that holds keys and that nobody owns is taken." "verifyClusterConfigWithData";

@@ -29,10 +29,12 @@ impl fmt::Display for Slot {
     }
 }
 
-/// A set of slots below `SLOTS`. The empty set holds no memory, and equal sets have equal form.
+/// A set of slots below `SLOTS`. Equal sets have equal form, and sets of neighbouring slots are small.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SlotSet<const SLOTS: usize> {
-    /// Empty, or `SLOTS / 64` rounded up words with at least one bit set.
+    /// Which word the first of `words` is; 0 in the empty set.
+    start: u16,
+    /// From the first word that has a slot to the last one that has.
     words: SmallVec<[u64; 2]>,
 }
 
@@ -42,7 +44,7 @@ impl<const SLOTS: usize> SlotSet<SLOTS> {
     /// The empty set.
     #[must_use]
     pub fn new() -> Self {
-        Self { words: SmallVec::new() }
+        Self { start: 0, words: SmallVec::new() }
     }
 
     /// Every slot.
@@ -59,23 +61,57 @@ impl<const SLOTS: usize> SlotSet<SLOTS> {
 
     /// The set whose slot `64 * w + b` is bit `b` of word `w`; bits beyond the last slot are dropped.
     #[must_use]
-    pub fn from_words(source: impl IntoIterator<Item = u64>) -> Self {
-        let mut words: SmallVec<[u64; 2]> = source.into_iter().take(Self::WORDS).collect();
-        words.resize(Self::WORDS, 0);
-        if let (Some(last), false) = (words.last_mut(), SLOTS.is_multiple_of(64)) {
+    pub fn from_words(source: impl IntoIterator<Item = u64, IntoIter: Clone>) -> Self {
+        let source = source.into_iter().take(Self::WORDS);
+        let mut used = source.clone().enumerate().filter(|&(_, word)| word != 0).map(|(index, _)| index);
+        let Some(start) = used.next() else { return Self::new() };
+        let end = used.last().unwrap_or(start) + 1;
+        let mut words: SmallVec<_> = source.skip(start).take(end - start).collect();
+        if let (Some(last), false) = (words.last_mut().filter(|_| end == Self::WORDS), SLOTS.is_multiple_of(64)) {
             *last &= (1 << (SLOTS % 64)) - 1;
         }
-        if words.iter().all(|&word| word == 0) {
-            words.clear();
-            words.shrink_to_fit();
-        }
-        Self { words }
+        let mut set = Self { start: u16::try_from(start).unwrap_or(u16::MAX), words };
+        set.trim();
+        set
     }
 
     /// The words of [`SlotSet::from_words`], as many as there are words of slots.
     pub fn words(&self) -> impl Iterator<Item = u64> + '_ {
-        let absent = Self::WORDS - self.words.len();
-        self.words.iter().copied().chain(core::iter::repeat_n(0, absent))
+        let before = usize::from(self.start);
+        let after = Self::WORDS - before - self.words.len();
+        let zeros = |count| core::iter::repeat_n(0, count);
+        zeros(before).chain(self.words.iter().copied()).chain(zeros(after))
+    }
+
+    fn word(&self, index: usize) -> u64 {
+        let place = index.checked_sub(self.start.into());
+        place.and_then(|place| self.words.get(place)).copied().unwrap_or(0)
+    }
+
+    /// The word at `index`, brought into the window; the caller sets a bit in it.
+    fn word_mut(&mut self, index: usize) -> &mut u64 {
+        let start = if self.words.is_empty() { index } else { index.min(self.start.into()) };
+        if start < usize::from(self.start) {
+            self.words.insert_many(0, core::iter::repeat_n(0, usize::from(self.start) - start));
+        }
+        self.start = u16::try_from(start).unwrap_or(u16::MAX);
+        let place = index - start;
+        if place >= self.words.len() {
+            self.words.resize(place + 1, 0);
+        }
+        &mut self.words[place]
+    }
+
+    /// Ends the window where the slots end.
+    fn trim(&mut self) {
+        let after = self.words.iter().rev().take_while(|&&word| word == 0).count();
+        self.words.truncate(self.words.len() - after);
+        let before = self.words.iter().take_while(|&&word| word == 0).count();
+        self.words.drain(..before);
+        self.start += u16::try_from(before).unwrap_or_default();
+        if self.words.is_empty() {
+            *self = Self::new();
+        }
     }
 
     /// Whether no slot is in the set.
@@ -93,7 +129,7 @@ impl<const SLOTS: usize> SlotSet<SLOTS> {
     /// Whether `slot` is in the set.
     #[must_use]
     pub fn contains(&self, slot: Slot) -> bool {
-        self.words.get(slot.index() / 64).is_some_and(|word| word >> (slot.index() % 64) & 1 == 1)
+        self.word(slot.index() / 64) >> (slot.index() % 64) & 1 == 1
     }
 
     /// Adds `slot`; false if it was there, or there is no such slot.
@@ -101,10 +137,7 @@ impl<const SLOTS: usize> SlotSet<SLOTS> {
         if slot.index() >= SLOTS || self.contains(slot) {
             return false;
         }
-        if self.words.is_empty() {
-            self.words = smallvec![0; Self::WORDS];
-        }
-        self.words[slot.index() / 64] |= 1 << (slot.index() % 64);
+        *self.word_mut(slot.index() / 64) |= 1 << (slot.index() % 64);
         true
     }
 
@@ -113,17 +146,17 @@ impl<const SLOTS: usize> SlotSet<SLOTS> {
         if !self.contains(slot) {
             return false;
         }
-        self.words[slot.index() / 64] &= !(1 << (slot.index() % 64));
-        if self.words.iter().all(|&word| word == 0) {
-            self.words.clear();
-            self.words.shrink_to_fit();
+        let word = self.word_mut(slot.index() / 64);
+        *word &= !(1 << (slot.index() % 64));
+        if *word == 0 {
+            self.trim();
         }
         true
     }
 
     /// The slots in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = Slot> + '_ {
-        self.words.iter().enumerate().flat_map(|(index, &word)| {
+        (usize::from(self.start)..).zip(&self.words).flat_map(|(index, &word)| {
             core::iter::successors(Some(word), |&rest| Some(rest & (rest.wrapping_sub(1))))
                 .take_while(|&rest| rest != 0)
                 .map(move |rest| slot(index * 64 + rest.trailing_zeros() as usize))
@@ -146,7 +179,24 @@ impl<const SLOTS: usize> SlotSet<SLOTS> {
     /// The slots of this set that are not in `other`.
     #[must_use]
     pub fn without(&self, other: &Self) -> Self {
-        Self::from_words(self.words().zip(other.words()).map(|(left, right)| left & !right))
+        let mut rest = self.clone();
+        for (index, word) in (usize::from(self.start)..).zip(&mut rest.words) {
+            *word &= !other.word(index);
+        }
+        rest.trim();
+        rest
+    }
+
+    /// Whether some slot is in both sets.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        (usize::from(self.start)..).zip(&self.words).any(|(index, word)| word & other.word(index) != 0)
+    }
+
+    /// Whether some slot is in both sets.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.words().zip(other.words()).any(|(left, right)| left & right != 0)
     }
 }
 
@@ -213,11 +263,15 @@ impl<'de, const SLOTS: usize> Deserialize<'de> for SlotSet<SLOTS> {
 
 /// Who owns each slot, by position in the peer table.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Owners<const SLOTS: usize>(SmallVec<[Option<Pos>; 4]>);
+pub struct Owners<const SLOTS: usize> {
+    table: SmallVec<[Option<Pos>; 4]>,
+    /// How many slots have no owner.
+    free: usize,
+}
 
 impl<const SLOTS: usize> Default for Owners<SLOTS> {
     fn default() -> Self {
-        Self(smallvec![None; SLOTS])
+        Self { table: smallvec![None; SLOTS], free: SLOTS }
     }
 }
 
@@ -225,23 +279,31 @@ impl<const SLOTS: usize> Owners<SLOTS> {
     /// The owner of `slot`, if it has one.
     #[must_use]
     pub fn get(&self, slot: Slot) -> Option<Pos> {
-        self.0.get(slot.index()).copied().flatten()
+        self.table.get(slot.index()).copied().flatten()
     }
 
     /// Every slot with its owner, ascending.
     pub fn iter(&self) -> impl Iterator<Item = (Slot, Option<Pos>)> + '_ {
-        self.0.iter().enumerate().map(|(index, &owner)| (slot(index), owner))
+        self.table.iter().enumerate().map(|(index, &owner)| (slot(index), owner))
+    }
+
+    /// How many slots have no owner.
+    #[must_use]
+    pub fn free(&self) -> usize {
+        self.free
     }
 
     pub(crate) fn set(&mut self, slot: Slot, owner: Option<Pos>) {
-        if let Some(place) = self.0.get_mut(slot.index()) {
+        if let Some(place) = self.table.get_mut(slot.index()) {
+            self.free += usize::from(owner.is_none());
+            self.free -= usize::from(place.is_none());
             *place = owner;
         }
     }
 
     /// Applies a change of table positions.
     pub(crate) fn renumber(&mut self, change: impl Fn(Pos) -> Pos) {
-        for owner in self.0.iter_mut().flatten() {
+        for owner in self.table.iter_mut().flatten() {
             *owner = change(*owner);
         }
     }

@@ -66,7 +66,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         }
     }
 
-    fn take_new_epoch(&mut self) {
+    pub(super) fn take_new_epoch(&mut self) {
         if !self.is_mutant(Mutant::CollisionReusesEpoch) {
             self.node.current_epoch = self.node.current_epoch.saturating_add(1);
         }

@@ -60,6 +60,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         let id = self.node.peers[pos].id;
         self.node.migrating.retain(|_, to| *to != id);
         self.node.importing.retain(|_, from| *from != id);
+        self.node.granted.retain(|_, from| *from != id);
         self.node.unbind_all(pos);
         self.close_outbound(pos);
         self.close_inbound(pos);

@@ -17,12 +17,15 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
     /// Goes through a gossip section. The sender is unknown for a stranger's MEET.
     pub(super) fn take_gossip(&mut self, sender: Option<Pos>, heartbeat: &Heartbeat) {
         let sender_id = sender.map(|pos| self.node.peers[pos].id);
+        let mut sender = sender;
         for entry in &heartbeat.gossip {
-            // The sender's place moves when an entry brings a node in.
-            let sender = sender_id.and_then(|id| self.node.peers.find(&id));
             match (self.node.peers.find(&entry.node), sender) {
                 (Some(pos), _) => self.told_of_known(pos, sender, entry),
-                (None, Some(_)) => self.told_of_unknown(entry),
+                (None, Some(_)) => {
+                    self.told_of_unknown(entry);
+                    // The sender's place moves when an entry brings a node in.
+                    sender = sender_id.and_then(|id| self.node.peers.find(&id));
+                }
                 (None, None) if self.is_mutant(Mutant::GossipFromStranger) => self.told_of_unknown(entry),
                 (None, None) => {}
             }

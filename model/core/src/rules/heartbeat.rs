@@ -5,7 +5,7 @@ use crate::{
     address::Host,
     ids::LinkId,
     message::{Body, Extension, Flags, GossipEntry, Header, Heartbeat, Message, MessageFlags},
-    peer::{Peer, Pos},
+    peer::{Peer, Places, Pos},
     rule::Rule,
     step::Turn,
 };
@@ -18,6 +18,8 @@ const GOSSIP_SHARE: usize = 10;
 const GOSSIP_MIN: usize = 3;
 /// Random picks stop after so many tries for each entry wanted.
 const TRIES_PER_ENTRY: usize = 3;
+/// So many are chosen without taking memory.
+const CHOSEN_INLINE: usize = 128;
 
 impl<const SLOTS: usize> Turn<'_, SLOTS> {
     /// PINGs a node on its outbound link, and starts the clock of its answer.
@@ -161,7 +163,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
     }
 
     /// Distinct random nodes worth telling of. Where there are no more than wanted, no die is cast.
-    fn choose_gossip(&mut self, wanted: usize, receiver: Option<Pos>) -> SmallVec<[Pos; 16]> {
+    fn choose_gossip(&mut self, wanted: usize, receiver: Option<Pos>) -> SmallVec<[Pos; CHOSEN_INLINE]> {
         let is_worth_telling = |peer: &Peer<SLOTS>, pos: Pos| {
             let is_idle = peer.outbound.is_none() && peer.slots.is_empty();
             let excluded = Flags::MYSELF | Flags::PFAIL | Flags::HANDSHAKE | Flags::NOADDR;
@@ -181,18 +183,16 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
             }
             return chosen;
         }
-        let mut seen: SmallVec<[u64; 16]> = SmallVec::from_elem(0, known.div_ceil(64));
+        let mut seen = Places::none_of(known);
         for _ in 0..wanted * TRIES_PER_ENTRY {
             if chosen.len() == wanted {
                 break;
             }
             let index = usize::try_from(self.random.below(known as u64)).unwrap_or_default();
             let pos = self.node.peers.at(index);
-            let mark = 1 << (index % 64);
-            if seen[index / 64] & mark == 0 && is_worth_telling(&self.node.peers[pos], pos) {
+            if seen.insert(pos) && is_worth_telling(&self.node.peers[pos], pos) {
                 chosen.push(pos);
             }
-            seen[index / 64] |= mark;
         }
         chosen
     }

@@ -1,12 +1,12 @@
 //! How a replica moves from a primary that has many to one that has none.
 
 use crate::{
-    ids::NodeId,
     message::{ClusterState, Flags},
-    peer::{Peer, Pos},
+    peer::{Peer, Places, Pos},
     rule::Rule,
     step::{Save, Turn},
 };
+use alloc::{vec, vec::Vec};
 
 impl<const SLOTS: usize> Turn<'_, SLOTS> {
     /// Moves this replica if it is the one to move.
@@ -15,16 +15,21 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         if !self.node.config.allow_replica_migration {
             return;
         }
-        let (most, orphans) = self.survey();
-        let mine = self.working_replicas(self.node.peers[primary].id, Flags::FAIL);
-        if orphans == 0 || most < 2 || mine != most || self.node.state != ClusterState::Ok {
+        if self.count_orphans() == 0 || self.node.state != ClusterState::Ok {
             return;
         }
-        let stay = self.working_replicas(self.node.peers[primary].id, Flags::FAIL | Flags::PFAIL);
+        let counts = self.working_replicas();
+        let best_served = self.node.peers.positions().filter(|&pos| is_working_primary(&self.node.peers[pos]));
+        let most = best_served.map(|pos| counts[pos.index()]).max().unwrap_or_default();
+        if most < 2 || counts[primary.index()] != most {
+            return;
+        }
+        let healthy = |pos: &Pos| !self.node.peers[*pos].is_any(Flags::FAIL | Flags::PFAIL);
+        let stay = self.node.replicas(self.node.peers[primary].id).filter(healthy).count();
         if stay <= self.node.config.migration_barrier {
             return;
         }
-        if let Some(target) = self.orphan_to_serve().filter(|_| self.is_chosen(most)) {
+        if let Some(target) = self.orphan_to_serve().filter(|_| self.is_chosen(&counts, most)) {
             self.rule(Rule::MigrateMoved);
             self.follow(target);
             if self.node.config.profile.migration_is_saved {
@@ -33,17 +38,19 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         }
     }
 
-    /// The greatest number of working replicas that a primary has, and how many primaries have none.
-    fn survey(&mut self) -> (usize, usize) {
-        let (mut most, mut orphans) = (0, 0);
+    /// Notes which primaries have no working replica, and since when; says how many they are.
+    fn count_orphans(&mut self) -> usize {
+        let mut served = Places::none_of(self.node.peers.len());
+        self.each_working_replica(|primary| {
+            served.insert(primary);
+        });
+        let mut orphans = 0;
         for pos in self.node.peers.positions() {
             let peer = &self.node.peers[pos];
             if pos == self.node.me || !is_working_primary(peer) {
                 continue;
             }
-            let working = self.working_replicas(peer.id, Flags::FAIL);
-            most = most.max(working);
-            let is_orphan = working == 0 && !peer.slots.is_empty() && peer.is(Flags::MIGRATE_TO);
+            let is_orphan = !served.contains(pos) && !peer.slots.is_empty() && peer.is(Flags::MIGRATE_TO);
             orphans += usize::from(is_orphan);
             let since = is_orphan.then(|| peer.orphaned_at.unwrap_or(self.now));
             if since.is_some() && peer.orphaned_at.is_none() {
@@ -51,7 +58,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
             }
             self.node.peers[pos].orphaned_at = since;
         }
-        (most, orphans)
+        orphans
     }
 
     /// The first primary that has been orphaned for long enough.
@@ -62,16 +69,26 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
     }
 
     /// Whether this is the smallest id among the replicas of the primaries that have the most.
-    fn is_chosen(&self, most: usize) -> bool {
-        let primaries = self.node.peers.iter().filter(|peer| is_working_primary(peer));
-        let best_served = primaries.filter(|peer| self.working_replicas(peer.id, Flags::FAIL) == most);
-        let candidates = best_served.flat_map(|peer| self.node.replicas(peer.id));
-        candidates.map(|pos| self.node.peers[pos].id).min() == Some(self.node.id())
+    fn is_chosen(&self, counts: &[u16], most: u16) -> bool {
+        let is_best_served = |pos: Pos| is_working_primary(&self.node.peers[pos]) && counts[pos.index()] == most;
+        let mut candidates = self.node.peers.iter().filter(|peer| {
+            let primary = peer.primary.and_then(|id| self.node.peers.find(&id));
+            primary.is_some_and(is_best_served)
+        });
+        candidates.next().map(|peer| peer.id) == Some(self.node.id())
     }
 
-    /// How many replicas of a primary have none of `excluded`.
-    fn working_replicas(&self, primary: NodeId, excluded: Flags) -> usize {
-        self.node.replicas(primary).filter(|&pos| !self.node.peers[pos].is_any(excluded)).count()
+    /// How many replicas of each node have not failed, by the node's place.
+    fn working_replicas(&self) -> Vec<u16> {
+        let mut counts = vec![0; self.node.peers.len()];
+        self.each_working_replica(|primary| counts[primary.index()] += 1);
+        counts
+    }
+
+    /// Names the primary of each replica that has not failed.
+    fn each_working_replica(&self, mut name: impl FnMut(Pos)) {
+        let working = self.node.peers.iter().filter(|peer| !peer.is(Flags::FAIL));
+        working.filter_map(|peer| peer.primary).filter_map(|id| self.node.peers.find(&id)).for_each(&mut name);
     }
 }
 

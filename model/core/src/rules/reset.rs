@@ -3,7 +3,6 @@
 use crate::{
     effect::{Effect, Refusal, Reply},
     ids::NodeId,
-    peer::Pos,
     rule::Rule,
     step::{Save, Turn},
 };
@@ -45,10 +44,11 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
     fn start_over_as(&mut self, id: NodeId) {
         self.node.current_epoch = 0;
         self.node.last_vote_epoch = 0;
-        let me: Pos = self.node.me;
-        let own = &mut self.node.peers[me];
+        // Nobody else is left in the table: the entry keeps its place under any id.
+        let mut own = self.node.peers.remove(self.node.me);
         own.config_epoch = 0;
         own.id = id;
         own.shard = Some(id);
+        self.node.me = self.node.peers.insert(own);
     }
 }

@@ -30,6 +30,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
             return Err(Refusal::NoSuchSlot);
         }
         let is_mine = self.node.owners.get(slot) == Some(self.node.me);
+        self.node.granted.remove(&slot);
         match change {
             SlotChange::Migrating(_) if !is_mine => return Err(Refusal::NotOwner(slot)),
             SlotChange::Migrating(to) => {
@@ -86,6 +87,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
             self.save(Save::Sync);
         }
         if target == me {
+            self.remember_grant(slot, former);
             let was_importing = self.node.importing.remove(&slot).is_some();
             let is_taken = former.is_some_and(|pos| pos != me) && self.node.config.profile.setslot_always_bumps;
             if was_importing || is_taken {
@@ -93,6 +95,15 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
                 self.bump_epoch();
                 self.broadcast_pong();
             }
+            self.save_taken();
+        }
+    }
+
+    /// The former owner of a slot that was given to this node may go on claiming it for a while.
+    fn remember_grant(&mut self, slot: Slot, former: Option<Pos>) {
+        let former = former.filter(|&pos| pos != self.node.me && self.node.config.profile.granted_slots_kept);
+        if let Some(pos) = former {
+            self.node.granted.insert(slot, self.node.peers[pos].id);
         }
     }
 }

@@ -38,13 +38,38 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
                     self.evaluate_later();
                 }
                 let is_news = self.node.peers[pos].primary != Some(primary);
-                if is_news && self.node.peers.find(&primary).is_some_and(|primary| primary != pos) {
+                if let Some(head) = self.node.peers.find(&primary).filter(|&head| is_news && head != pos) {
                     self.rule(Rule::RoleMoved);
+                    self.open_loop(head, pos);
                     self.attach(pos, Some(primary));
                     self.save(Save::Soon);
                 }
             }
         }
+    }
+
+    /// Has `head`, which `follower` is about to follow, follow nobody, if the way from it to its
+    /// primary would lead through `follower`. A node that leads again for this reason claims nothing.
+    fn open_loop(&mut self, head: Pos, follower: Pos) {
+        if !self.node.config.profile.loops_opened || !self.leads_to(head, follower) {
+            return;
+        }
+        self.rule(Rule::RoleLoopOpened);
+        if head == self.node.me {
+            self.lead();
+            self.end_manual_failover();
+            self.save(Save::Sync);
+            self.evaluate_later();
+        } else {
+            self.take_primary(head);
+        }
+    }
+
+    /// Whether the way from replica to primary leads from one node to another.
+    fn leads_to(&self, from: Pos, to: Pos) -> bool {
+        let primary = |&pos: &Pos| self.node.peers[pos].primary.and_then(|id| self.node.peers.find(&id));
+        let way = core::iter::successors(Some(from), primary);
+        way.take(self.node.peers.len()).any(|pos| pos == to)
     }
 
     /// Whether a header that would change a role speaks of a shard whose claim is recorded under a
@@ -55,14 +80,16 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         if !is_change || !self.node.config.profile.stale_role_ignored {
             return false;
         }
-        // A primary without slots claims nothing that could be out of date.
-        let shard_owner = match header.primary {
-            Some(primary) => Some(primary),
-            None => peer.primary.filter(|_| !header.slots.is_empty()),
+        let named = match header.primary {
+            Some(primary) => self.node.peers.find(&primary),
+            None => peer.primary.and_then(|id| self.node.peers.find(&id)),
         };
-        let named = shard_owner.and_then(|id| self.node.peers.find(&id));
-        let recorded = named.and_then(|pos| self.node.claimant(pos)).map(|pos| &self.node.peers[pos]);
-        recorded.is_some_and(|owner| owner.is_voter() && owner.config_epoch > header.config_epoch)
+        let Some(owner) = named.and_then(|pos| self.node.claimant(pos)).map(|pos| &self.node.peers[pos]) else {
+            return false;
+        };
+        // A primary that leads again was overtaken only by who holds what it claims.
+        let is_owner = header.primary.is_some() || owner.slots.without(&self.node.unclaimed).overlaps(&header.slots);
+        owner.is_voter() && is_owner && owner.config_epoch > header.config_epoch
     }
 
     /// Gives the slots of a primary that became a replica to its new primary, if both are of one

@@ -14,6 +14,7 @@ use crate::{
 impl<const SLOTS: usize> Turn<'_, SLOTS> {
     /// Compares a header's claim with what is recorded of the claimant, and acts on the difference.
     pub(super) fn take_claim(&mut self, pos: Pos, header: &Header<SLOTS>) {
+        self.note_release(pos, &header.slots);
         let is_known = |pos: Pos| self.node.peers[pos].slots == header.slots;
         if self.node.claimant(pos).is_none_or(is_known) {
             return;
@@ -22,6 +23,19 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
             self.bind_claim(pos, header.config_epoch, &header.slots);
         }
         self.correct_stale_claim(pos, header);
+    }
+
+    /// A node that does not claim a slot knows that it was given to another.
+    fn note_release(&mut self, pos: Pos, claimed: &SlotSet<SLOTS>) {
+        let id = self.node.peers[pos].id;
+        self.node.granted.retain(|slot, from| *from != id || claimed.contains(*slot));
+    }
+
+    /// Whether a claim is of a former owner that may not know that the slot was given to this node.
+    /// It is withstood once: a former owner that claims it anew was told to.
+    fn withstands(&mut self, slot: Slot, claimant: Pos) -> bool {
+        let is_former = self.node.granted.get(&slot) == Some(&self.node.peers[claimant].id);
+        is_former && self.node.granted.remove(&slot).is_some()
     }
 
     /// Binds to a primary the slots that it claims and may take, and marks those that it lets go.
@@ -33,7 +47,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         }
         let shard_head = if self.node.myself().is_primary() { Some(self.node.me) } else { self.node.my_primary() };
         let keeps_imports = !self.node.config.profile.import_rebound;
-        let (mut lost, mut from_shard) = (SlotSet::new(), 0);
+        let (mut lost, mut from_shard, mut is_withstood) = (SlotSet::new(), 0, false);
         for slot in claimed.iter() {
             let owner = self.node.owners.get(slot);
             if owner == Some(pos) {
@@ -42,6 +56,8 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
                 }
             } else if keeps_imports && self.node.importing.contains_key(&slot) {
                 self.rule_once(Rule::SlotImportKept);
+            } else if self.may_take(slot, epoch) && self.withstands(slot, pos) {
+                is_withstood = true;
             } else if self.may_take(slot, epoch) {
                 self.rule_once(Rule::SlotTaken);
                 if owner == Some(self.node.me) {
@@ -56,6 +72,12 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
                 self.save(Save::Sync);
                 self.evaluate_later();
             }
+        }
+        if is_withstood {
+            self.rule(Rule::SlotWithstood);
+            self.node.current_epoch = self.node.current_epoch.max(epoch);
+            self.take_new_epoch();
+            self.broadcast_pong();
         }
         self.after_claim(pos, shard_head.filter(|_| from_shard > 0), from_shard == claimed.len(), lost);
     }
@@ -151,9 +173,16 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
             self.node.importing.remove(&slot);
             self.node.bind(slot, me);
         }
-        self.save(Save::Soon);
+        self.save_taken();
         self.evaluate_later();
         Ok(Reply::Done)
+    }
+
+    /// Slots that an administrator gave this node are on its disk before it says so: no other node
+    /// would claim them if it forgot.
+    pub(super) fn save_taken(&mut self) {
+        let is_synced = self.node.config.profile.taken_slots_synced;
+        self.save(if is_synced { Save::Sync } else { Save::Soon });
     }
 
     pub(crate) fn del_slots(&mut self, slots: &[Slot]) -> Result<Reply, Refusal> {

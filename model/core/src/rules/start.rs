@@ -46,6 +46,7 @@ impl<const SLOTS: usize> Node<SLOTS> {
             unclaimed: SlotSet::new(),
             migrating: BTreeMap::new(),
             importing: BTreeMap::new(),
+            granted: BTreeMap::new(),
             current_epoch: 0,
             last_vote_epoch: 0,
             state: ClusterState::Fail,

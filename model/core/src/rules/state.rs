@@ -17,13 +17,13 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
             self.rule(Rule::StateWritableDelay);
             return;
         }
-        self.count_voters();
+        let reachable_voters = self.count_voters();
         let mut state = ClusterState::Ok;
         if self.node.config.require_full_coverage && !self.is_covered() {
             self.rule(Rule::StateUncovered);
             state = ClusterState::Fail;
         }
-        if self.reachable_voters() < self.quorum() {
+        if reachable_voters < self.quorum() {
             self.rule(Rule::StateMinority);
             self.node.minority_at = Some(self.now);
             if !self.is_mutant(Mutant::OkInMinority) {
@@ -44,17 +44,19 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
     }
 
     fn is_covered(&self) -> bool {
-        self.node.owners.iter().all(|(_, owner)| owner.is_some())
+        self.node.owners.free() == 0
             && !self.node.peers.iter().any(|peer| peer.is(Flags::FAIL) && !peer.slots.is_empty())
     }
 
-    fn count_voters(&mut self) {
-        self.node.size = self.node.peers.iter().filter(|peer| peer.is_voter()).count();
-    }
-
-    fn reachable_voters(&self) -> usize {
-        let is_reachable = |peer: &&_| crate::Peer::is_voter(peer) && !peer.is_any(Flags::PFAIL | Flags::FAIL);
-        self.node.peers.iter().filter(is_reachable).count()
+    /// Counts the voters, and says how many of them are not suspected.
+    fn count_voters(&mut self) -> usize {
+        let (mut voters, mut reachable) = (0, 0);
+        for peer in self.node.peers.iter().filter(|peer| peer.is_voter()) {
+            voters += 1;
+            reachable += usize::from(!peer.is_any(Flags::PFAIL | Flags::FAIL));
+        }
+        self.node.size = voters;
+        reachable
     }
 
     fn is_rejoining(&self) -> bool {

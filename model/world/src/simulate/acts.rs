@@ -72,8 +72,9 @@ impl Engine<'_> {
             }
         }
         (0..count).try_for_each(|place| self.close_open_slots(place))?;
-        if self.has_expelled {
-            // Bans end, then everybody is met again by whoever may have forgotten them.
+        if self.has_forgotten {
+            // Bans end, then everybody is met again by whoever may have forgotten them: on request, or
+            // with what was not yet on its disk.
             let ban_ms = self.machines[0].config.timing.forget_ms + self.timeout_ms();
             (0..count).for_each(|place| self.act_at(ban_ms, Act::Readmit(place)));
         }
@@ -106,6 +107,7 @@ impl Engine<'_> {
             }
         }
         if is_power {
+            self.has_forgotten = true;
             let machine = &mut self.machines[place];
             machine.is_powered = false;
             machine.disk = machine.synced.clone();
@@ -211,7 +213,7 @@ impl Engine<'_> {
 
     fn expel(&mut self, place: usize) -> Result<(), Violation> {
         let id = self.machines[place].id;
-        self.has_expelled = true;
+        self.has_forgotten = true;
         self.oracle.has_resized = true;
         for other in (0..self.machines.len()).filter(|&other| other != place) {
             self.command(other, Command::Forget(id))?;

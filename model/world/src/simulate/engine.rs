@@ -126,8 +126,8 @@ pub(super) struct Engine<'a> {
     pub(super) inboxes: Vec<VecDeque<Due>>,
     /// Acts that are due yet.
     pub(super) acts_ahead: usize,
-    /// Nodes that were expelled.
-    pub(super) has_expelled: bool,
+    /// Whether some node may have forgotten another.
+    pub(super) has_forgotten: bool,
     /// Whether faults are over: scripts that cannot go on are given up.
     pub(super) is_calm: bool,
     queue: BinaryHeap<Reverse<Entry>>,
@@ -166,7 +166,7 @@ impl<'a> Engine<'a> {
             names,
             inboxes: (0..count).map(|_| VecDeque::new()).collect(),
             acts_ahead: 0,
-            has_expelled: false,
+            has_forgotten: false,
             is_calm: true,
             queue: BinaryHeap::new(),
             order: 0,

@@ -288,7 +288,7 @@ impl Oracle {
         let Some(request) = packet(step.trigger) else { return Ok(()) };
         let memory = &self.memories[step.machine];
         let newer = memory.known.iter().find(|owner| {
-            let is_held = || overlaps(&owner.slots.without(&memory.unclaimed), &request.header.slots);
+            let is_held = || owner.slots.without(&memory.unclaimed).overlaps(&request.header.slots);
             owner.id != candidate && owner.epoch > request.header.config_epoch && is_held()
         });
         require(newer.is_none(), Property::NoStaleVote, || {
@@ -378,10 +378,6 @@ fn packet(trigger: Trigger<'_>) -> Option<Message<CLUSTER_SLOTS>> {
     }
 }
 
-fn overlaps(left: &Slots, right: &Slots) -> bool {
-    left.words().zip(right.words()).any(|(left, right)| left & right != 0)
-}
-
 fn slots_changed(before: &Memory, peer: &Peer<CLUSTER_SLOTS>) -> bool {
     before.find(&peer.id).map_or(!peer.slots.is_empty(), |known| known.slots != peer.slots)
 }
@@ -462,8 +458,8 @@ fn epoch_guard(before: &Memory, step: &Step<'_>) -> Judgement {
             None => taker.slots.clone(),
         };
         let claimed = claimed_epoch(&message, taker);
-        for owner in before.known.iter().filter(|owner| owner.id != taker.id && overlaps(&gained, &owner.slots)) {
-            let is_held = overlaps(&gained, &owner.slots.without(&before.unclaimed));
+        for owner in before.known.iter().filter(|owner| owner.id != taker.id && gained.overlaps(&owner.slots)) {
+            let is_held = gained.overlaps(&owner.slots.without(&before.unclaimed));
             require(!is_held || claimed > owner.epoch, Property::EpochGuard, || {
                 format!("gives slots of {} (epoch {}) to {} (epoch {claimed})", owner.id, owner.epoch, taker.id)
             })?;
@@ -507,12 +503,18 @@ fn fail_sound(before: &Memory, step: &Step<'_>) -> Judgement {
             let message = packet(step.trigger).filter(|message| message.body == Body::Fail(peer.id));
             message.is_some_and(|message| before.find(&message.header.sender).is_some())
         };
-        let votes = voters_against(node, peer, step.now);
+        let votes = voters_against(node, peer, step.now) + voters_gone(before, node);
         require(votes > before.size / 2 || is_told(), Property::FailSound, || {
             format!("fails {} by {votes} of {} voters", peer.id, before.size)
         })?;
     }
     Ok(())
+}
+
+/// Voters that left the table in this step: a report of theirs that counted went with them.
+fn voters_gone(before: &Memory, node: &RealNode) -> usize {
+    let is_voter = |known: &&Known| known.flags.contains(Flags::PRIMARY) && !known.slots.is_empty();
+    before.known.iter().filter(is_voter).filter(|known| node.peers().get(&known.id).is_none()).count()
 }
 
 fn voters_against(node: &RealNode, peer: &Peer<CLUSTER_SLOTS>, now: Millis) -> usize {
