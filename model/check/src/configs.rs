@@ -1,7 +1,7 @@
 //! Owns the standard configurations: which worlds are explored, within which bounds, and why these.
 //! Knows no search and no property's inside.
 
-use crate::{configs_failover::ELECTION_4, world_model::WorldModel};
+use crate::{configs_failover::{ELECTION_4, ELECTION_5}, world_model::WorldModel};
 use slotbus_core::{Command, Mutant, Profile, Rule, Slot};
 use slotbus_world::{Budget, Crashing, Order, Pace, Place, Places, Setup, Stage, What, Witness, World};
 use std::sync::Arc;
@@ -275,6 +275,17 @@ pub const CONFIGURATIONS: &[Configuration] = &[
         build: bump_3,
     },
     ELECTION_4,
+    ELECTION_5,
+    Configuration {
+        name: "x4",
+        summary: "",
+        limits: &[],
+        witnesses: &[],
+        rules: &[],
+        has_actors: false,
+        hosts: 4,
+        build: crate::configs_failover::x4,
+    },
 ];
 
 pub(crate) fn order(host: Place, command: Command) -> Order {

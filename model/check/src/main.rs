@@ -12,6 +12,10 @@ use slotbus_core::{Mutant, Profile};
 use stateright::Model as _;
 use std::{fmt, path::PathBuf, process::ExitCode, time::Duration};
 
+/// A search makes and drops states by the million: this allocator is made for that.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Exhausts small worlds of the very protocol core that slotbus-node runs.
 #[derive(Parser)]
 #[command(

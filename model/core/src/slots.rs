@@ -192,12 +192,6 @@ impl<const SLOTS: usize> SlotSet<SLOTS> {
     pub fn overlaps(&self, other: &Self) -> bool {
         (usize::from(self.start)..).zip(&self.words).any(|(index, word)| word & other.word(index) != 0)
     }
-
-    /// Whether some slot is in both sets.
-    #[must_use]
-    pub fn overlaps(&self, other: &Self) -> bool {
-        self.words().zip(other.words()).any(|(left, right)| left & right != 0)
-    }
 }
 
 /// The slot at `index`, which must be below 65536: `SLOTS` is.

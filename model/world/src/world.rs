@@ -436,10 +436,7 @@ impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
     }
 
     fn change<T>(&mut self, index: usize, change: impl FnOnce(&mut Connection<SLOTS>) -> T) -> T {
-        let mut connection = Connection::clone(&self.world.connections[index]);
-        let result = change(&mut connection);
-        self.world.connections[index] = Shared::new(connection);
-        result
+        change(self.world.connections[index].make_mut())
     }
 
     fn deliver(&mut self, index: usize, to: Side, dice: u64) {
@@ -547,9 +544,7 @@ impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
     }
 
     fn change_data(&mut self, place: Place, change: impl FnOnce(&mut Data<SLOTS>)) {
-        let mut host = Host::clone(&self.world.hosts[place.index()]);
-        change(&mut host.data);
-        self.world.hosts[place.index()] = Shared::new(host);
+        change(&mut self.world.hosts[place.index()].make_mut().data);
     }
 
     /// Tells a node how replication stands, if it does not know.
