@@ -59,7 +59,7 @@ type Condition<const SLOTS: usize> = fn(&WorldModel<SLOTS>, &World<SLOTS>) -> bo
 macro_rules! for_each_invariant {
     (Self::$function:ident) => {
         for_each_invariant!(Self::$function, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19
-            20 21 22 23 24 25 26 27)
+            20 21 22 23 24 25 26 27 28 29 30 31 32 33 34)
     };
     (Self::$function:ident, $($index:literal)+) => { [$(Self::$function::<$index>,)+] };
 }

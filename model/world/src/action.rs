@@ -63,6 +63,11 @@ pub enum What {
         /// Where.
         host: Place,
     },
+    /// The key of a slot moves to where the slot is being moved.
+    Transfer {
+        /// Which of the setup's transfers.
+        index: u8,
+    },
     /// The network breaks a connection, or lets a connection attempt fail.
     Cut {
         /// Which connection.
@@ -127,7 +132,7 @@ impl What {
             Self::Establish { .. } => Class::Establish,
             Self::Refuse { .. } => Class::Refuse,
             Self::Tick { .. } => Class::Tick,
-            Self::Command { .. } | Self::Write { .. } => Class::Command,
+            Self::Command { .. } | Self::Write { .. } | Self::Transfer { .. } => Class::Command,
             Self::Cut { .. } | Self::Crash { .. } | Self::Part { .. } => Class::Fault,
             Self::Restart { .. } | Self::Heal { .. } => Class::Repair,
         }

@@ -8,7 +8,7 @@
 //! the host had.
 
 use crate::place::Place;
-use slotbus_core::{Millis, Replication, SlotSet};
+use slotbus_core::{Command, Millis, Replication, Slot, SlotSet};
 
 /// What a host holds of the data.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -59,6 +59,37 @@ impl<const SLOTS: usize> Data<SLOTS> {
         slots.iter().for_each(|slot| {
             self.keys.insert(slot);
         });
+    }
+
+    /// The key of a slot came from another host.
+    pub(crate) fn import(&mut self, slot: Slot) {
+        self.offset = self.offset.saturating_add(1);
+        self.keys.insert(slot);
+    }
+
+    /// The key of a slot went to another host.
+    pub(crate) fn export(&mut self, slot: Slot) {
+        self.offset = self.offset.saturating_add(1);
+        self.keys.remove(slot);
+    }
+
+    /// Fills in what a command says of the keys that are here.
+    pub(crate) fn tell(&self, command: &mut Command) {
+        match command {
+            Command::SetSlot { slot, has_keys, .. } => *has_keys = self.keys.contains(*slot),
+            Command::FlushSlots { has_keys } | Command::Replicate { has_keys, .. } | Command::Reset { has_keys, .. } => {
+                *has_keys = !self.keys.is_empty();
+            }
+            Command::Meet { .. }
+            | Command::Forget(_)
+            | Command::AddSlots(_)
+            | Command::DelSlots(_)
+            | Command::BumpEpoch
+            | Command::SetConfigEpoch(_)
+            | Command::SaveConfig
+            | Command::Failover(_)
+            | Command::Publish { .. } => {}
+        }
     }
 
     /// The host's clock is turned back by what passed on it; of its age, `fresh_at` keeps what its

@@ -2,7 +2,7 @@
 //! Knows an election only by the rules that fired, what was sent and what nodes hold.
 
 use crate::{ghost::Ghost, invariants::Seen, place::Place};
-use slotbus_core::{Body, Flags, Message, Node, Rule};
+use slotbus_core::{Body, Message, Node, Rule};
 use smallvec::SmallVec;
 
 /// Every vote and every win in an epoch that still matters.
@@ -129,11 +129,4 @@ pub(crate) fn manual_lossless<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Gh
     let (Some(_), Some(primary), false) = (paused_at, primary, seen.hosts.is_empty()) else { return true };
     let (old, new) = (&seen.hosts[primary.index()], &seen.hosts[seen.place.index()]);
     old.data.offset == new.data.offset
-}
-
-pub(crate) fn no_follow_dead<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
-    let Some(before) = seen.before else { return true };
-    let (old, new) = (before.myself().primary, seen.after.myself().primary);
-    let is_dead = new.and_then(|id| seen.after.peers().get(&id)).is_some_and(|peer| peer.is(Flags::FAIL));
-    old == new || !is_dead
 }

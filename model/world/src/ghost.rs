@@ -2,6 +2,7 @@
 //! administrator banned, and which invariants a step has broken. No action reads it.
 
 use crate::{
+    claims::Claims,
     elections::Elections,
     invariants::{Invariant, Seen},
     place::Place,
@@ -56,6 +57,8 @@ pub struct Ghost {
     pub(crate) has_failed: bool,
     /// Votes and wins.
     pub(crate) elections: Elections,
+    /// Slots and their keys.
+    pub(crate) claims: Claims,
     /// Who has taken over from its primary.
     pub(crate) promoted: Places,
 }
@@ -117,6 +120,7 @@ impl Ghost {
     /// Notes what a step did that nodes do not remember.
     pub(crate) fn note<const SLOTS: usize>(&mut self, seen: &Seen<'_, SLOTS>) {
         self.elections.note(seen);
+        self.claims.note(seen);
         let takes_over = |rule: &Rule| matches!(rule, Rule::ElectWon | Rule::ManualTakeover);
         if seen.effects.rules.iter().any(takes_over) {
             self.promoted = self.promoted.with(seen.place);

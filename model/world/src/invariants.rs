@@ -7,15 +7,18 @@
 
 use crate::{
     cause::Cause,
+    claims::{data_follows_slot, honest_update, no_orphan_slot, setslot_sticks},
     elections::{
-        count_once, durable_vote, elected_has_quorum, manual_lossless, no_follow_dead, no_foreign_history, no_stale_vote,
-        request_saved, unique_winner, vote_once,
+        count_once, durable_vote, elected_has_quorum, manual_lossless, no_foreign_history, no_stale_vote, request_saved,
+        unique_winner, vote_once,
     },
     ghost::Ghost,
     host::{Host, own_view},
     place::Place,
+    roles::{acyclic_graph, barrier_kept, no_follow_dead, no_stale_role},
     setup::Setup,
     shared::Shared,
+    world::World,
 };
 use slotbus_core::{
     Body, ClusterState, Durable, Effect, Effects, Flags, Header, LinkId, Message, Millis, Node, NodeId, Origin, Peer,
@@ -110,6 +113,13 @@ invariants! {
     NewcomersVouched "S20" newcomers_vouched "A node becomes a member only by answering a handshake, or through the gossip of a member." "";
     ForgetBan "S21" forget_ban "A forgotten node stays out while its ban lasts, unless an administrator introduces somebody." "no restart of the node that forgot";
     CollisionYields "S26" collision_yields "A message makes a primary take a new epoch only if the sender is a primary of the same epoch and a greater id." "";
+    HonestUpdate "S13" honest_update "Every UPDATE tells of a claim that its subject made." "no RESET";
+    SetslotSticks "S14" setslot_sticks "A slot that a node was given leaves its shard only by another command, or for a claim under an epoch that was taken without knowing of the gift." "";
+    NoStaleRole "S15" no_stale_role "No header changes a role that is older than what is recorded of the shard that it names." "";
+    AcyclicGraph "S16" acyclic_graph "In every table the way from replica to primary ends." "";
+    BarrierKept "S30" barrier_kept "A replica migrates only if as many siblings as the barrier says stay." "siblings count as it sees them";
+    NoOrphanSlot "S12" at_rest "In a world at rest every slot that was ever claimed has an owner." "no FORGET, DELSLOTS, FLUSHSLOTS or RESET";
+    DataFollowsSlot "S29" at_rest "In a world at rest whoever owns a slot has the key that was written to it, unless a failover lost it." "";
     StateSound "S28" state_sound "Where the cluster is up, a majority of the voters is not suspected, and under full coverage every slot has an owner who has not failed." "";
 }
 
@@ -122,9 +132,26 @@ pub fn check<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, ghost: &mut Ghost) {
     }
 }
 
+/// Notes in the ghost what does not hold of a world at rest: the network owes nothing, every command
+/// was given, no slot is moving, and all running nodes agree on roles and owners.
+pub(crate) fn check_at_rest<const SLOTS: usize>(world: &mut World<SLOTS>) {
+    let judged = [
+        (Invariant::NoOrphanSlot, no_orphan_slot(world)),
+        (Invariant::DataFollowsSlot, data_follows_slot(world)),
+    ];
+    for (invariant, _) in judged.into_iter().filter(|(_, holds)| !holds) {
+        world.ghost_mut().broken.insert(invariant);
+    }
+}
+
+/// What no single step can break is judged of worlds at rest.
+fn at_rest<const SLOTS: usize>(_: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
+    true
+}
+
 impl<const SLOTS: usize> Seen<'_, SLOTS> {
     /// The member that `message` is from, in the node's view before it arrived.
-    fn sender(&self, message: &Message<SLOTS>) -> Option<&Peer<SLOTS>> {
+    pub(crate) fn sender(&self, message: &Message<SLOTS>) -> Option<&Peer<SLOTS>> {
         let before = self.before?;
         let peer = before.peers().get(&message.header.sender)?;
         (!peer.is(Flags::HANDSHAKE) && peer.id != before.id()).then_some(peer)

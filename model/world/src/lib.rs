@@ -12,6 +12,7 @@
 
 pub mod action;
 pub mod cause;
+pub mod claims;
 pub mod clock;
 pub mod connection;
 pub mod coverage;
@@ -21,6 +22,7 @@ pub mod ghost;
 pub mod host;
 pub mod invariants;
 pub mod place;
+pub mod roles;
 pub mod scenario;
 pub mod setup;
 pub mod shared;
@@ -35,7 +37,7 @@ pub use coverage::Coverage;
 pub use data::Data;
 pub use invariants::Invariant;
 pub use place::Place;
-pub use setup::{Budget, Crashing, Order, Pace, Places, Setup, Stage};
+pub use setup::{Budget, Crashing, Order, Pace, Places, Setup, Stage, Transfer};
 pub use shared::{Shared, digest};
 pub use story::{tell, tell_world};
 pub use witnesses::Witness;

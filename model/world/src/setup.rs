@@ -2,7 +2,7 @@
 //! room for. Data only; a world's state refers to it and never changes it.
 
 use crate::{action::What, coverage::Coverage, place::Place, world::World};
-use slotbus_core::{Command, Config, Host as Ip, NodeId, Profile, Timing};
+use slotbus_core::{Command, Config, Host as Ip, NodeId, Profile, Slot, Timing};
 use std::{net::Ipv4Addr, sync::Arc};
 
 /// Every host listens for clients here, each on an address of its own.
@@ -97,6 +97,17 @@ pub struct Order {
     pub command: Command,
 }
 
+/// The move of the key of a slot, possible whenever both ends run, are in touch and know of the move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transfer {
+    /// Which slot.
+    pub slot: Slot,
+    /// Who has the key.
+    pub from: Place,
+    /// Who is to have it.
+    pub to: Place,
+}
+
 /// One part of the way to a world from which an exploration starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stage {
@@ -133,6 +144,8 @@ pub struct Setup {
     pub epoch_end: u64,
     /// Commands, each given at any time once its predecessor in the same script was.
     pub scripts: Vec<Vec<Order>>,
+    /// Moves of keys; no slot is given away before its key has moved.
+    pub transfers: Vec<Transfer>,
     /// Which rules have fired in worlds of this setup.
     pub coverage: Arc<Coverage>,
 }
@@ -149,6 +162,7 @@ impl Setup {
             crashing: Crashing::default(),
             epoch_end: u64::MAX,
             scripts: Vec::new(),
+            transfers: Vec::new(),
             coverage: Arc::default(),
         }
     }

@@ -101,6 +101,10 @@ impl Teller<'_> {
             What::Tick { host } => format!("{host} ticks"),
             What::Command { script } => format!("script {script} gives its next command"),
             What::Write { host } => format!("a client writes at {host}"),
+            What::Transfer { index } => match self.setup.transfers.get(usize::from(index)) {
+                Some(transfer) => format!("{} hands the key of slot {} to {}", transfer.from, transfer.slot, transfer.to),
+                None => "?".into(),
+            },
             What::Cut { connection } => format!("the network breaks {}", ends(connection)),
             What::Crash { host, power: false } => format!("{host} is killed"),
             What::Crash { host, power: true } => format!("{host} loses power"),

@@ -97,7 +97,7 @@ impl Witness {
             Self::Minority => world.nodes().any(|(_, node)| is_in_minority(node)),
             Self::Suspected => is_suspected(world),
             Self::Promoted => world.ghost().promoted() != Places::NONE,
-            Self::Settled => world.ghost().promoted() != Places::NONE && is_agreed(setup, world),
+            Self::Settled => world.ghost().promoted() != Places::NONE && is_all_known(setup, world) && is_agreed(world),
         }
     }
 }
@@ -136,13 +136,14 @@ fn are_epochs_apart<const SLOTS: usize>(setup: &Setup, world: &World<SLOTS>) -> 
     is_agreed && epochs.windows(2).all(|pair| pair[0] < pair[1])
 }
 
-fn is_agreed<const SLOTS: usize>(setup: &Setup, world: &World<SLOTS>) -> bool {
+/// Whether all nodes that run agree on who owns which slot and is whose replica.
+pub(crate) fn is_agreed<const SLOTS: usize>(world: &World<SLOTS>) -> bool {
     let view = |node: &Node<SLOTS>| -> Vec<_> {
         node.peers().iter().map(|peer| (peer.id, peer.is_primary(), peer.primary, peer.slots.clone())).collect()
     };
     let mut views = world.nodes().map(|(_, node)| view(node));
     let first = views.next();
-    is_all_known(setup, world) && views.all(|view| Some(view) == first)
+    views.all(|view| Some(view) == first)
 }
 
 fn is_suspected<const SLOTS: usize>(world: &World<SLOTS>) -> bool {

@@ -10,14 +10,16 @@ use crate::{
     elections::open_epoch,
     ghost::{Ghost, is_introduction},
     host::{Disk, Host, Readable},
-    invariants::{Seen, check},
+    invariants::{Seen, check, check_at_rest},
     place::Place,
-    setup::{Budget, Pace, Places, Setup, Stage},
+    setup::{Budget, Order, Pace, Places, Setup, Stage, Transfer},
     shared::Shared,
     story::Happening,
+    witnesses::is_agreed,
 };
 use slotbus_core::{
-    Address, Body, ClusterState, Command, Effect, Effects, Flags, Host as Ip, Input, LinkId, Message, Millis, Node, Origin, Random, Reply, SlotSet,
+    Address, Body, ClusterState, Command, Effect, Effects, Flags, Host as Ip, Input, LinkId, Message, Millis, Node, Origin, Random, Reply,
+    SlotChange, SlotSet,
     next_deadline, step,
 };
 use smallvec::SmallVec;
@@ -166,6 +168,16 @@ impl<const SLOTS: usize> World<SLOTS> {
         self.given.iter().zip(&setup.scripts).all(|(&given, script)| usize::from(given) == script.len())
     }
 
+    /// Whether nothing is under way: nothing owed, no command left, no slot moving, and all agree.
+    fn is_at_rest(&self, setup: &Setup) -> bool {
+        let moves = |(_, node): (Place, &Node<SLOTS>)| !node.migrating().is_empty() || !node.importing().is_empty();
+        self.is_quiet() && self.is_script_done(setup) && !self.nodes().any(moves) && is_agreed(self)
+    }
+
+    pub(crate) fn ghost_mut(&mut self) -> &mut Ghost {
+        &mut self.ghost
+    }
+
     /// Whether the network owes nothing: no message on its way, nothing to notice.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
@@ -290,6 +302,7 @@ impl<const SLOTS: usize> World<SLOTS> {
             What::Tick { .. }
             | What::Command { .. }
             | What::Write { .. }
+            | What::Transfer { .. }
             | What::Cut { .. }
             | What::Crash { .. }
             | What::Restart { .. }
@@ -322,10 +335,33 @@ impl<const SLOTS: usize> World<SLOTS> {
 
     fn commands(&self, setup: &Setup, choices: &mut Choices) {
         for ((script, &given), index) in setup.scripts.iter().zip(&self.given).zip(0..) {
-            if script.get(usize::from(given)).is_some_and(|order| self.node(order.host).is_some()) {
+            if script.get(usize::from(given)).is_some_and(|order| self.may_give(setup, order)) {
                 choices.push(What::Command { script: index });
             }
         }
+        for (transfer, index) in setup.transfers.iter().zip(0..) {
+            if self.may_transfer(transfer) {
+                choices.push(What::Transfer { index });
+            }
+        }
+    }
+
+    /// Whether an administrator can give a command: its node runs, and no key of the slot that it
+    /// gives away is still to be moved.
+    fn may_give(&self, setup: &Setup, order: &Order) -> bool {
+        let awaits = |transfer: &Transfer| {
+            let gives = matches!(&order.command, Command::SetSlot { slot, change: SlotChange::Node(_), .. } if *slot == transfer.slot);
+            gives && self.host(transfer.from).data.keys.contains(transfer.slot)
+        };
+        self.node(order.host).is_some() && !setup.transfers.iter().any(awaits)
+    }
+
+    /// Whether the key of a slot can be moved: both ends run, are in touch and know of the move.
+    fn may_transfer(&self, transfer: &Transfer) -> bool {
+        let Transfer { slot, from, to } = *transfer;
+        let (Some(source), Some(target)) = (self.node(from), self.node(to)) else { return false };
+        let is_open = source.migrating().contains_key(&slot) && target.importing().contains_key(&slot);
+        is_open && self.are_in_touch(from, to) && self.host(from).data.keys.contains(slot)
     }
 
     fn faults(&self, setup: &Setup, choices: &mut Choices) {
@@ -401,6 +437,9 @@ impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
         world.connections.sort_unstable_by_key(|connection| connection.key());
         let open = world.open_epoch(self.setup);
         world.ghost.elections.drop_before(open);
+        if world.is_at_rest(self.setup) {
+            check_at_rest(&mut world);
+        }
         world
     }
 
@@ -415,6 +454,7 @@ impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
             What::Tick { host } => self.tick(host, dice),
             What::Command { script } => self.command(usize::from(script), dice),
             What::Write { host } => self.write(host),
+            What::Transfer { index } => self.transfer(usize::from(index)),
             What::Cut { connection } => self.cut(usize::from(connection), dice),
             What::Crash { host, power } => self.crash(host, power),
             What::Restart { host } => self.restart(host),
@@ -539,8 +579,18 @@ impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
         self.world.budget.writes -= 1;
         let Some(node) = self.world.node(place) else { return };
         let slots = node.myself().slots.clone();
+        self.world.ghost.claims.wrote(&slots);
         self.change_data(place, |data| data.write(&slots));
         self.report_data(place, NOW);
+    }
+
+    /// The key of a slot moves: a write at either end.
+    fn transfer(&mut self, index: usize) {
+        let Transfer { slot, from, to } = self.setup.transfers[index];
+        self.change_data(to, |data| data.import(slot));
+        self.report_data(to, NOW);
+        self.change_data(from, |data| data.export(slot));
+        self.report_data(from, NOW);
     }
 
     fn change_data(&mut self, place: Place, change: impl FnOnce(&mut Data<SLOTS>)) {
@@ -566,9 +616,10 @@ impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
 
     fn command(&mut self, script: usize, dice: u64) {
         let given = usize::from(self.world.given[script]);
-        let order = self.setup.scripts[script][given].clone();
+        let Order { host, mut command } = self.setup.scripts[script][given].clone();
         self.world.given[script] += 1;
-        self.step(order.host, NOW, dice, Cause::Admin(order.command));
+        self.world.host(host).data.tell(&mut command);
+        self.step(host, NOW, dice, Cause::Admin(command));
     }
 
     fn crash(&mut self, place: Place, power: bool) {
