@@ -8,6 +8,8 @@
 pub mod actor;
 pub mod configs;
 mod configs_failover;
+mod configs_replicas;
+mod configs_slots;
 pub mod explore;
 pub mod mutants;
 pub mod report;
