@@ -18,6 +18,7 @@ const BUS_PORT_OFFSET: u16 = 10_000;
 /// One command on loopback, even on a busy machine, takes less.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(5);
 const START_TIMEOUT: Duration = Duration::from_secs(15);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What to run as a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -146,6 +147,16 @@ impl Server {
             let _ = child.kill();
             let _ = child.wait();
         }
+    }
+
+    /// Has the process shut down in order, so that its trace is complete; kills it if it does not.
+    pub fn shut_down(&mut self) {
+        // The answer to a shutdown is the end of the connection.
+        let _ = self.text(&["SHUTDOWN", "NOSAVE", "NOW"]);
+        if let Some(child) = &mut self.child {
+            let _ = wait_until(SHUTDOWN_TIMEOUT, || !matches!(child.try_wait(), Ok(None)));
+        }
+        self.kill();
     }
 
     /// What it runs.

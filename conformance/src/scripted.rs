@@ -5,7 +5,8 @@
 //! A script is a text of lines. `#` begins a comment. First it declares:
 //!
 //! ```text
-//! rules: HEALTH-1 HEALTH-2              the rules that it is about
+//! rules: HEALTH-1 HEALTH-2              the rules that it shows: they fire
+//! never: HEALTH-6                       the rules whose limits it shows: they do not fire
 //! diverges: REASON                      if the two servers differ on purpose, see below
 //! peer a id=1 epoch=1 slots=0-99 known  a scripted peer; its id repeats the digits
 //! server id=5 epoch=2 slots=100-199 timeout=1000 --DIRECTIVE VALUE
@@ -38,8 +39,10 @@ mod seed;
 mod show;
 pub mod stage;
 pub mod transcript;
+mod unshown;
 
 pub use peer::ScriptedPeer;
 pub use script::Script;
 pub use stage::play;
 pub use transcript::{Transcript, chances, differences};
+pub use unshown::unshown;

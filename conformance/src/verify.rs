@@ -90,8 +90,9 @@ fn verify<R: std::io::BufRead>(trace: TraceReader<R>, profile: Option<Profile>) 
         config.profile = profile;
     }
     let started = Node::<CLUSTER_SLOTS>::start(Arc::new(config), header.origin, header.now);
-    let (mut node, _) = started.map_err(Unverified::Start)?;
+    let (mut node, begun) = started.map_err(Unverified::Start)?;
     let mut verified = Verified::default();
+    note_rules(&mut verified.rules, &begun.rules);
     for recorded in trace {
         let recorded = match recorded {
             Ok(recorded) => recorded,

@@ -1,7 +1,46 @@
 //! docs/PROTOCOL.md is written from the catalogue of rules. With UPDATE_DOCS=1 this test writes it.
 
+use slotbus_conformance::scripted;
 use slotbus_core::{Profile, Rule};
-use std::{collections::BTreeSet, env, fmt::Write, fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env,
+    fmt::Write,
+    fs,
+    path::{Path, PathBuf},
+};
+
+const SCENARIOS: &str = "model/world/scenarios";
+const SCRIPTS: &str = "conformance/scripts";
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// The first file of a folder, by name, that claims each rule in its line `rules:`.
+fn claims(folder: &str) -> BTreeMap<String, String> {
+    let entries = fs::read_dir(root().join(folder)).expect("a folder of claims");
+    let mut paths: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    paths.sort();
+    let mut claims = BTreeMap::new();
+    for path in paths {
+        let text = fs::read_to_string(&path).expect("a text");
+        let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+        let lines = text.lines().filter_map(|line| line.trim_start_matches("# ").strip_prefix("rules:"));
+        for id in lines.flat_map(str::split_whitespace) {
+            claims.entry(id.to_owned()).or_insert_with(|| name.clone());
+        }
+    }
+    claims
+}
+
+/// Where a rule is shown: a link, or why there is none.
+fn shown(claims: &BTreeMap<String, String>, folder: &str, rule: Rule) -> String {
+    match claims.get(rule.id()) {
+        Some(name) => format!("[{name}](../{folder}/{name}.txt)"),
+        None => scripted::unshown(rule).unwrap_or("nowhere").to_owned(),
+    }
+}
 
 const AREAS: [(&str, &str); 20] = [
     ("START", "How a node comes to be."),
@@ -32,16 +71,23 @@ fn document() -> String {
          Written from `enum Rule` in model/core/src/rule.rs (`UPDATE_DOCS=1 cargo test -p slotbus-conformance --test \
          protocol_document`). The source names the function of redis-server 7.0.15, or the change of a later version, \
          that shows the rule. A rule's id is the same in this file, in scenarios, traces, counterexamples and log lines; \
-         the file that carries it out is in model/core/src/rules/.\n",
+         the file that carries it out is in model/core/src/rules/. The scenario plays it in the model; the script \
+         plays it to redis-server 7.0.15 and to slotbus-node, and both show the same.\n",
     );
+    let (scenarios, scripts) = (claims(SCENARIOS), claims(SCRIPTS));
     for (area, about) in AREAS {
         let rules: Vec<_> = Rule::ALL.iter().filter(|rule| rule.area() == area).collect();
         if rules.is_empty() {
             continue;
         }
-        let _ = write!(text, "\n## {area}\n\n{about}\n\n| rule | what happens | source |\n|---|---|---|\n");
+        let _ = write!(
+            text,
+            "\n## {area}\n\n{about}\n\n| rule | what happens | source | scenario | script |\n|---|---|---|---|---|\n"
+        );
         for rule in rules {
-            let _ = writeln!(text, "| {} | {} | {} |", rule.id(), rule.sentence(), rule.source());
+            let _ = write!(text, "| {} | {} | {} |", rule.id(), rule.sentence(), rule.source());
+            let scenario = shown(&scenarios, SCENARIOS, *rule);
+            let _ = writeln!(text, " {scenario} | {} |", shown(&scripts, SCRIPTS, *rule));
         }
     }
     text.push_str(
@@ -66,7 +112,7 @@ fn document() -> String {
 
 #[test]
 fn the_document_is_what_the_code_says() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/PROTOCOL.md");
+    let path = root().join("docs/PROTOCOL.md");
     let expected = document();
     if env::var_os("UPDATE_DOCS").is_some() {
         fs::write(&path, &expected).expect("docs/PROTOCOL.md is written");
@@ -89,7 +135,7 @@ fn rule_ids_are_unique_and_every_area_is_described() {
 /// Every rule is raised somewhere in model/core/src/rules, and nothing else is named there.
 #[test]
 fn every_rule_is_raised_by_a_branch() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../model/core/src/rules");
+    let folder = root().join("model/core/src/rules");
     let mut code = String::new();
     for entry in fs::read_dir(folder).expect("the rules are there") {
         code += &fs::read_to_string(entry.expect("an entry").path()).expect("a source file");

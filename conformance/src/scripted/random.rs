@@ -66,7 +66,7 @@ impl Writer {
     }
 
     fn cast(&mut self) {
-        self.line("rules: SLOT-1\npeer x id=8 absent\npeer y id=6 absent");
+        self.line("rules: START-2\npeer x id=8 absent\npeer y id=6 absent");
         let primaries = [None, None, Some("a"), ["b", ""][self.below(2)].into(), ["a", ""][self.below(2)].into()];
         let epochs: Vec<_> = PEERS.iter().map(|_| self.below(7)).collect();
         let suspect = self.below(2 * PEERS.len());

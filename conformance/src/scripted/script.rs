@@ -11,8 +11,10 @@ use std::time::Duration;
 pub struct Script {
     /// Its file's name without the ending.
     pub name: String,
-    /// The rules that it is about.
+    /// The rules that it shows: each of them fires.
     pub rules: Vec<Rule>,
+    /// The rules that it shows the limits of: none of them fires.
+    pub never: Vec<Rule>,
     /// Why the two servers differ, if they do so on purpose.
     pub diverges: Option<String>,
     /// The server under test.
@@ -272,6 +274,7 @@ impl Script {
         let mut script = Self {
             name: name.to_owned(),
             rules: Vec::new(),
+            never: Vec::new(),
             diverges: None,
             server: ServerSpec::default(),
             peers: Vec::new(),
@@ -281,7 +284,7 @@ impl Script {
             let at = |error| format!("{name}, line {}: {error}", index + 1);
             script.read_line(index + 1, line.trim()).map_err(at)?;
         }
-        if script.rules.is_empty() {
+        if script.rules.is_empty() && script.never.is_empty() {
             return Err(format!("{name} names no rules"));
         }
         let records = script.steps.iter().any(|step| !step.recorded.is_empty());
@@ -296,7 +299,11 @@ impl Script {
             return Ok(());
         }
         if let Some(ids) = line.strip_prefix("rules:") {
-            self.rules = ids.split_whitespace().map(rule).collect::<Result<_, _>>()?;
+            self.rules = rules(ids)?;
+            return Ok(());
+        }
+        if let Some(ids) = line.strip_prefix("never:") {
+            self.never = rules(ids)?;
             return Ok(());
         }
         if let Some(reason) = line.strip_prefix("diverges:") {
@@ -367,6 +374,10 @@ fn actor(verb: &Verb) -> Option<&str> {
         | Verb::Restart
         | Verb::Sleep(_) => None,
     }
+}
+
+fn rules(ids: &str) -> Result<Vec<Rule>, String> {
+    ids.split_whitespace().map(rule).collect()
 }
 
 fn rule(id: &str) -> Result<Rule, String> {

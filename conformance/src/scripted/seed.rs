@@ -3,15 +3,16 @@
 use super::peer::Standing;
 use slotbus_core::{Address, Flags};
 
-/// A file that tells a server who it is, whom it knows, and in which epoch it voted last.
+/// A file that tells a server who it is, whom it knows, and in which epoch it voted last. The current
+/// epoch is the greatest that a node claims, unless the script says which.
 ///
 /// Replicas stand first: redis-server gives a primary that gets its first slot a flag that depends
 /// on whether it has read of any replica before.
 pub(super) fn nodes_conf(me: &Standing, others: &[Standing], voted: u64) -> String {
     let mut nodes: Vec<_> = others.iter().map(|other| (other, "")).chain([(me, "myself,")]).collect();
     nodes.sort_by_key(|(node, _)| node.primary.is_none());
-    let epochs = nodes.iter().map(|(node, myself)| if myself.is_empty() { 0 } else { node.current_epoch });
-    let epoch = epochs.chain(nodes.iter().map(|(node, _)| node.config_epoch)).max().unwrap_or_default();
+    let greatest = nodes.iter().map(|(node, _)| node.config_epoch).max().unwrap_or_default();
+    let epoch = if me.current_epoch > 0 { me.current_epoch } else { greatest };
     let lines: String = nodes.iter().map(|(node, myself)| conf_line(node, myself)).collect();
     format!("{lines}vars currentEpoch {epoch} lastVoteEpoch {voted}\n")
 }

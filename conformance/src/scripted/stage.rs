@@ -44,6 +44,7 @@ pub fn play(script: &Script, program: &Program, folder: &Path) -> Result<Transcr
         let told = |error| format!("{}, line {}: {}: {error}", script.name, step.line, step.text);
         entries.push(stage.perform(step).map_err(told)?);
     }
+    stage.shut_down();
     Ok(Transcript { entries })
 }
 
@@ -112,6 +113,13 @@ impl<'a> Stage<'a> {
             stage.set_up(spec)?;
         }
         Ok(stage)
+    }
+
+    /// Lets the server end in order, if it runs: what it recorded is read then.
+    fn shut_down(&mut self) {
+        if let Some(server) = &mut self.server {
+            server.shut_down();
+        }
     }
 
     fn set_up(&self, spec: &PeerSpec) -> Result<(), String> {

@@ -12,7 +12,7 @@ use slotbus_world::{Budget, Crashing, Order, Place, Places, Setup, Stage, Transf
 const MOVED: Slot = Slot(0);
 
 const RESHARD: &[Rule] =
-    &[Rule::ReshardMigrating, Rule::ReshardImporting, Rule::ReshardGiven, Rule::ReshardClosed, Rule::EpochBumped];
+    &[Rule::ReshardMigrating, Rule::ReshardImporting, Rule::ReshardGiven, Rule::ReshardClosed];
 
 pub(crate) const RESHARD_3: Configuration = Configuration {
     name: "reshard_3",

@@ -301,6 +301,12 @@ impl<const SLOTS: usize> Node<SLOTS> {
         self.state
     }
 
+    /// Slots that a command took from another node for this one, while that node may not know yet.
+    #[must_use]
+    pub fn granted(&self) -> &BTreeMap<Slot, NodeId> {
+        &self.granted
+    }
+
     /// How many primaries own slots, as of the last evaluation of the cluster state; at least 1 at the start.
     #[must_use]
     pub fn size(&self) -> usize {

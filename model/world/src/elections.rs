@@ -124,7 +124,8 @@ pub(crate) fn no_foreign_history<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: 
 
 pub(crate) fn manual_lossless<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
     let Some(before) = seen.before.filter(|_| has_fired(seen, Rule::ElectWon)) else { return true };
-    let paused_at = before.manual_failover().and_then(|manual| manual.primary_offset);
+    let caught_up = before.manual_failover().filter(|manual| manual.can_start);
+    let paused_at = caught_up.and_then(|manual| manual.primary_offset);
     let primary = before.myself().primary.and_then(|id| seen.setup.owner_of(&id));
     let (Some(_), Some(primary), false) = (paused_at, primary, seen.hosts.is_empty()) else { return true };
     let (old, new) = (&seen.hosts[primary.index()], &seen.hosts[seen.place.index()]);

@@ -27,11 +27,13 @@ pub(crate) fn acyclic_graph<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghos
     peers.iter().all(|peer| std::iter::successors(Some(peer), next).nth(peers.len()).is_none())
 }
 
+/// A node that speaks is not dead, whatever is held of it.
 pub(crate) fn no_follow_dead<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
     let Some(before) = seen.before else { return true };
     let (old, new) = (before.myself().primary, seen.after.myself().primary);
     let is_dead = new.and_then(|id| seen.after.peers().get(&id)).is_some_and(|peer| peer.is(Flags::FAIL));
-    old == new || !is_dead
+    let speaks = seen.cause.message().is_some_and(|message| Some(message.header.sender) == new);
+    old == new || !is_dead || speaks
 }
 
 /// Siblings count as the replica that moves sees them.

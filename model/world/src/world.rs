@@ -287,6 +287,13 @@ impl<const SLOTS: usize> World<SLOTS> {
         epochs.min().unwrap_or_default()
     }
 
+    /// Of the slots that the node at `place` owns, those that no other node claims under a greater epoch.
+    fn unchallenged(&self, place: Place, slots: &SlotSet<SLOTS>) -> SlotSet<SLOTS> {
+        let epoch = self.node(place).map_or(0, Node::my_epoch);
+        let others = self.nodes().filter(|&(other, node)| other != place && node.my_epoch() > epoch);
+        others.fold(slots.clone(), |left, (_, node)| left.without(&node.myself().slots))
+    }
+
     /// Whether two hosts both run and can reach each other.
     fn are_in_touch(&self, left: Place, right: Place) -> bool {
         self.node(left).is_some() && self.node(right).is_some() && !self.parted.contains(&pair(left, right))
@@ -579,7 +586,7 @@ impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
         self.world.budget.writes -= 1;
         let Some(node) = self.world.node(place) else { return };
         let slots = node.myself().slots.clone();
-        self.world.ghost.claims.wrote(&slots);
+        self.world.ghost.claims.wrote(&self.world.unchallenged(place, &slots));
         self.change_data(place, |data| data.write(&slots));
         self.report_data(place, NOW);
     }

@@ -47,10 +47,9 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         let mut orphans = 0;
         for pos in self.node.peers.positions() {
             let peer = &self.node.peers[pos];
-            if pos == self.node.me || !is_working_primary(peer) {
-                continue;
-            }
-            let is_orphan = !served.contains(pos) && !peer.slots.is_empty() && peer.is(Flags::MIGRATE_TO);
+            let is_candidate = pos != self.node.me && is_working_primary(peer);
+            let is_orphan =
+                is_candidate && !served.contains(pos) && !peer.slots.is_empty() && peer.is(Flags::MIGRATE_TO);
             orphans += usize::from(is_orphan);
             let since = is_orphan.then(|| peer.orphaned_at.unwrap_or(self.now));
             if since.is_some() && peer.orphaned_at.is_none() {

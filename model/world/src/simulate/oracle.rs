@@ -6,9 +6,10 @@
 //! with what was remembered of it.
 
 use super::RealNode;
+use crate::invariants::claims_granted;
 use slotbus_core::{
     Body, CLUSTER_SLOTS, ClusterState, Durable, Effect, Effects, Flags, Header, LinkId, Message, Millis, Node, NodeId,
-    Origin, Peer, Rule, SlotSet,
+    Origin, Peer, Rule, Slot, SlotSet,
 };
 use slotbus_wire::{bus, nodes_conf};
 use std::{collections::BTreeMap, fmt};
@@ -66,7 +67,7 @@ properties! {
     FailSound "S18" "A node fails another only by reports of a majority of the voters that it counts, or because a member said so.";
     ReportersKnown "S19" "Every failure report is by a node in the table.";
     ImageLoads "S25" "Every saved image goes through nodes.conf and starts a node that stands for the same.";
-    CollisionYields "S26" "A message makes a primary take a new epoch only if the sender is a primary of the same epoch and a greater id.";
+    CollisionYields "S26" "A message makes a primary take a new epoch only if its sender is a primary of the same epoch and a greater id, or if it claims a slot for the node that a command took the slot from.";
     StateSound "S28" "Where the cluster is up, a majority of the voters is not suspected, and under full coverage every slot has an owner who has not failed.";
     WireFaithful "W1" "Every message that is sent is read from its bytes as it was.";
     Converge "L2" "Once faults and commands end, all nodes come to see the same cluster, and it serves, within the stated time.";
@@ -143,6 +144,7 @@ struct Memory {
     last_vote_epoch: u64,
     size: usize,
     own_epoch: u64,
+    granted: BTreeMap<Slot, NodeId>,
     was_primary: bool,
     state: ClusterState,
     steps: u32,
@@ -190,6 +192,7 @@ impl Memory {
         self.last_vote_epoch = node.last_vote_epoch();
         self.size = node.size();
         self.own_epoch = node.myself().config_epoch;
+        self.granted.clone_from(node.granted());
         self.was_primary = node.myself().is_primary();
         self.state = node.state();
     }
@@ -532,7 +535,8 @@ fn collision_yields(before: &Memory, step: &Step<'_>) -> Judgement {
     let Some(message) = packet(step.trigger).filter(|_| is_new) else { return Ok(()) };
     let header = &message.header;
     let is_collision = header.config_epoch == before.own_epoch && header.flags.contains(Flags::PRIMARY);
-    require(is_collision && own.id < header.sender, Property::CollisionYields, || {
+    let is_due = (is_collision && own.id < header.sender) || claims_granted(&before.granted, &message);
+    require(is_due, Property::CollisionYields, || {
         format!("takes epoch {} upon epoch {} of {}", own.config_epoch, header.config_epoch, header.sender)
     })
 }
