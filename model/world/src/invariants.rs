@@ -114,6 +114,13 @@ invariants! {
     NewcomersVouched "S20" newcomers_vouched "A node becomes a member only by answering a handshake, or through the gossip of a member." "";
     ForgetBan "S21" forget_ban "A forgotten node stays out while its ban lasts, unless an administrator introduces somebody." "no restart of the node that forgot";
     CollisionYields "S26" collision_yields "A message makes a primary take a new epoch only if its sender is a primary of the same epoch and a greater id, or if it claims a slot for the node that a command took the slot from." "";
+    HonestUpdate "S13" honest_update "Every UPDATE tells of a claim that its subject made." "no RESET";
+    SetslotSticks "S14" setslot_sticks "A slot that a node was given leaves its shard only by another command, or for a claim under an epoch that was taken without knowing of the gift." "";
+    NoStaleRole "S15" no_stale_role "No header changes a role that is older than what is recorded of the shard that it names." "";
+    AcyclicGraph "S16" acyclic_graph "In every table the way from replica to primary ends." "";
+    BarrierKept "S30" barrier_kept "A replica migrates only if as many siblings as the barrier says stay." "siblings count as it sees them";
+    NoOrphanSlot "S12" at_rest "In a world at rest every slot that was ever claimed has an owner." "no FORGET, DELSLOTS, FLUSHSLOTS or RESET";
+    DataFollowsSlot "S29" at_rest "In a world at rest whoever owns a slot has the key that was written to it, unless a failover lost it or it was written at a primary that was replaced already." "";
     StateSound "S28" state_sound "Where the cluster is up, a majority of the voters is not suspected, and under full coverage every slot has an owner who has not failed." "";
 }
 
