@@ -323,7 +323,6 @@ pub const CONFIGURATIONS: &[Configuration] = &[
 /// Configurations that do not hold, or have not been exhausted: they run by name only.
 pub const PENDING: &[Configuration] = &[];
 
-
 pub(crate) fn order(host: Place, command: Command) -> Order {
     Order { host, command }
 }

@@ -11,6 +11,8 @@ pub(crate) const PROMPT: &str = "prompt: only news takes time (FAIL, votes, UPDA
 /// In all but one, ages are coarser.
 pub(crate) const BRISK: &str =
     "the node timeout is one tick: everybody pings everybody at every tick, and ages are few";
+/// In the largest, hosts take turns.
+pub(crate) const ORDERLY: &str = "hosts tick in turn, a first; news, faults and commands come at any moment between";
 /// What becomes of replication.
 pub(crate) const STREAM: &str = "a replica has all of its primary's writes at each of its ticks at which it reaches it";
 /// Elections end, one way or the other.
@@ -78,7 +80,15 @@ fn election_5(setup: &mut Setup) -> World<SLOTS> {
 pub(crate) const ELECTION_RETURN_5: Configuration = Configuration {
     name: "election_return_5",
     summary: "Two replicas stand for the seat of their primary, which is killed at any moment and may return at any other.",
-    limits: &["3 primaries with slots, 2 replicas of the first", PROMPT, BRISK, STREAM, VALIDITY, "1 crash, 1 restart"],
+    limits: &[
+        "3 primaries with slots, 2 replicas of the first",
+        PROMPT,
+        BRISK,
+        ORDERLY,
+        STREAM,
+        VALIDITY,
+        "1 crash, 1 restart",
+    ],
     witnesses: &[Witness::Promoted, Witness::Settled],
     rules: ELECTION,
     is_quick: false,
@@ -89,6 +99,7 @@ pub(crate) const ELECTION_RETURN_5: Configuration = Configuration {
 
 fn election_return_5(setup: &mut Setup) -> World<SLOTS> {
     brisk(setup);
+    setup.is_orderly = true;
     setup.budget = Budget { crashes: 1, restarts: 1, ..Budget::default() };
     setup.crashing = killing(&[A]);
     setup.world_after(&two_replicas(setup))
@@ -101,6 +112,7 @@ pub(crate) const VOTE_CRASH_5: Configuration = Configuration {
         "3 primaries with slots, 2 replicas of the first, which is down from the start",
         PROMPT,
         BRISK,
+        ORDERLY,
         STREAM,
         VALIDITY,
         "1 crash of a voter by kill, by power loss, or between save and send; 1 restart",
@@ -115,6 +127,7 @@ pub(crate) const VOTE_CRASH_5: Configuration = Configuration {
 
 fn vote_crash_5(setup: &mut Setup) -> World<SLOTS> {
     brisk(setup);
+    setup.is_orderly = true;
     setup.budget = Budget { crashes: 1, restarts: 1, ..Budget::default() };
     setup.crashing = Crashing { mortal: Places::of(&[B]), amid: true, power: true };
     let down = Stage::Happens(slotbus_world::What::Crash { host: A, power: false });
@@ -124,7 +137,15 @@ fn vote_crash_5(setup: &mut Setup) -> World<SLOTS> {
 pub(crate) const TWO_DEATHS_5: Configuration = Configuration {
     name: "two_deaths_5",
     summary: "Two primaries with a replica each are killed, one after the other or both at once.",
-    limits: &["3 primaries with slots, 1 replica each of two of them", PROMPT, BRISK, STREAM, VALIDITY, "2 crashes, of these two"],
+    limits: &[
+        "3 primaries with slots, 1 replica each of two of them",
+        PROMPT,
+        BRISK,
+        ORDERLY,
+        STREAM,
+        VALIDITY,
+        "2 crashes, of these two",
+    ],
     witnesses: &[Witness::Promoted],
     rules: ELECTION,
     is_quick: false,
@@ -135,6 +156,7 @@ pub(crate) const TWO_DEATHS_5: Configuration = Configuration {
 
 fn two_deaths_5(setup: &mut Setup) -> World<SLOTS> {
     brisk(setup);
+    setup.is_orderly = true;
     setup.budget = Budget { crashes: 2, ..Budget::default() };
     setup.crashing = killing(&[A, B]);
     setup.world_after(&two_shards(setup))
@@ -143,7 +165,15 @@ fn two_deaths_5(setup: &mut Setup) -> World<SLOTS> {
 pub(crate) const TWO_ELECTIONS_5: Configuration = Configuration {
     name: "two_elections_5",
     summary: "A primary is killed, and at any moment the replica of another is told to FAILOVER FORCE: two elections at once.",
-    limits: &["3 primaries with slots, 1 replica each of two of them", PROMPT, BRISK, STREAM, VALIDITY, "1 crash, 1 command"],
+    limits: &[
+        "3 primaries with slots, 1 replica each of two of them",
+        PROMPT,
+        BRISK,
+        ORDERLY,
+        STREAM,
+        VALIDITY,
+        "1 crash, 1 command",
+    ],
     witnesses: &[Witness::Promoted, Witness::ScriptsDone],
     rules: ELECTION,
     is_quick: false,
@@ -154,6 +184,7 @@ pub(crate) const TWO_ELECTIONS_5: Configuration = Configuration {
 
 fn two_elections_5(setup: &mut Setup) -> World<SLOTS> {
     brisk(setup);
+    setup.is_orderly = true;
     setup.budget = Budget { crashes: 1, ..Budget::default() };
     setup.crashing = killing(&[A]);
     setup.scripts = vec![vec![failover(E, FailoverMode::Force)]];
@@ -163,7 +194,15 @@ fn two_elections_5(setup: &mut Setup) -> World<SLOTS> {
 pub(crate) const MANUAL_4: Configuration = Configuration {
     name: "manual_4",
     summary: "A replica is told to FAILOVER while clients write and its primary may be killed and return.",
-    limits: &["3 primaries with slots, 1 replica of the first", PROMPT, BRISK, STREAM, VALIDITY, "1 command, 1 write, 1 crash, 1 restart"],
+    limits: &[
+        "3 primaries with slots, 1 replica of the first",
+        PROMPT,
+        BRISK,
+        ORDERLY,
+        STREAM,
+        VALIDITY,
+        "1 command, 1 write, 1 crash, 1 restart",
+    ],
     witnesses: &[Witness::Promoted, Witness::Settled, Witness::ScriptsDone],
     rules: &[Rule::ManualAsked, Rule::ManualPaused, Rule::ManualOffset, Rule::ManualCaughtUp, Rule::ElectWon],
     is_quick: false,
@@ -179,7 +218,15 @@ fn manual_4(setup: &mut Setup) -> World<SLOTS> {
 pub(crate) const MANUAL_FORCE_4: Configuration = Configuration {
     name: "manual_force_4",
     summary: "A replica is told to FAILOVER FORCE while clients write and its primary may be killed and return.",
-    limits: &["3 primaries with slots, 1 replica of the first", PROMPT, BRISK, STREAM, VALIDITY, "1 command, 1 write, 1 crash, 1 restart"],
+    limits: &[
+        "3 primaries with slots, 1 replica of the first",
+        PROMPT,
+        BRISK,
+        ORDERLY,
+        STREAM,
+        VALIDITY,
+        "1 command, 1 write, 1 crash, 1 restart",
+    ],
     witnesses: &[Witness::Promoted, Witness::Settled, Witness::ScriptsDone],
     rules: &[Rule::ManualForced, Rule::ElectWon],
     is_quick: false,
@@ -195,7 +242,15 @@ fn manual_force_4(setup: &mut Setup) -> World<SLOTS> {
 pub(crate) const MANUAL_TAKEOVER_4: Configuration = Configuration {
     name: "manual_takeover_4",
     summary: "A replica is told to FAILOVER TAKEOVER while clients write and its primary may be killed and return.",
-    limits: &["3 primaries with slots, 1 replica of the first", PROMPT, BRISK, STREAM, VALIDITY, "1 command, 1 write, 1 crash, 1 restart"],
+    limits: &[
+        "3 primaries with slots, 1 replica of the first",
+        PROMPT,
+        BRISK,
+        ORDERLY,
+        STREAM,
+        VALIDITY,
+        "1 command, 1 write, 1 crash, 1 restart",
+    ],
     witnesses: &[Witness::Promoted, Witness::Settled, Witness::ScriptsDone],
     rules: &[Rule::ManualTakeover],
     is_quick: false,
@@ -210,6 +265,7 @@ fn manual_takeover_4(setup: &mut Setup) -> World<SLOTS> {
 
 fn manual(setup: &mut Setup, mode: FailoverMode) -> World<SLOTS> {
     brisk(setup);
+    setup.is_orderly = true;
     setup.budget = Budget { crashes: 1, restarts: 1, writes: 1, ..Budget::default() };
     setup.crashing = killing(&[A]);
     setup.scripts = vec![vec![failover(D, mode)]];
@@ -219,7 +275,15 @@ fn manual(setup: &mut Setup, mode: FailoverMode) -> World<SLOTS> {
 pub(crate) const MANUAL_PARTITION_4: Configuration = Configuration {
     name: "manual_partition_4",
     summary: "A replica is told to FAILOVER while clients write and any two hosts may lose sight of each other.",
-    limits: &["3 primaries with slots, 1 replica of the first", PROMPT, BRISK, STREAM, VALIDITY, "1 command, 1 write, 1 pair for any time"],
+    limits: &[
+        "3 primaries with slots, 1 replica of the first",
+        PROMPT,
+        BRISK,
+        ORDERLY,
+        STREAM,
+        VALIDITY,
+        "1 command, 1 write, 1 pair for any time",
+    ],
     witnesses: &[Witness::Promoted, Witness::Settled, Witness::ScriptsDone],
     rules: &[Rule::ManualAsked, Rule::ManualPaused, Rule::ManualOffset, Rule::ManualTimeout],
     is_quick: false,
@@ -230,6 +294,7 @@ pub(crate) const MANUAL_PARTITION_4: Configuration = Configuration {
 
 fn manual_partition_4(setup: &mut Setup) -> World<SLOTS> {
     brisk(setup);
+    setup.is_orderly = true;
     setup.budget = Budget { partitions: 1, writes: 1, ..Budget::default() };
     setup.scripts = vec![vec![failover(D, FailoverMode::Coordinated)]];
     setup.world_after(&cluster_of_4(setup))

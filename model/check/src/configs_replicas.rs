@@ -11,7 +11,14 @@ use slotbus_world::{Budget, Place, Setup, Stage, Witness, World};
 pub(crate) const MIGRATION_5: Configuration = Configuration {
     name: "migration_5",
     summary: "A primary with two replicas gives one to another, whose only replica is killed at any moment and may return.",
-    limits: &["2 primaries with slots, 1 and 2 replicas", PROMPT, BRISK, STREAM, "migration barrier 1, delay 2 ticks", "1 crash, 1 restart"],
+    limits: &[
+        "2 primaries with slots, 1 and 2 replicas",
+        PROMPT,
+        BRISK,
+        STREAM,
+        "migration barrier 1, delay 2 ticks",
+        "1 crash, 1 restart",
+    ],
     witnesses: &[Witness::AllUp],
     rules: &[Rule::MigrateOrphaned, Rule::MigrateMoved],
     is_quick: false,
@@ -30,7 +37,14 @@ fn migration_5(setup: &mut Setup) -> World<SLOTS> {
 pub(crate) const BARRIER_5: Configuration = Configuration {
     name: "barrier_5",
     summary: "As migration_5, and one of the spare replicas may be the one that is killed: the other stays.",
-    limits: &["2 primaries with slots, 1 and 2 replicas", PROMPT, BRISK, STREAM, "migration barrier 1, delay 2 ticks", "2 crashes"],
+    limits: &[
+        "2 primaries with slots, 1 and 2 replicas",
+        PROMPT,
+        BRISK,
+        STREAM,
+        "migration barrier 1, delay 2 ticks",
+        "2 crashes",
+    ],
     witnesses: &[Witness::Failed],
     rules: &[Rule::MigrateOrphaned, Rule::MigrateMoved],
     is_quick: false,

@@ -3,7 +3,7 @@
 
 use crate::{
     configs::{A, B, C, Configuration, D, SLOTS, cluster_of_3, order},
-    configs_failover::{BRISK, PROMPT, STREAM, brisk, cluster_of_4, killing, replica},
+    configs_failover::{BRISK, ORDERLY, PROMPT, STREAM, brisk, cluster_of_4, killing, replica},
 };
 use slotbus_core::{Command, Rule, Slot, SlotChange};
 use slotbus_world::{Budget, Crashing, Order, Place, Places, Setup, Stage, Transfer, What, Witness, World};
@@ -11,8 +11,7 @@ use slotbus_world::{Budget, Crashing, Order, Place, Places, Setup, Stage, Transf
 /// The slot that moves.
 const MOVED: Slot = Slot(0);
 
-const RESHARD: &[Rule] =
-    &[Rule::ReshardMigrating, Rule::ReshardImporting, Rule::ReshardGiven, Rule::ReshardClosed];
+const RESHARD: &[Rule] = &[Rule::ReshardMigrating, Rule::ReshardImporting, Rule::ReshardGiven, Rule::ReshardClosed];
 
 pub(crate) const RESHARD_3: Configuration = Configuration {
     name: "reshard_3",
@@ -72,6 +71,7 @@ pub(crate) const RESHARD_SOURCE_4: Configuration = Configuration {
         "3 primaries, the source has two slots and a replica",
         PROMPT,
         BRISK,
+        ORDERLY,
         STREAM,
         "IMPORTING, MIGRATING, the key, then NODE at the target and at the source; one key",
         "1 crash, 1 restart",
@@ -95,6 +95,7 @@ pub(crate) const RESHARD_TARGET_4: Configuration = Configuration {
         "3 primaries, the target has one slot and a replica",
         PROMPT,
         BRISK,
+        ORDERLY,
         STREAM,
         "IMPORTING, MIGRATING, the key, then NODE at the target and at the source; one key",
         "1 crash, 1 restart",
@@ -114,6 +115,7 @@ fn reshard_target_4(setup: &mut Setup) -> World<SLOTS> {
 /// The slot moves while `primary`, which has a replica, may be killed.
 fn reshard_failover(setup: &mut Setup, primary: Place) -> World<SLOTS> {
     brisk(setup);
+    setup.is_orderly = true;
     setup.budget = Budget { crashes: 1, restarts: 1, ..Budget::default() };
     setup.crashing = killing(&[primary]);
     reshard(setup);
@@ -123,7 +125,13 @@ fn reshard_failover(setup: &mut Setup, primary: Place) -> World<SLOTS> {
 pub(crate) const SETSLOT_ALONE_3: Configuration = Configuration {
     name: "setslot_alone_3",
     summary: "Only b is told that a slot of a is its own, without any move; a and b BUMPEPOCH at any time.",
-    limits: &["3 primaries, of which a has the greatest epoch at first", PROMPT, BRISK, "3 commands in any order", "no fault"],
+    limits: &[
+        "3 primaries, of which a has the greatest epoch at first",
+        PROMPT,
+        BRISK,
+        "3 commands in any order",
+        "no fault",
+    ],
     witnesses: &[Witness::ScriptsDone],
     rules: &[Rule::ReshardGiven, Rule::ReshardClosed, Rule::EpochBumped, Rule::SlotTaken],
     is_quick: true,
@@ -142,7 +150,13 @@ fn setslot_alone_3(setup: &mut Setup) -> World<SLOTS> {
 pub(crate) const STALE_OWNER_3: Configuration = Configuration {
     name: "stale_owner_3",
     summary: "While a is down b takes one of its slots by SETSLOT, and c another; then a returns with its old claim.",
-    limits: &["3 primaries; a had two slots and is down from the start", PROMPT, BRISK, "2 commands in any order", "1 restart, of a"],
+    limits: &[
+        "3 primaries; a had two slots and is down from the start",
+        PROMPT,
+        BRISK,
+        "2 commands in any order",
+        "1 restart, of a",
+    ],
     witnesses: &[Witness::ScriptsDone, Witness::AllUp],
     rules: &[Rule::ReshardGiven, Rule::SlotUpdateSent, Rule::SlotUpdateTaken, Rule::SlotTaken],
     is_quick: true,

@@ -126,7 +126,11 @@ pub(crate) fn honest_update<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, ghost: &
 /// the gift, or by another command.
 pub(crate) fn setslot_sticks<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, ghost: &Ghost) -> bool {
     let (Some(gift), Some(before)) = (ghost.claims.gift, seen.before) else { return true };
-    if seen.place != gift.to || seen.cause.message().is_none() || !owns(before, gift.slot) || owns(seen.after, gift.slot) {
+    if seen.place != gift.to
+        || seen.cause.message().is_none()
+        || !owns(before, gift.slot)
+        || owns(seen.after, gift.slot)
+    {
         return true;
     }
     let taker = seen.after.owner(gift.slot).map(|peer| peer.id);

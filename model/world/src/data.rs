@@ -77,7 +77,9 @@ impl<const SLOTS: usize> Data<SLOTS> {
     pub(crate) fn tell(&self, command: &mut Command) {
         match command {
             Command::SetSlot { slot, has_keys, .. } => *has_keys = self.keys.contains(*slot),
-            Command::FlushSlots { has_keys } | Command::Replicate { has_keys, .. } | Command::Reset { has_keys, .. } => {
+            Command::FlushSlots { has_keys }
+            | Command::Replicate { has_keys, .. }
+            | Command::Reset { has_keys, .. } => {
                 *has_keys = !self.keys.is_empty();
             }
             Command::Meet { .. }

@@ -9,8 +9,8 @@ use crate::{
     cause::Cause,
     claims::{data_follows_slot, honest_update, no_orphan_slot, setslot_sticks},
     elections::{
-        count_once, durable_vote, elected_has_quorum, manual_lossless, no_foreign_history, no_stale_vote, request_saved,
-        unique_winner, vote_once,
+        count_once, durable_vote, elected_has_quorum, manual_lossless, no_foreign_history, no_stale_vote,
+        request_saved, unique_winner, vote_once,
     },
     ghost::Ghost,
     host::{Host, own_view},
@@ -136,10 +136,8 @@ pub fn check<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, ghost: &mut Ghost) {
 /// Notes in the ghost what does not hold of a world at rest: the network owes nothing, every command
 /// was given, no slot is moving, and all running nodes agree on roles and owners.
 pub(crate) fn check_at_rest<const SLOTS: usize>(world: &mut World<SLOTS>) {
-    let judged = [
-        (Invariant::NoOrphanSlot, no_orphan_slot(world)),
-        (Invariant::DataFollowsSlot, data_follows_slot(world)),
-    ];
+    let judged =
+        [(Invariant::NoOrphanSlot, no_orphan_slot(world)), (Invariant::DataFollowsSlot, data_follows_slot(world))];
     for (invariant, _) in judged.into_iter().filter(|(_, holds)| !holds) {
         world.ghost_mut().broken.insert(invariant);
     }

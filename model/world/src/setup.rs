@@ -139,6 +139,8 @@ pub struct Setup {
     pub budget: Budget,
     /// How hosts can crash.
     pub crashing: Crashing,
+    /// Whether the hosts of a timely or prompt world tick in the order of their places in every round.
+    pub is_orderly: bool,
     /// A host whose current epoch reached this ticks no more: elections may fail for ever, each in an
     /// epoch of its own.
     pub epoch_end: u64,
@@ -160,6 +162,7 @@ impl Setup {
             pace: Pace::Free { ticks: 1 },
             budget: Budget::default(),
             crashing: Crashing::default(),
+            is_orderly: false,
             epoch_end: u64::MAX,
             scripts: Vec::new(),
             transfers: Vec::new(),
@@ -177,6 +180,7 @@ impl Setup {
         let ample = u8::MAX;
         Self {
             pace: Pace::Timely,
+            is_orderly: false,
             budget: Budget { crashes: ample, restarts: ample, writes: ample, cuts: ample, partitions: ample },
             crashing: Crashing { mortal: Places::ALL, amid: false, power: true },
             scripts: commands.collect(),

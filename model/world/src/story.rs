@@ -102,7 +102,9 @@ impl Teller<'_> {
             What::Command { script } => format!("script {script} gives its next command"),
             What::Write { host } => format!("a client writes at {host}"),
             What::Transfer { index } => match self.setup.transfers.get(usize::from(index)) {
-                Some(transfer) => format!("{} hands the key of slot {} to {}", transfer.from, transfer.slot, transfer.to),
+                Some(transfer) => {
+                    format!("{} hands the key of slot {} to {}", transfer.from, transfer.slot, transfer.to)
+                }
                 None => "?".into(),
             },
             What::Cut { connection } => format!("the network breaks {}", ends(connection)),

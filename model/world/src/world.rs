@@ -18,9 +18,8 @@ use crate::{
     witnesses::is_agreed,
 };
 use slotbus_core::{
-    Address, Body, ClusterState, Command, Effect, Effects, Flags, Host as Ip, Input, LinkId, Message, Millis, Node, Origin, Random, Reply,
-    SlotChange, SlotSet,
-    next_deadline, step,
+    Address, Body, ClusterState, Command, Effect, Effects, Flags, Host as Ip, Input, LinkId, Message, Millis, Node,
+    Origin, Random, Reply, SlotChange, SlotSet, next_deadline, step,
 };
 use smallvec::SmallVec;
 
@@ -335,9 +334,15 @@ impl<const SLOTS: usize> World<SLOTS> {
     fn may_tick(&self, setup: &Setup, host: Place, is_quiet: bool) -> bool {
         let is_due = match setup.pace {
             Pace::Free { .. } => self.host(host).ticks_left > 0,
-            Pace::Timely | Pace::Prompt => is_quiet && !self.ticked.contains(host),
+            Pace::Timely | Pace::Prompt => is_quiet && !self.ticked.contains(host) && self.is_in_order(setup, host),
         };
         is_due && self.node(host).is_some_and(|node| node.current_epoch() < setup.epoch_end)
+    }
+
+    /// Whether no host that should tick before this one is still to do so.
+    fn is_in_order(&self, setup: &Setup, host: Place) -> bool {
+        let is_due = |earlier: Place| self.node(earlier).is_some() && !self.ticked.contains(earlier);
+        !setup.is_orderly || !setup.places().any(|earlier| earlier < host && is_due(earlier))
     }
 
     fn commands(&self, setup: &Setup, choices: &mut Choices) {
