@@ -1,7 +1,7 @@
 //! docs/PROTOCOL.md is written from the catalogue of rules. With UPDATE_DOCS=1 this test writes it.
 
 use slotbus_conformance::scripted;
-use slotbus_core::{Profile, Rule};
+use slotbus_core::{Mutant, Profile, Rule};
 use std::{
     collections::{BTreeMap, BTreeSet},
     env,
@@ -132,20 +132,31 @@ fn rule_ids_are_unique_and_every_area_is_described() {
     }
 }
 
-/// Every rule is raised somewhere in model/core/src/rules, and nothing else is named there.
-#[test]
-fn every_rule_is_raised_by_a_branch() {
+/// The source text of every rule.
+fn code_of_rules() -> String {
     let folder = root().join("model/core/src/rules");
     let mut code = String::new();
     for entry in fs::read_dir(folder).expect("the rules are there") {
         code += &fs::read_to_string(entry.expect("an entry").path()).expect("a source file");
     }
+    code
+}
+
+/// Whether a text names something, and not only something longer.
+fn names(code: &str, name: &str) -> bool {
+    code.match_indices(name).any(|(at, _)| {
+        let next = code[at + name.len()..].chars().next();
+        !next.is_some_and(|letter| letter.is_alphanumeric())
+    })
+}
+
+#[test]
+fn every_rule_is_raised_and_every_mutant_is_committed_by_a_branch() {
+    let code = code_of_rules();
     for rule in Rule::ALL {
-        let name = format!("Rule::{rule:?}");
-        let is_raised = code.match_indices(&name).any(|(at, _)| {
-            let next = code[at + name.len()..].chars().next();
-            !next.is_some_and(|letter| letter.is_alphanumeric())
-        });
-        assert!(is_raised, "nothing raises {rule} ({name})");
+        assert!(names(&code, &format!("Rule::{rule:?}")), "nothing raises {rule}");
+    }
+    for mutant in Mutant::ALL {
+        assert!(names(&code, &format!("Mutant::{mutant:?}")), "nothing commits {}", mutant.id());
     }
 }

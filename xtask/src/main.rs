@@ -10,7 +10,8 @@ use std::{
 };
 
 /// Programs that the tests run, with the Debian package that has each.
-const PROGRAMS: [(&str, &str); 2] = [("redis-server", "redis-server"), ("redis-cli", "redis-tools")];
+const PROGRAMS: [(&str, &str); 4] =
+    [("redis-server", "redis-server"), ("redis-cli", "redis-tools"), ("spin", "spin"), ("cc", "gcc")];
 
 fn main() -> ExitCode {
     let outcome = match env::args().nth(1).as_deref() {

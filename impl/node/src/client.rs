@@ -39,6 +39,17 @@ pub struct Transaction {
     pub is_dirty: bool,
 }
 
+/// A key that must not change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watch {
+    /// Which.
+    pub key: Box<[u8]>,
+    /// How often it had changed before.
+    pub revision: u64,
+    /// Whether it was there.
+    pub was_there: bool,
+}
+
 /// What the server remembers of a client from one request to the next.
 #[derive(Clone, Debug)]
 pub struct Session {
@@ -70,8 +81,10 @@ pub struct Session {
     pub is_kept: bool,
     /// Its open transaction.
     pub transaction: Option<Transaction>,
-    /// Keys that must not change before EXEC, with the number of the last change of each.
-    pub watched: Vec<(Box<[u8]>, Option<u64>)>,
+    /// Keys that must not change before EXEC.
+    pub watched: Vec<Watch>,
+    /// Whether its transaction is being carried out.
+    pub is_executing: bool,
     /// Which replies it wants.
     pub reply_mode: ReplyMode,
     /// Whether the connection ends once the replies so far are sent.
@@ -103,7 +116,6 @@ impl Session {
         self.is_readonly = false;
         self.is_kept = false;
         self.transaction = None;
-        self.watched.clear();
         self.reply_mode = ReplyMode::On;
     }
 }
@@ -289,12 +301,13 @@ impl Client {
                         break;
                     };
                     used += length;
-                    for push in std::mem::take(&mut self.session.pushes) {
-                        push.encode(self.session.protocol, &mut self.output);
-                    }
+                    let start = self.output.len();
                     answer(&mut self.session, &reply, &mut self.output);
                     let is_error = reply.is_error();
+                    drop(reply);
                     server.counters.errors += u64::from(is_error);
+                    server.follow_up(Some(&mut self.session));
+                    self.put_pushes(start);
                 }
                 Err(error) => {
                     let id = self.session.id;
@@ -307,6 +320,18 @@ impl Client {
         }
         self.is_throttled = used < bytes.len() && !self.wants_more();
         used
+    }
+
+    /// Adds what the client did not ask for before the reply that begins at `start`.
+    fn put_pushes(&mut self, start: usize) {
+        if self.session.pushes.is_empty() {
+            return;
+        }
+        let reply_len = self.output.len() - start;
+        for push in std::mem::take(&mut self.session.pushes) {
+            push.encode(self.session.protocol, &mut self.output);
+        }
+        self.output[start..].rotate_left(reply_len);
     }
 
     fn flush(&mut self, server: &mut Server) -> io::Result<()> {

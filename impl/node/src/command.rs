@@ -2,10 +2,10 @@
 //!
 //! Must not know what any command does: the table is in `commands`.
 
-use crate::{client::Session, server::Server};
+use crate::{client::Session, server::Server, store::Store, waiters::Waiting};
 use bitflags::bitflags;
-use slotbus_wire::resp::{Args, Reply};
-use std::fmt;
+use slotbus_wire::resp::{Args, Reply, parse_i64};
+use std::{fmt, ops::Range};
 
 bitflags! {
     /// What holds for a command, in the order in which COMMAND shows it.
@@ -45,11 +45,13 @@ bitflags! {
         const MOVABLE_KEYS = 1 << 15;
         /// May reach other nodes, though it changes no key: it waits where writes wait.
         const MAY_REPLICATE = 1 << 16;
+        /// May have its client wait.
+        const BLOCKING = 1 << 17;
     }
 
     /// What a command belongs to, beyond what follows from its traits.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub struct Groups: u8 {
+    pub struct Groups: u16 {
         /// Keys of any kind.
         const KEYSPACE = 1;
         /// Strings.
@@ -62,21 +64,51 @@ bitflags! {
         const DANGEROUS = 1 << 4;
         /// Counts as administration, though it lacks the trait.
         const ADMIN = 1 << 5;
+        /// Hashes.
+        const HASH = 1 << 6;
+        /// Lists.
+        const LIST = 1 << 7;
+        /// Sets.
+        const SET = 1 << 8;
+        /// Sorted sets.
+        const SORTED_SET = 1 << 9;
+        /// Bits of strings.
+        const BITMAP = 1 << 10;
     }
 }
 
-/// Where a command's keys stand among its arguments, from 1; none if `first` is 0. A negative `last`
-/// counts from the end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Where keys stand among the arguments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// From one index to another, in steps. A negative end counts from the last argument.
+    Range {
+        /// The first key.
+        first: usize,
+        /// The last key.
+        last: i32,
+        /// From one key to the next.
+        step: usize,
+    },
+    /// Behind their number.
+    Counted {
+        /// The index of the number.
+        at: usize,
+    },
+    /// Behind the word KEYS, which MIGRATE may have.
+    Listed,
+    /// In a place that this table cannot tell.
+    Hidden,
+}
+
+/// Some of a command's keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keys {
-    /// The first key.
-    pub first: usize,
-    /// The last key.
-    pub last: i32,
-    /// From one key to the next.
-    pub step: usize,
-    /// Whether the keys may be listed behind an option KEYS instead.
-    pub may_be_listed: bool,
+    /// Where they are.
+    pub place: Place,
+    /// What the command does with them, as COMMAND shows it.
+    pub flags: &'static [&'static str],
+    /// A remark, as COMMAND shows it.
+    pub note: &'static str,
 }
 
 /// Where the keys behind MIGRATE's option KEYS begin. What follows AUTH and AUTH2 is no option.
@@ -95,32 +127,71 @@ pub fn keys_option(args: Args<'_>) -> Option<usize> {
     None
 }
 
-impl Keys {
-    /// The keys of a request.
-    pub fn of<'a>(self, args: Args<'a>) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
-        if let Some(start) = keys_option(args).filter(|_| self.may_be_listed && args.at(self.first).is_empty()) {
-            return Self::between(args, start, args.len(), 1);
-        }
-        let last = match usize::try_from(self.last) {
-            Ok(last) => last,
-            Err(_) => args.len().saturating_sub(usize::try_from(self.last.unsigned_abs()).unwrap_or(usize::MAX)),
+/// Where the target of SORT's option STORE stands: the last one holds. What belongs to other options is none.
+fn store_option(args: Args<'_>) -> Option<usize> {
+    let (mut at, mut found) = (2, None);
+    while let Some(option) = args.get(at) {
+        at += match option.to_ascii_lowercase().as_slice() {
+            b"limit" => 3,
+            b"get" | b"by" => 2,
+            b"store" => {
+                found = Some(at + 1);
+                2
+            }
+            _ => 1,
         };
-        let end = if self.first == 0 { 0 } else { args.len().min(last + 1) };
-        Self::between(args, self.first, end, self.step.max(1))
     }
+    found.filter(|&at| at < args.len())
+}
 
-    fn between<'a>(
-        args: Args<'a>,
-        start: usize,
-        end: usize,
-        step: usize,
-    ) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
-        (start..end).step_by(step).map(move |index| args.at(index))
+impl Keys {
+    /// Where the keys of a request are, and the step from one to the next; none if it is malformed.
+    fn find(&self, args: Args<'_>) -> Option<(Range<usize>, usize)> {
+        match self.place {
+            Place::Range { first, last, step } => {
+                let last = match usize::try_from(last) {
+                    Ok(last) => last,
+                    Err(_) => args.len().checked_sub(usize::try_from(last.unsigned_abs()).ok()?)?,
+                };
+                Some((first..args.len().min(last + 1), step))
+            }
+            Place::Counted { at } => {
+                let count = parse_i64(args.at(at)).and_then(|count| usize::try_from(count).ok())?;
+                let end = (at + 1).checked_add(count).filter(|&end| count > 0 && end <= args.len())?;
+                Some((at + 1..end, 1))
+            }
+            Place::Listed => {
+                let start = keys_option(args).filter(|_| args.at(3).is_empty());
+                Some((start.unwrap_or(args.len())..args.len(), 1))
+            }
+            Place::Hidden if self.flags.contains(&"OW") => Some((store_option(args).map_or(0..0, |at| at..at + 1), 1)),
+            Place::Hidden => Some((0..0, 1)),
+        }
     }
 }
 
-/// Carries a command out and answers it.
-pub type Run = for<'e> fn(&'e mut Server, &mut Session, Args<'e>) -> Reply<'e>;
+/// A reply, or one that says why there is none.
+pub type Answer<'e> = Result<Reply<'e>, Reply<'static>>;
+
+/// Carries out a command about anything.
+pub type RunSession = for<'e> fn(&'e mut Server, &mut Session, Args<'e>) -> Reply<'e>;
+
+/// Carries out a command about keys, and nothing but keys.
+pub type RunData = for<'e> fn(&'e mut Store, Args<'e>) -> Answer<'e>;
+
+/// Says what a command about keys waits for if it is not there yet.
+pub type RunWaiting = fn(Args<'_>) -> Result<Waiting, Reply<'static>>;
+
+/// How a command is carried out.
+#[derive(Clone, Copy)]
+pub enum Run {
+    /// With everything that the node has.
+    Session(RunSession),
+    /// With the keys only.
+    Data(RunData),
+    /// With the keys only, now or later.
+    Waiting(RunWaiting),
+}
 
 /// One command, or one subcommand.
 #[derive(Clone, Copy)]
@@ -136,9 +207,7 @@ pub struct Command {
     /// What it belongs to.
     pub groups: Groups,
     /// Where its keys are.
-    pub keys: Keys,
-    /// What it does with its keys, as COMMAND shows it.
-    pub key_flags: &'static [&'static str],
+    pub keys: [Option<Keys>; 3],
     /// Advice for clients and proxies.
     pub tips: &'static [&'static str],
     /// The first version of redis-server that had it.
@@ -158,17 +227,32 @@ impl fmt::Debug for Command {
 }
 
 impl Command {
-    /// A command without keys.
+    /// A command about anything.
     #[must_use]
-    pub const fn new(name: &'static str, arity: i32, traits: Traits, run: Run) -> Self {
+    pub const fn new(name: &'static str, arity: i32, traits: Traits, run: RunSession) -> Self {
+        Self::of(name, arity, traits, Run::Session(run))
+    }
+
+    /// A command about keys only.
+    #[must_use]
+    pub const fn data(name: &'static str, arity: i32, traits: Traits, run: RunData) -> Self {
+        Self::of(name, arity, traits, Run::Data(run))
+    }
+
+    /// A command about keys only, which may wait for them.
+    #[must_use]
+    pub const fn waiting(name: &'static str, arity: i32, traits: Traits, run: RunWaiting) -> Self {
+        Self::of(name, arity, traits, Run::Waiting(run))
+    }
+
+    const fn of(name: &'static str, arity: i32, traits: Traits, run: Run) -> Self {
         Self {
             name,
             short_name: last_part(name),
             arity,
             traits,
             groups: Groups::empty(),
-            keys: Keys { first: 0, last: 0, step: 0, may_be_listed: false },
-            key_flags: &[],
+            keys: [None; 3],
             tips: &[],
             since: "1.0.0",
             summary: "",
@@ -177,11 +261,53 @@ impl Command {
         }
     }
 
-    /// Says where the keys are, and what the command does with them.
+    /// Says where keys are, and what the command does with them.
     #[must_use]
-    pub const fn keys(mut self, first: usize, last: i32, step: usize, flags: &'static [&'static str]) -> Self {
-        self.keys = Keys { first, last, step, may_be_listed: self.traits.contains(Traits::MOVABLE_KEYS) };
-        self.key_flags = flags;
+    pub const fn keys(self, first: usize, last: i32, step: usize, flags: &'static [&'static str]) -> Self {
+        self.more_keys(Place::Range { first, last, step }, flags)
+    }
+
+    /// Says where the number of keys is that stands before them, and what the command does with them.
+    #[must_use]
+    pub const fn counted_keys(mut self, at: usize, flags: &'static [&'static str]) -> Self {
+        self.traits = self.traits.union(Traits::MOVABLE_KEYS);
+        self.more_keys(Place::Counted { at }, flags)
+    }
+
+    /// Says that keys may be listed behind an option, and what the command does with them.
+    #[must_use]
+    pub const fn listed_keys(mut self, flags: &'static [&'static str]) -> Self {
+        self.traits = self.traits.union(Traits::MOVABLE_KEYS);
+        self.more_keys(Place::Listed, flags)
+    }
+
+    /// Says what the command does with keys in places that the table cannot tell.
+    #[must_use]
+    pub const fn hidden_keys(mut self, flags: &'static [&'static str]) -> Self {
+        self.traits = self.traits.union(Traits::MOVABLE_KEYS);
+        self.more_keys(Place::Hidden, flags)
+    }
+
+    const fn more_keys(mut self, place: Place, flags: &'static [&'static str]) -> Self {
+        let index = self.keys_count();
+        self.keys[index] = Some(Keys { place, flags, note: "" });
+        self
+    }
+
+    const fn keys_count(&self) -> usize {
+        let mut count = 0;
+        while count < self.keys.len() && self.keys[count].is_some() {
+            count += 1;
+        }
+        count
+    }
+
+    /// Adds a remark to the keys named last.
+    #[must_use]
+    pub const fn note(mut self, note: &'static str) -> Self {
+        if let Some(keys) = &mut self.keys[self.keys_count() - 1] {
+            keys.note = note;
+        }
         self
     }
 
@@ -221,17 +347,58 @@ impl Command {
         if self.arity < 0 { count >= -self.arity } else { count == self.arity }
     }
 
+    /// Whether it is about keys at all.
+    #[must_use]
+    pub fn has_keys(&self) -> bool {
+        self.keys[0].is_some()
+    }
+
+    /// The keys of a request; none if it is malformed.
+    pub fn keys_of<'a>(&'static self, args: Args<'a>) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
+        let keys = self.keys.iter().flatten();
+        let is_sound = keys.clone().all(|keys| keys.find(args).is_some());
+        let places = keys.filter(move |_| is_sound).filter_map(move |keys| keys.find(args));
+        let indices = places.flat_map(|(range, step)| range.step_by(step.max(1)));
+        // MIGRATE has an empty key where its keys are listed.
+        let may_be_listed = self.keys[1].is_some_and(|keys| keys.place == Place::Listed);
+        let is_listed = may_be_listed && args.at(3).is_empty() && keys_option(args).is_some();
+        indices.skip(usize::from(is_listed)).map(move |index| args.at(index))
+    }
+
+    /// The first run of keys in fixed places, as older clients want it: the first, the last, the step.
+    #[must_use]
+    pub fn fixed_keys(&self) -> (usize, i32, usize) {
+        let mut run = (0, 0, 0);
+        for keys in self.keys.iter().flatten() {
+            let Place::Range { first, last, step } = keys.place else { break };
+            let continues = i32::try_from(first).is_ok_and(|first| first == run.1 + 1);
+            match run {
+                (0, ..) => run = (first, last, step),
+                _ if continues => run = (run.0, last, step),
+                _ => break,
+            }
+        }
+        run
+    }
+
     /// The group that COMMAND DOCS names.
     #[must_use]
     pub fn group(&self) -> &'static str {
         match self.name.split('|').next() {
             Some("cluster" | "asking" | "readonly" | "readwrite") => "cluster",
+            Some("sort" | "sort_ro") => "generic",
             _ if self.groups.contains(Groups::STRING) => "string",
+            _ if self.groups.contains(Groups::BITMAP) => "bitmap",
+            _ if self.groups.contains(Groups::HASH) => "hash",
+            _ if self.groups.contains(Groups::LIST) => "list",
+            _ if self.groups.contains(Groups::SET) => "set",
+            _ if self.groups.contains(Groups::SORTED_SET) => "sorted-set",
             _ if self.groups.contains(Groups::TRANSACTION) => "transactions",
             Some("auth" | "client" | "echo" | "hello" | "ping" | "quit" | "reset" | "select") => "connection",
-            Some("command" | "config" | "dbsize" | "flushall" | "flushdb" | "info" | "role" | "shutdown" | "time") => {
-                "server"
-            }
+            Some(
+                "bgsave" | "command" | "config" | "dbsize" | "flushall" | "flushdb" | "info" | "lastsave" | "memory"
+                | "role" | "save" | "shutdown" | "time",
+            ) => "server",
             _ if self.traits.contains(Traits::PUBSUB) => "pubsub",
             Some("pubsub") => "pubsub",
             _ => "generic",

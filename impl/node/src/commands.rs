@@ -3,24 +3,42 @@
 //!
 //! Must not carry anything out itself: each file below owns the commands of one concern.
 
+mod bits;
 mod client;
 mod cluster;
 mod cluster_views;
 mod config;
 mod connection;
 mod expiry;
+pub(crate) mod grant;
+mod hashes;
 mod info;
 mod introspection;
 mod keyspace;
+mod lists;
 mod migrate;
+mod object;
+mod options;
 mod pubsub;
+mod scan;
 mod server;
+mod sets;
 mod setslot;
+mod sorted_set_algebra;
+mod sorted_set_ranges;
+mod sorted_sets;
+mod sorting;
 mod strings;
 mod transaction;
 mod transfer;
+mod waiting;
 
-use crate::command::{Command, Groups, Traits};
+pub use sorted_sets::Extreme;
+
+use crate::{
+    command::{Command, Groups, Traits},
+    store::WrongKind,
+};
 use slotbus_wire::resp::Reply;
 
 const FAST_READ: Traits = Traits::READONLY.union(Traits::FAST);
@@ -28,7 +46,6 @@ const FAST_WRITE: Traits = Traits::WRITE.union(Traits::FAST);
 const FILL: Traits = Traits::WRITE.union(Traits::DENYOOM);
 const FAST_FILL: Traits = FILL.union(Traits::FAST);
 const ALWAYS: Traits = Traits::LOADING.union(Traits::STALE);
-const HELP: Traits = ALWAYS;
 const FAST_ALWAYS: Traits = ALWAYS.union(Traits::FAST);
 const SESSION: Traits = ALWAYS.union(Traits::NOSCRIPT);
 const ADMIN: Traits = SESSION.union(Traits::ADMIN);
@@ -41,9 +58,16 @@ const CHANNELS: Traits = ALWAYS.union(Traits::PUBSUB);
 const LISTEN: Traits = CHANNELS.union(Traits::NOSCRIPT);
 const PUBLISH: Traits = CHANNELS.union(Traits::FAST).union(Traits::MAY_REPLICATE);
 const KEY: Groups = Groups::KEYSPACE;
-const STR: Groups = Groups::STRING;
+const STRING: Groups = Groups::STRING;
+const BITMAP: Groups = Groups::BITMAP;
+const HASH: Groups = Groups::HASH;
+const LIST: Groups = Groups::LIST;
+const SET: Groups = Groups::SET;
+const ZSET: Groups = Groups::SORTED_SET;
 const CONN: Groups = Groups::CONNECTION;
 const TX: Groups = Groups::TRANSACTION;
+const DANGER: Groups = Groups::DANGEROUS;
+const OFFICE: Groups = Groups::ADMIN;
 const VARIES: &[&str] = &["nondeterministic_output"];
 const VARIES_IN_ORDER: &[&str] = &["nondeterministic_output_order"];
 const SUM: &[&str] = &["request_policy:multi_shard", "response_policy:agg_sum"];
@@ -52,92 +76,204 @@ const ON_ALL: &[&str] = &["request_policy:all_shards", "response_policy:all_succ
 /// Every command, by name.
 #[rustfmt::skip]
 pub static COMMANDS: &[Command] = &[
-    Command::new("append", 3, FAST_FILL, strings::append).keys(1, 1, 1, &["RW", "insert"]).groups(STR).about("2.0.0", "Adds to the end of a string."),
+    Command::data("append", 3, FAST_FILL, strings::append).keys(1, 1, 1, &["RW", "insert"]).groups(STRING).about("2.0.0", "Adds to the end of a string."),
     Command::new("asking", 1, Traits::FAST, cluster::asking).groups(CONN).about("3.0.0", "Lets the next request touch a slot that is being imported."),
     Command::new("auth", -2, GREETING, connection::auth).groups(CONN).about("1.0.0", "Shows a password."),
+    Command::data("bitcount", -2, Traits::READONLY, bits::bitcount).keys(1, 1, 1, &["RO", "access"]).groups(BITMAP).about("2.6.0", "Counts the bits that are set."),
+    Command::data("bitfield", -2, FILL, bits::bitfield).keys(1, 1, 1, &["RW", "access", "update", "variable_flags"]).note("This command allows both access and modification of the key").groups(BITMAP).about("3.2.0", "Reads and changes numbers within a string."),
+    Command::data("bitfield_ro", -2, FAST_READ, bits::bitfield_ro).keys(1, 1, 1, &["RO", "access"]).groups(BITMAP).about("6.0.0", "Reads numbers within a string."),
+    Command::data("bitop", -4, FILL, bits::bitop).keys(2, 2, 1, &["OW", "update"]).keys(3, -1, 1, &["RO", "access"]).groups(BITMAP).about("2.6.0", "Combines the bits of strings."),
+    Command::data("bitpos", -3, Traits::READONLY, bits::bitpos).keys(1, 1, 1, &["RO", "access"]).groups(BITMAP).about("2.8.7", "Finds the first bit that is set, or is not."),
+    Command::waiting("blmove", 6, FILL.union(Traits::BLOCKING).union(Traits::NOSCRIPT), waiting::blmove).keys(1, 1, 1, &["RW", "access", "delete"]).keys(2, 2, 1, &["RW", "insert"]).groups(LIST).about("6.2.0", "Moves an element from list to list, and waits for one."),
+    Command::waiting("blmpop", -5, Traits::BLOCKING.union(Traits::WRITE), waiting::blmpop).counted_keys(2, &["RW", "access", "delete"]).groups(LIST).about("7.0.0", "Takes elements from the first list that has some, and waits for one."),
+    Command::waiting("blpop", -3, Traits::BLOCKING.union(Traits::NOSCRIPT).union(Traits::WRITE), waiting::blpop).keys(1, -2, 1, &["RW", "access", "delete"]).groups(LIST).about("2.0.0", "Takes an element from the head, and waits for one."),
+    Command::waiting("brpop", -3, Traits::BLOCKING.union(Traits::NOSCRIPT).union(Traits::WRITE), waiting::brpop).keys(1, -2, 1, &["RW", "access", "delete"]).groups(LIST).about("2.0.0", "Takes an element from the tail, and waits for one."),
+    Command::waiting("brpoplpush", 4, FILL.union(Traits::BLOCKING).union(Traits::NOSCRIPT), waiting::brpoplpush).keys(1, 1, 1, &["RW", "access", "delete"]).keys(2, 2, 1, &["RW", "insert"]).groups(LIST).about("2.2.0", "Moves the last element of a list to the head of another, and waits for one."),
+    Command::waiting("bzmpop", -5, Traits::BLOCKING.union(Traits::WRITE), waiting::bzmpop).counted_keys(2, &["RW", "access", "delete"]).groups(ZSET).about("7.0.0", "Takes members from the first sorted set that has some, and waits for one."),
+    Command::waiting("bzpopmax", -3, FAST_WRITE.union(Traits::BLOCKING).union(Traits::NOSCRIPT), waiting::bzpopmax).keys(1, -2, 1, &["RW", "access", "delete"]).groups(ZSET).about("5.0.0", "Takes the member with the greatest score, and waits for one."),
+    Command::waiting("bzpopmin", -3, FAST_WRITE.union(Traits::BLOCKING).union(Traits::NOSCRIPT), waiting::bzpopmin).keys(1, -2, 1, &["RW", "access", "delete"]).groups(ZSET).about("5.0.0", "Takes the member with the smallest score, and waits for one."),
     Command::new("client", -2, Traits::empty(), client::help).subcommands(CLIENT).about("2.4.0", "Commands about connections."),
     Command::new("cluster", -2, Traits::empty(), cluster::help).subcommands(CLUSTER).about("3.0.0", "Commands about the cluster."),
     Command::new("command", -1, ALWAYS, introspection::all).subcommands(COMMAND).groups(CONN).tips(VARIES_IN_ORDER).about("2.8.13", "Describes every command."),
     Command::new("config", -2, Traits::empty(), config::help).subcommands(CONFIG).about("2.0.0", "Commands about the configuration."),
-    Command::new("dbsize", 1, FAST_READ, keyspace::dbsize).groups(KEY).tips(&["request_policy:all_shards", "response_policy:agg_sum"]).about("1.0.0", "Counts all keys."),
-    Command::new("decr", 2, FAST_FILL, strings::decr).keys(1, 1, 1, &["RW", "access", "update"]).groups(STR).about("1.0.0", "Takes one from a number."),
-    Command::new("decrby", 3, FAST_FILL, strings::decrby).keys(1, 1, 1, &["RW", "access", "update"]).groups(STR).about("1.0.0", "Takes an amount from a number."),
-    Command::new("del", -2, Traits::WRITE, keyspace::del).keys(1, -1, 1, &["RM", "delete"]).groups(KEY).tips(SUM).about("1.0.0", "Drops keys."),
+    Command::data("copy", -3, FILL, keyspace::copy).keys(1, 1, 1, &["RO", "access"]).keys(2, 2, 1, &["OW", "update"]).groups(KEY).about("6.2.0", "Copies a key."),
+    Command::data("dbsize", 1, FAST_READ, keyspace::dbsize).groups(KEY).tips(&["request_policy:all_shards", "response_policy:agg_sum"]).about("1.0.0", "Counts all keys."),
+    Command::data("decr", 2, FAST_FILL, strings::decr).keys(1, 1, 1, &["RW", "access", "update"]).groups(STRING).about("1.0.0", "Takes one from a number."),
+    Command::data("decrby", 3, FAST_FILL, strings::decrby).keys(1, 1, 1, &["RW", "access", "update"]).groups(STRING).about("1.0.0", "Takes an amount from a number."),
+    Command::data("del", -2, Traits::WRITE, keyspace::del).keys(1, -1, 1, &["RM", "delete"]).groups(KEY).tips(SUM).about("1.0.0", "Drops keys."),
     Command::new("discard", 1, BRACKET, transaction::discard).groups(TX).about("2.0.0", "Gives up a transaction."),
-    Command::new("dump", 2, Traits::READONLY, transfer::dump).keys(1, 1, 1, &["RO", "access"]).groups(KEY).tips(VARIES).about("2.6.0", "Packs a value to be restored elsewhere."),
+    Command::data("dump", 2, Traits::READONLY, transfer::dump).keys(1, 1, 1, &["RO", "access"]).groups(KEY).tips(VARIES).about("2.6.0", "Packs a value to be restored elsewhere."),
     Command::new("echo", 2, FAST_ALWAYS, connection::echo).groups(CONN).about("1.0.0", "Answers with its argument."),
     Command::new("exec", 1, SESSION.union(Traits::SKIP_SLOWLOG), transaction::exec).groups(TX).about("1.2.0", "Carries out a transaction."),
-    Command::new("exists", -2, FAST_READ, keyspace::exists).keys(1, -1, 1, &["RO"]).groups(KEY).tips(SUM).about("1.0.0", "Counts which of the keys are there."),
-    Command::new("expire", -3, FAST_WRITE, expiry::expire).keys(1, 1, 1, &["RW", "update"]).groups(KEY).about("1.0.0", "Has a key expire in some seconds."),
-    Command::new("expireat", -3, FAST_WRITE, expiry::expireat).keys(1, 1, 1, &["RW", "update"]).groups(KEY).about("1.2.0", "Has a key expire at a Unix time in seconds."),
-    Command::new("expiretime", 2, FAST_READ, expiry::expiretime).keys(1, 1, 1, &["RO", "access"]).groups(KEY).about("7.0.0", "Tells when a key expires, in seconds."),
-    Command::new("flushall", -1, Traits::WRITE, keyspace::flush).groups(KEY.union(Groups::DANGEROUS)).tips(ON_ALL).about("1.0.0", "Drops every key."),
-    Command::new("flushdb", -1, Traits::WRITE, keyspace::flush).groups(KEY.union(Groups::DANGEROUS)).tips(ON_ALL).about("1.0.0", "Drops every key."),
-    Command::new("get", 2, FAST_READ, strings::get).keys(1, 1, 1, &["RO", "access"]).groups(STR).about("1.0.0", "Reads a string."),
-    Command::new("getdel", 2, FAST_WRITE, strings::getdel).keys(1, 1, 1, &["RW", "access", "delete"]).groups(STR).about("6.2.0", "Reads a string and drops it."),
-    Command::new("getset", 3, FAST_FILL, strings::getset).keys(1, 1, 1, &["RW", "access", "update"]).groups(STR).about("1.0.0", "Sets a string and answers with the former one."),
+    Command::data("exists", -2, FAST_READ, keyspace::exists).keys(1, -1, 1, &["RO"]).groups(KEY).tips(SUM).about("1.0.0", "Counts which of the keys are there."),
+    Command::data("expire", -3, FAST_WRITE, expiry::expire).keys(1, 1, 1, &["RW", "update"]).groups(KEY).about("1.0.0", "Has a key expire in some seconds."),
+    Command::data("expireat", -3, FAST_WRITE, expiry::expireat).keys(1, 1, 1, &["RW", "update"]).groups(KEY).about("1.2.0", "Has a key expire at a Unix time in seconds."),
+    Command::data("expiretime", 2, FAST_READ, expiry::expiretime).keys(1, 1, 1, &["RO", "access"]).groups(KEY).about("7.0.0", "Tells when a key expires, in seconds."),
+    Command::data("flushall", -1, Traits::WRITE, keyspace::flush).groups(KEY.union(DANGER)).tips(ON_ALL).about("1.0.0", "Drops every key."),
+    Command::data("flushdb", -1, Traits::WRITE, keyspace::flush).groups(KEY.union(DANGER)).tips(ON_ALL).about("1.0.0", "Drops every key."),
+    Command::data("get", 2, FAST_READ, strings::get).keys(1, 1, 1, &["RO", "access"]).groups(STRING).about("1.0.0", "Reads a string."),
+    Command::data("getbit", 3, FAST_READ, bits::getbit).keys(1, 1, 1, &["RO", "access"]).groups(BITMAP).about("2.2.0", "Reads a bit."),
+    Command::data("getdel", 2, FAST_WRITE, strings::getdel).keys(1, 1, 1, &["RW", "access", "delete"]).groups(STRING).about("6.2.0", "Reads a string and drops it."),
+    Command::data("getex", -2, FAST_WRITE, strings::getex).keys(1, 1, 1, &["RW", "access", "update"]).note("RW and UPDATE because it changes the TTL").groups(STRING).about("6.2.0", "Reads a string and changes when it ends."),
+    Command::data("getrange", 4, Traits::READONLY, strings::getrange).keys(1, 1, 1, &["RO", "access"]).groups(STRING).about("2.4.0", "Reads a part of a string."),
+    Command::data("getset", 3, FAST_FILL, strings::getset).keys(1, 1, 1, &["RW", "access", "update"]).groups(STRING).about("1.0.0", "Sets a string and answers with the former one."),
+    Command::data("hdel", -3, FAST_WRITE, hashes::hdel).keys(1, 1, 1, &["RW", "delete"]).groups(HASH).about("2.0.0", "Drops fields."),
     Command::new("hello", -1, GREETING, connection::hello).groups(CONN).about("6.0.0", "Chooses the version of the client protocol."),
-    Command::new("incr", 2, FAST_FILL, strings::incr).keys(1, 1, 1, &["RW", "access", "update"]).groups(STR).about("1.0.0", "Adds one to a number."),
-    Command::new("incrby", 3, FAST_FILL, strings::incrby).keys(1, 1, 1, &["RW", "access", "update"]).groups(STR).about("1.0.0", "Adds an amount to a number."),
-    Command::new("info", -1, ALWAYS, info::info).groups(Groups::DANGEROUS).tips(&["nondeterministic_output", "request_policy:all_shards", "response_policy:special"]).about("1.0.0", "Tells what the node does and has done."),
-    Command::new("keys", 2, Traits::READONLY, keyspace::keys).groups(KEY.union(Groups::DANGEROUS)).tips(&["request_policy:all_shards", "nondeterministic_output_order"]).about("1.0.0", "Lists the keys that match a pattern."),
-    Command::new("mget", -2, FAST_READ, strings::mget).keys(1, -1, 1, &["RO", "access"]).groups(STR).tips(&["request_policy:multi_shard"]).about("1.0.0", "Reads several strings."),
-    Command::new("migrate", -6, Traits::WRITE.union(Traits::MOVABLE_KEYS), migrate::migrate).keys(3, 3, 1, &["RW", "access", "delete"]).groups(KEY.union(Groups::DANGEROUS)).tips(VARIES).about("2.6.0", "Moves keys to another server."),
-    Command::new("mset", -3, FILL, strings::mset).keys(1, -1, 2, &["OW", "update"]).groups(STR).tips(&["request_policy:multi_shard", "response_policy:all_succeeded"]).about("1.0.1", "Sets several strings."),
-    Command::new("msetnx", -3, FILL, strings::msetnx).keys(1, -1, 2, &["OW", "insert"]).groups(STR).tips(&["request_policy:multi_shard", "response_policy:agg_min"]).about("1.0.1", "Sets several strings if none of them is there."),
+    Command::data("hexists", 3, FAST_READ, hashes::hexists).keys(1, 1, 1, &["RO"]).groups(HASH).about("2.0.0", "Tells whether a field is there."),
+    Command::data("hget", 3, FAST_READ, hashes::hget).keys(1, 1, 1, &["RO", "access"]).groups(HASH).about("2.0.0", "Reads a field."),
+    Command::data("hgetall", 2, Traits::READONLY, hashes::hgetall).keys(1, 1, 1, &["RO", "access"]).groups(HASH).tips(VARIES_IN_ORDER).about("2.0.0", "Reads all fields and values."),
+    Command::data("hincrby", 4, FAST_FILL, hashes::hincrby).keys(1, 1, 1, &["RW", "access", "update"]).groups(HASH).about("2.0.0", "Adds an amount to a number in a field."),
+    Command::data("hincrbyfloat", 4, FAST_FILL, hashes::hincrbyfloat).keys(1, 1, 1, &["RW", "access", "update"]).groups(HASH).about("2.6.0", "Adds an amount to a floating point number in a field."),
+    Command::data("hkeys", 2, Traits::READONLY, hashes::hkeys).keys(1, 1, 1, &["RO", "access"]).groups(HASH).tips(VARIES_IN_ORDER).about("2.0.0", "Reads all fields."),
+    Command::data("hlen", 2, FAST_READ, hashes::hlen).keys(1, 1, 1, &["RO"]).groups(HASH).about("2.0.0", "Counts the fields."),
+    Command::data("hmget", -3, FAST_READ, hashes::hmget).keys(1, 1, 1, &["RO", "access"]).groups(HASH).about("2.0.0", "Reads several fields."),
+    Command::data("hmset", -4, FAST_FILL, hashes::hmset).keys(1, 1, 1, &["RW", "update"]).groups(HASH).about("2.0.0", "Sets several fields."),
+    Command::data("hrandfield", -2, Traits::READONLY, hashes::hrandfield).keys(1, 1, 1, &["RO", "access"]).groups(HASH).tips(VARIES).about("6.2.0", "Picks fields."),
+    Command::data("hscan", -3, Traits::READONLY, hashes::hscan).keys(1, 1, 1, &["RO", "access"]).groups(HASH).tips(VARIES).about("2.8.0", "Walks through the fields."),
+    Command::data("hset", -4, FAST_FILL, hashes::hset).keys(1, 1, 1, &["RW", "update"]).groups(HASH).about("2.0.0", "Sets fields."),
+    Command::data("hsetnx", 4, FAST_FILL, hashes::hsetnx).keys(1, 1, 1, &["RW", "insert"]).groups(HASH).about("2.0.0", "Sets a field that is not there."),
+    Command::data("hstrlen", 3, FAST_READ, hashes::hstrlen).keys(1, 1, 1, &["RO"]).groups(HASH).about("3.2.0", "Tells the length of a field's value."),
+    Command::data("hvals", 2, Traits::READONLY, hashes::hvals).keys(1, 1, 1, &["RO", "access"]).groups(HASH).tips(VARIES_IN_ORDER).about("2.0.0", "Reads all values."),
+    Command::data("incr", 2, FAST_FILL, strings::incr).keys(1, 1, 1, &["RW", "access", "update"]).groups(STRING).about("1.0.0", "Adds one to a number."),
+    Command::data("incrby", 3, FAST_FILL, strings::incrby).keys(1, 1, 1, &["RW", "access", "update"]).groups(STRING).about("1.0.0", "Adds an amount to a number."),
+    Command::data("incrbyfloat", 3, FAST_FILL, strings::incrbyfloat).keys(1, 1, 1, &["RW", "access", "update"]).groups(STRING).about("2.6.0", "Adds an amount to a floating point number."),
+    Command::new("info", -1, ALWAYS, info::info).groups(DANGER).tips(&["nondeterministic_output", "request_policy:all_shards", "response_policy:special"]).about("1.0.0", "Tells what the node does and has done."),
+    Command::data("keys", 2, Traits::READONLY, keyspace::keys).groups(KEY.union(DANGER)).tips(&["request_policy:all_shards", "nondeterministic_output_order"]).about("1.0.0", "Lists the keys that match a pattern."),
+    Command::data("lcs", -3, Traits::READONLY, strings::lcs).keys(1, 2, 1, &["RO", "access"]).groups(STRING).about("7.0.0", "Finds the longest common subsequence of two strings."),
+    Command::data("lindex", 3, Traits::READONLY, lists::lindex).keys(1, 1, 1, &["RO", "access"]).groups(LIST).about("1.0.0", "Reads an element."),
+    Command::data("linsert", 5, FILL, lists::linsert).keys(1, 1, 1, &["RW", "insert"]).groups(LIST).about("2.2.0", "Inserts an element beside another."),
+    Command::data("llen", 2, FAST_READ, lists::llen).keys(1, 1, 1, &["RO"]).groups(LIST).about("1.0.0", "Counts the elements."),
+    Command::data("lmove", 5, FILL, lists::lmove).keys(1, 1, 1, &["RW", "access", "delete"]).keys(2, 2, 1, &["RW", "insert"]).groups(LIST).about("6.2.0", "Moves an element from list to list."),
+    Command::data("lmpop", -4, Traits::WRITE, lists::lmpop).counted_keys(1, &["RW", "access", "delete"]).groups(LIST).about("7.0.0", "Takes elements from the first list that has some."),
+    Command::data("lpop", -2, FAST_WRITE, lists::lpop).keys(1, 1, 1, &["RW", "access", "delete"]).groups(LIST).about("1.0.0", "Takes elements from the head."),
+    Command::data("lpos", -3, Traits::READONLY, lists::lpos).keys(1, 1, 1, &["RO", "access"]).groups(LIST).about("6.0.6", "Finds elements."),
+    Command::data("lpush", -3, FAST_FILL, lists::lpush).keys(1, 1, 1, &["RW", "insert"]).groups(LIST).about("1.0.0", "Adds elements to the head."),
+    Command::data("lpushx", -3, FAST_FILL, lists::lpushx).keys(1, 1, 1, &["RW", "insert"]).groups(LIST).about("2.2.0", "Adds elements to the head of a list that is there."),
+    Command::data("lrange", 4, Traits::READONLY, lists::lrange).keys(1, 1, 1, &["RO", "access"]).groups(LIST).about("1.0.0", "Reads a range of elements."),
+    Command::data("lrem", 4, Traits::WRITE, lists::lrem).keys(1, 1, 1, &["RW", "delete"]).groups(LIST).about("1.0.0", "Drops elements that are equal to one."),
+    Command::data("lset", 4, FILL, lists::lset).keys(1, 1, 1, &["RW", "update"]).groups(LIST).about("1.0.0", "Replaces an element."),
+    Command::data("ltrim", 4, Traits::WRITE, lists::ltrim).keys(1, 1, 1, &["RW", "delete"]).groups(LIST).about("1.0.0", "Drops all but a range of elements."),
+    Command::data("memory", -2, Traits::empty(), object::help_memory).subcommands(MEMORY).about("4.0.0", "Commands about memory."),
+    Command::data("mget", -2, FAST_READ, strings::mget).keys(1, -1, 1, &["RO", "access"]).groups(STRING).tips(&["request_policy:multi_shard"]).about("1.0.0", "Reads several strings."),
+    Command::new("migrate", -6, Traits::WRITE, migrate::migrate).keys(3, 3, 1, &["RW", "access", "delete"]).listed_keys(&["RW", "access", "delete", "incomplete"]).groups(KEY.union(DANGER)).tips(VARIES).about("2.6.0", "Moves keys to another server."),
+    Command::data("mset", -3, FILL, strings::mset).keys(1, -1, 2, &["OW", "update"]).groups(STRING).tips(&["request_policy:multi_shard", "response_policy:all_succeeded"]).about("1.0.1", "Sets several strings."),
+    Command::data("msetnx", -3, FILL, strings::msetnx).keys(1, -1, 2, &["OW", "insert"]).groups(STRING).tips(&["request_policy:multi_shard", "response_policy:agg_min"]).about("1.0.1", "Sets several strings if none of them is there."),
     Command::new("multi", 1, BRACKET, transaction::multi).groups(TX).about("1.2.0", "Begins a transaction."),
-    Command::new("persist", 2, FAST_WRITE, expiry::persist).keys(1, 1, 1, &["RW", "update"]).groups(KEY).about("2.2.0", "Has a key stay."),
-    Command::new("pexpire", -3, FAST_WRITE, expiry::pexpire).keys(1, 1, 1, &["RW", "update"]).groups(KEY).about("2.6.0", "Has a key expire in some milliseconds."),
-    Command::new("pexpireat", -3, FAST_WRITE, expiry::pexpireat).keys(1, 1, 1, &["RW", "update"]).groups(KEY).about("2.6.0", "Has a key expire at a Unix time in milliseconds."),
-    Command::new("pexpiretime", 2, FAST_READ, expiry::pexpiretime).keys(1, 1, 1, &["RO", "access"]).groups(KEY).about("7.0.0", "Tells when a key expires, in milliseconds."),
+    Command::data("object", -2, Traits::empty(), object::help).subcommands(OBJECT).about("2.2.3", "Commands about how values are held."),
+    Command::data("persist", 2, FAST_WRITE, expiry::persist).keys(1, 1, 1, &["RW", "update"]).groups(KEY).about("2.2.0", "Has a key stay."),
+    Command::data("pexpire", -3, FAST_WRITE, expiry::pexpire).keys(1, 1, 1, &["RW", "update"]).groups(KEY).about("2.6.0", "Has a key expire in some milliseconds."),
+    Command::data("pexpireat", -3, FAST_WRITE, expiry::pexpireat).keys(1, 1, 1, &["RW", "update"]).groups(KEY).about("2.6.0", "Has a key expire at a Unix time in milliseconds."),
+    Command::data("pexpiretime", 2, FAST_READ, expiry::pexpiretime).keys(1, 1, 1, &["RO", "access"]).groups(KEY).about("7.0.0", "Tells when a key expires, in milliseconds."),
     Command::new("ping", -1, Traits::FAST, connection::ping).groups(CONN).tips(ON_ALL).about("1.0.0", "Answers."),
-    Command::new("psetex", 4, FILL, strings::psetex).keys(1, 1, 1, &["OW", "update"]).groups(STR).about("2.6.0", "Sets a string that expires in some milliseconds."),
+    Command::data("psetex", 4, FILL, strings::psetex).keys(1, 1, 1, &["OW", "update"]).groups(STRING).about("2.6.0", "Sets a string that expires in some milliseconds."),
     Command::new("psubscribe", -2, LISTEN, pubsub::psubscribe).about("2.0.0", "Listens to the channels that match patterns."),
-    Command::new("pttl", 2, FAST_READ, expiry::pttl).keys(1, 1, 1, &["RO", "access"]).groups(KEY).tips(VARIES).about("2.6.0", "Tells in how many milliseconds a key expires."),
+    Command::data("pttl", 2, FAST_READ, expiry::pttl).keys(1, 1, 1, &["RO", "access"]).groups(KEY).tips(VARIES).about("2.6.0", "Tells in how many milliseconds a key expires."),
     Command::new("publish", 3, PUBLISH, pubsub::publish).about("2.0.0", "Sends a message to a channel."),
     Command::new("pubsub", -2, Traits::empty(), pubsub::help).subcommands(PUBSUB).about("2.8.0", "Commands about who listens to what."),
     Command::new("punsubscribe", -1, LISTEN, pubsub::punsubscribe).about("2.0.0", "Listens to patterns no more."),
     Command::new("quit", -1, GREETING, connection::quit).groups(CONN).about("1.0.0", "Ends the connection."),
-    Command::new("randomkey", 1, Traits::READONLY, keyspace::randomkey).groups(KEY).tips(&["request_policy:all_shards", "nondeterministic_output"]).about("1.0.0", "Picks a key."),
+    Command::data("randomkey", 1, Traits::READONLY, keyspace::randomkey).groups(KEY).tips(&["request_policy:all_shards", "nondeterministic_output"]).about("1.0.0", "Picks a key."),
     Command::new("readonly", 1, FAST_ALWAYS, cluster::readonly).groups(CONN).about("3.0.0", "Lets this connection read from a replica."),
     Command::new("readwrite", 1, FAST_ALWAYS, cluster::readwrite).groups(CONN).about("3.0.0", "Takes READONLY back."),
+    Command::data("rename", 3, Traits::WRITE, keyspace::rename).keys(1, 1, 1, &["RW", "access", "delete"]).keys(2, 2, 1, &["OW", "update"]).groups(KEY).about("1.0.0", "Renames a key."),
+    Command::data("renamenx", 3, FAST_WRITE, keyspace::renamenx).keys(1, 1, 1, &["RW", "access", "delete"]).keys(2, 2, 1, &["OW", "insert"]).groups(KEY).about("1.0.0", "Renames a key if the new name is free."),
     Command::new("reset", 1, GREETING, connection::reset).groups(CONN).about("6.2.0", "Brings the connection back to its beginning."),
-    Command::new("restore", -4, FILL, transfer::restore).keys(1, 1, 1, &["OW", "update"]).groups(KEY.union(Groups::DANGEROUS)).about("2.6.0", "Unpacks a value under a key."),
-    Command::new("restore-asking", -4, FILL.union(Traits::ASKING), transfer::restore).keys(1, 1, 1, &["OW", "update"]).groups(KEY.union(Groups::DANGEROUS)).about("3.0.0", "Unpacks a value under a key of a slot that is being imported."),
-    Command::new("role", 1, SESSION.union(Traits::FAST), server::role).groups(Groups::ADMIN.union(Groups::DANGEROUS)).about("2.8.12", "Tells the node's role in replication."),
-    Command::new("scan", -2, Traits::READONLY, keyspace::scan).groups(KEY).tips(&["nondeterministic_output", "request_policy:special"]).about("2.8.0", "Walks through the keys."),
+    Command::data("restore", -4, FILL, transfer::restore).keys(1, 1, 1, &["OW", "update"]).groups(KEY.union(DANGER)).about("2.6.0", "Unpacks a value under a key."),
+    Command::data("restore-asking", -4, FILL.union(Traits::ASKING), transfer::restore).keys(1, 1, 1, &["OW", "update"]).groups(KEY.union(DANGER)).about("3.0.0", "Unpacks a value under a key of a slot that is being imported."),
+    Command::new("role", 1, SESSION.union(Traits::FAST), server::role).groups(OFFICE).about("2.8.12", "Tells the node's role in replication."),
+    Command::data("rpop", -2, FAST_WRITE, lists::rpop).keys(1, 1, 1, &["RW", "access", "delete"]).groups(LIST).about("1.0.0", "Takes elements from the tail."),
+    Command::data("rpoplpush", 3, FILL, lists::rpoplpush).keys(1, 1, 1, &["RW", "access", "delete"]).keys(2, 2, 1, &["RW", "insert"]).groups(LIST).about("1.2.0", "Moves the last element of a list to the head of another."),
+    Command::data("rpush", -3, FAST_FILL, lists::rpush).keys(1, 1, 1, &["RW", "insert"]).groups(LIST).about("1.0.0", "Adds elements to the tail."),
+    Command::data("rpushx", -3, FAST_FILL, lists::rpushx).keys(1, 1, 1, &["RW", "insert"]).groups(LIST).about("2.2.0", "Adds elements to the tail of a list that is there."),
+    Command::data("sadd", -3, FAST_FILL, sets::sadd).keys(1, 1, 1, &["RW", "insert"]).groups(SET).about("1.0.0", "Adds members."),
+    Command::data("scan", -2, Traits::READONLY, keyspace::scan).groups(KEY).tips(&["nondeterministic_output", "request_policy:special"]).about("2.8.0", "Walks through the keys."),
+    Command::data("scard", 2, FAST_READ, sets::scard).keys(1, 1, 1, &["RO"]).groups(SET).about("1.0.0", "Counts the members."),
+    Command::data("sdiff", -2, Traits::READONLY, sets::sdiff).keys(1, -1, 1, &["RO", "access"]).groups(SET).tips(VARIES_IN_ORDER).about("1.0.0", "Takes the members of other sets from those of one."),
+    Command::data("sdiffstore", -3, FILL, sets::sdiffstore).keys(1, 1, 1, &["OW", "update"]).keys(2, -1, 1, &["RO", "access"]).groups(SET).about("1.0.0", "Stores what SDIFF finds."),
     Command::new("select", 2, FAST_ALWAYS, connection::select).groups(CONN).about("1.0.0", "Chooses the database."),
-    Command::new("set", -3, FILL, strings::set).keys(1, 1, 1, &["RW", "access", "update", "variable_flags"]).groups(STR).about("1.0.0", "Sets a string."),
-    Command::new("setex", 4, FILL, strings::setex).keys(1, 1, 1, &["OW", "update"]).groups(STR).about("2.0.0", "Sets a string that expires in some seconds."),
-    Command::new("setnx", 3, FAST_FILL, strings::setnx).keys(1, 1, 1, &["OW", "insert"]).groups(STR).about("1.0.0", "Sets a string that is not there."),
-    Command::new("shutdown", -1, ADMIN.union(Traits::NO_MULTI).union(Traits::ALLOW_BUSY), server::shutdown).about("1.0.0", "Ends the node."),
+    Command::data("set", -3, FILL, strings::set).keys(1, 1, 1, &["RW", "access", "update", "variable_flags"]).note("RW and ACCESS due to the optional `GET` argument").groups(STRING).about("1.0.0", "Sets a string."),
+    Command::data("setbit", 4, FILL, bits::setbit).keys(1, 1, 1, &["RW", "access", "update"]).groups(BITMAP).about("2.2.0", "Sets a bit."),
+    Command::data("setex", 4, FILL, strings::setex).keys(1, 1, 1, &["OW", "update"]).groups(STRING).about("2.0.0", "Sets a string that expires in some seconds."),
+    Command::data("setnx", 3, FAST_FILL, strings::setnx).keys(1, 1, 1, &["OW", "insert"]).groups(STRING).about("1.0.0", "Sets a string that is not there."),
+    Command::data("setrange", 4, FILL, strings::setrange).keys(1, 1, 1, &["RW", "update"]).groups(STRING).about("2.2.0", "Overwrites a part of a string."),
+    Command::new("shutdown", -1, ADMIN.union(Traits::ALLOW_BUSY).union(Traits::NO_MULTI), server::shutdown).about("1.0.0", "Ends the node."),
+    Command::data("sinter", -2, Traits::READONLY, sets::sinter).keys(1, -1, 1, &["RO", "access"]).groups(SET).tips(VARIES_IN_ORDER).about("1.0.0", "Finds the members that all sets have."),
+    Command::data("sintercard", -3, Traits::READONLY, sets::sintercard).counted_keys(1, &["RO", "access"]).groups(SET).about("7.0.0", "Counts the members that all sets have."),
+    Command::data("sinterstore", -3, FILL, sets::sinterstore).keys(1, 1, 1, &["RW", "update"]).keys(2, -1, 1, &["RO", "access"]).groups(SET).about("1.0.0", "Stores what SINTER finds."),
+    Command::data("sismember", 3, FAST_READ, sets::sismember).keys(1, 1, 1, &["RO"]).groups(SET).about("1.0.0", "Tells whether a member is there."),
+    Command::data("smembers", 2, Traits::READONLY, sets::smembers).keys(1, 1, 1, &["RO", "access"]).groups(SET).tips(VARIES_IN_ORDER).about("1.0.0", "Reads all members."),
+    Command::data("smismember", -3, FAST_READ, sets::smismember).keys(1, 1, 1, &["RO", "access"]).groups(SET).about("6.2.0", "Tells which members are there."),
+    Command::data("smove", 4, FAST_WRITE, sets::smove).keys(1, 1, 1, &["RW", "access", "delete"]).keys(2, 2, 1, &["RW", "insert"]).groups(SET).about("1.0.0", "Moves a member from set to set."),
+    Command::data("sort", -2, FILL, sorting::sort).keys(1, 1, 1, &["RO", "access"]).hidden_keys(&["RO", "access"]).note("For the optional BY/GET keyword. It is marked 'unknown' because the key names derive from the content of the key we sort").hidden_keys(&["OW", "update"]).note("For the optional STORE keyword. It is marked 'unknown' because the keyword can appear anywhere in the argument array").groups(SET.union(ZSET).union(LIST).union(DANGER)).about("1.0.0", "Sorts the items of a collection."),
+    Command::data("sort_ro", -2, Traits::READONLY, sorting::sort_ro).keys(1, 1, 1, &["RO", "access"]).hidden_keys(&["RO", "access"]).note("For the optional BY/GET keyword. It is marked 'unknown' because the key names derive from the content of the key we sort").groups(SET.union(ZSET).union(LIST).union(DANGER)).about("7.0.0", "Sorts the items of a collection."),
+    Command::data("spop", -2, FAST_WRITE, sets::spop).keys(1, 1, 1, &["RW", "access", "delete"]).groups(SET).tips(VARIES).about("1.0.0", "Takes members picked by chance."),
     Command::new("spublish", 3, PUBLISH, pubsub::spublish).keys(1, 1, 1, &["not_key"]).about("7.0.0", "Sends a message to a channel of a shard."),
+    Command::data("srandmember", -2, Traits::READONLY, sets::srandmember).keys(1, 1, 1, &["RO", "access"]).groups(SET).tips(VARIES).about("1.0.0", "Picks members."),
+    Command::data("srem", -3, FAST_WRITE, sets::srem).keys(1, 1, 1, &["RW", "delete"]).groups(SET).about("1.0.0", "Drops members."),
+    Command::data("sscan", -3, Traits::READONLY, sets::sscan).keys(1, 1, 1, &["RO", "access"]).groups(SET).tips(VARIES).about("2.8.0", "Walks through the members."),
     Command::new("ssubscribe", -2, LISTEN, pubsub::ssubscribe).keys(1, -1, 1, &["not_key"]).about("7.0.0", "Listens to channels of a shard."),
-    Command::new("strlen", 2, FAST_READ, strings::strlen).keys(1, 1, 1, &["RO"]).groups(STR).about("2.2.0", "Tells a string's length."),
+    Command::data("strlen", 2, FAST_READ, strings::strlen).keys(1, 1, 1, &["RO"]).groups(STRING).about("2.2.0", "Tells a string's length."),
     Command::new("subscribe", -2, LISTEN, pubsub::subscribe).about("2.0.0", "Listens to channels."),
+    Command::data("substr", 4, Traits::READONLY, strings::getrange).keys(1, 1, 1, &["RO", "access"]).groups(STRING).about("1.0.0", "Reads a part of a string."),
+    Command::data("sunion", -2, Traits::READONLY, sets::sunion).keys(1, -1, 1, &["RO", "access"]).groups(SET).tips(VARIES_IN_ORDER).about("1.0.0", "Finds the members that any set has."),
+    Command::data("sunionstore", -3, FILL, sets::sunionstore).keys(1, 1, 1, &["OW", "update"]).keys(2, -1, 1, &["RO", "access"]).groups(SET).about("1.0.0", "Stores what SUNION finds."),
     Command::new("sunsubscribe", -1, LISTEN, pubsub::sunsubscribe).keys(1, -1, 1, &["not_key"]).about("7.0.0", "Listens to channels of a shard no more."),
     Command::new("time", 1, FAST_ALWAYS, server::time).tips(VARIES).about("2.6.0", "Tells the time."),
-    Command::new("touch", -2, FAST_READ, keyspace::exists).keys(1, -1, 1, &["RO"]).groups(KEY).tips(SUM).about("3.2.1", "Counts which of the keys are there."),
-    Command::new("ttl", 2, FAST_READ, expiry::ttl).keys(1, 1, 1, &["RO", "access"]).groups(KEY).tips(VARIES).about("1.0.0", "Tells in how many seconds a key expires."),
-    Command::new("type", 2, FAST_READ, keyspace::type_of).keys(1, 1, 1, &["RO"]).groups(KEY).about("1.0.0", "Tells the kind of a value."),
-    Command::new("unlink", -2, FAST_WRITE, keyspace::del).keys(1, -1, 1, &["RM", "delete"]).groups(KEY).tips(SUM).about("4.0.0", "Drops keys."),
+    Command::data("touch", -2, FAST_READ, keyspace::touch).keys(1, -1, 1, &["RO"]).groups(KEY).tips(SUM).about("3.2.1", "Counts which of the keys are there."),
+    Command::data("ttl", 2, FAST_READ, expiry::ttl).keys(1, 1, 1, &["RO", "access"]).groups(KEY).tips(VARIES).about("1.0.0", "Tells in how many seconds a key expires."),
+    Command::data("type", 2, FAST_READ, keyspace::type_of).keys(1, 1, 1, &["RO"]).groups(KEY).about("1.0.0", "Tells the kind of a value."),
+    Command::data("unlink", -2, FAST_WRITE, keyspace::del).keys(1, -1, 1, &["RM", "delete"]).groups(KEY).tips(SUM).about("4.0.0", "Drops keys."),
     Command::new("unsubscribe", -1, LISTEN, pubsub::unsubscribe).about("2.0.0", "Listens to channels no more."),
     Command::new("unwatch", 1, BRACKET, transaction::unwatch).groups(TX).about("2.2.0", "Watches no key any more."),
+    Command::new("wait", 3, Traits::NOSCRIPT, server::wait).groups(CONN).tips(&["request_policy:all_shards", "response_policy:agg_min"]).about("3.0.0", "Waits until replicas have what was written."),
     Command::new("watch", -2, BRACKET, transaction::watch).keys(1, -1, 1, &["RO"]).groups(TX).about("2.2.0", "Has EXEC do nothing if a key changes before it."),
+    Command::data("zadd", -4, FAST_FILL, sorted_sets::zadd).keys(1, 1, 1, &["RW", "update"]).groups(ZSET).about("1.2.0", "Adds members, or changes their scores."),
+    Command::data("zcard", 2, FAST_READ, sorted_sets::zcard).keys(1, 1, 1, &["RO"]).groups(ZSET).about("1.2.0", "Counts the members."),
+    Command::data("zcount", 4, FAST_READ, sorted_sets::zcount).keys(1, 1, 1, &["RO", "access"]).groups(ZSET).about("2.0.0", "Counts the members within a range of scores."),
+    Command::data("zdiff", -3, Traits::READONLY, sorted_set_algebra::zdiff).counted_keys(1, &["RO", "access"]).groups(ZSET).about("6.2.0", "Takes the members of other sets from those of one."),
+    Command::data("zdiffstore", -4, FILL, sorted_set_algebra::zdiffstore).keys(1, 1, 1, &["OW", "update"]).counted_keys(2, &["RO", "access"]).groups(ZSET).about("6.2.0", "Stores what ZDIFF finds."),
+    Command::data("zincrby", 4, FAST_FILL, sorted_sets::zincrby).keys(1, 1, 1, &["RW", "access", "update"]).groups(ZSET).about("1.2.0", "Adds an amount to a score."),
+    Command::data("zinter", -3, Traits::READONLY, sorted_set_algebra::zinter).counted_keys(1, &["RO", "access"]).groups(ZSET).about("6.2.0", "Finds the members that all sets have."),
+    Command::data("zintercard", -3, Traits::READONLY, sorted_set_algebra::zintercard).counted_keys(1, &["RO", "access"]).groups(ZSET).about("7.0.0", "Counts the members that all sets have."),
+    Command::data("zinterstore", -4, FILL, sorted_set_algebra::zinterstore).keys(1, 1, 1, &["OW", "update"]).counted_keys(2, &["RO", "access"]).groups(ZSET).about("2.0.0", "Stores what ZINTER finds."),
+    Command::data("zlexcount", 4, FAST_READ, sorted_sets::zlexcount).keys(1, 1, 1, &["RO", "access"]).groups(ZSET).about("2.8.9", "Counts the members within a range of names."),
+    Command::data("zmpop", -4, Traits::WRITE, sorted_sets::zmpop).counted_keys(1, &["RW", "access", "delete"]).groups(ZSET).about("7.0.0", "Takes members from the first sorted set that has some."),
+    Command::data("zmscore", -3, FAST_READ, sorted_sets::zmscore).keys(1, 1, 1, &["RO", "access"]).groups(ZSET).about("6.2.0", "Reads the scores of members."),
+    Command::data("zpopmax", -2, FAST_WRITE, sorted_sets::zpopmax).keys(1, 1, 1, &["RW", "access", "delete"]).groups(ZSET).about("5.0.0", "Takes the members with the greatest scores."),
+    Command::data("zpopmin", -2, FAST_WRITE, sorted_sets::zpopmin).keys(1, 1, 1, &["RW", "access", "delete"]).groups(ZSET).about("5.0.0", "Takes the members with the smallest scores."),
+    Command::data("zrandmember", -2, Traits::READONLY, sorted_sets::zrandmember).keys(1, 1, 1, &["RO", "access"]).groups(ZSET).tips(VARIES).about("6.2.0", "Picks members."),
+    Command::data("zrange", -4, Traits::READONLY, sorted_set_ranges::zrange).keys(1, 1, 1, &["RO", "access"]).groups(ZSET).about("1.2.0", "Reads a range of members."),
+    Command::data("zrangebylex", -4, Traits::READONLY, sorted_set_ranges::zrangebylex).keys(1, 1, 1, &["RO", "access"]).groups(ZSET).about("2.8.9", "Reads the members within a range of names."),
+    Command::data("zrangebyscore", -4, Traits::READONLY, sorted_set_ranges::zrangebyscore).keys(1, 1, 1, &["RO", "access"]).groups(ZSET).about("1.0.5", "Reads the members within a range of scores."),
+    Command::data("zrangestore", -5, FILL, sorted_set_ranges::zrangestore).keys(1, 1, 1, &["OW", "update"]).keys(2, 2, 1, &["RO", "access"]).groups(ZSET).about("6.2.0", "Stores a range of members."),
+    Command::data("zrank", 3, FAST_READ, sorted_sets::zrank).keys(1, 1, 1, &["RO", "access"]).groups(ZSET).about("2.0.0", "Tells a member's rank."),
+    Command::data("zrem", -3, FAST_WRITE, sorted_sets::zrem).keys(1, 1, 1, &["RW", "delete"]).groups(ZSET).about("1.2.0", "Drops members."),
+    Command::data("zremrangebylex", 4, Traits::WRITE, sorted_set_ranges::zremrangebylex).keys(1, 1, 1, &["RW", "delete"]).groups(ZSET).about("2.8.9", "Drops the members within a range of names."),
+    Command::data("zremrangebyrank", 4, Traits::WRITE, sorted_set_ranges::zremrangebyrank).keys(1, 1, 1, &["RW", "delete"]).groups(ZSET).about("2.0.0", "Drops the members within a range of ranks."),
+    Command::data("zremrangebyscore", 4, Traits::WRITE, sorted_set_ranges::zremrangebyscore).keys(1, 1, 1, &["RW", "delete"]).groups(ZSET).about("1.2.0", "Drops the members within a range of scores."),
+    Command::data("zrevrange", -4, Traits::READONLY, sorted_set_ranges::zrevrange).keys(1, 1, 1, &["RO", "access"]).groups(ZSET).about("1.2.0", "Reads a range of members, downwards."),
+    Command::data("zrevrangebylex", -4, Traits::READONLY, sorted_set_ranges::zrevrangebylex).keys(1, 1, 1, &["RO", "access"]).groups(ZSET).about("2.8.9", "Reads the members within a range of names, downwards."),
+    Command::data("zrevrangebyscore", -4, Traits::READONLY, sorted_set_ranges::zrevrangebyscore).keys(1, 1, 1, &["RO", "access"]).groups(ZSET).about("2.2.0", "Reads the members within a range of scores, downwards."),
+    Command::data("zrevrank", 3, FAST_READ, sorted_sets::zrevrank).keys(1, 1, 1, &["RO", "access"]).groups(ZSET).about("2.0.0", "Tells a member's rank from the greatest score on."),
+    Command::data("zscan", -3, Traits::READONLY, sorted_sets::zscan).keys(1, 1, 1, &["RO", "access"]).groups(ZSET).tips(VARIES).about("2.8.0", "Walks through the members."),
+    Command::data("zscore", 3, FAST_READ, sorted_sets::zscore).keys(1, 1, 1, &["RO", "access"]).groups(ZSET).about("1.2.0", "Reads a member's score."),
+    Command::data("zunion", -3, Traits::READONLY, sorted_set_algebra::zunion).counted_keys(1, &["RO", "access"]).groups(ZSET).about("6.2.0", "Finds the members that any set has."),
+    Command::data("zunionstore", -4, FILL, sorted_set_algebra::zunionstore).keys(1, 1, 1, &["OW", "update"]).counted_keys(2, &["RO", "access"]).groups(ZSET).about("2.0.0", "Stores what ZUNION finds."),
 ];
 
 #[rustfmt::skip]
 static CLIENT: &[Command] = &[
     Command::new("client|getname", 2, SESSION, client::getname).groups(CONN).about("2.6.9", "Tells the connection's name."),
-    Command::new("client|help", 2, HELP, client::help).groups(CONN).about("5.0.0", "Lists the subcommands."),
+    Command::new("client|help", 2, ALWAYS, client::help).groups(CONN).about("5.0.0", "Lists the subcommands."),
     Command::new("client|id", 2, SESSION, client::id).groups(CONN).about("5.0.0", "Tells the connection's number."),
     Command::new("client|info", 2, SESSION, client::info).groups(CONN).tips(VARIES).about("6.2.0", "Tells about this connection."),
     Command::new("client|kill", -3, ADMIN, client::kill).groups(CONN).about("2.4.0", "Ends connections."),
     Command::new("client|list", -2, ADMIN, client::list).groups(CONN).tips(VARIES).about("2.4.0", "Tells about every connection."),
     Command::new("client|no-evict", 3, ADMIN, client::no_evict).groups(CONN).about("7.0.0", "Keeps the connection when memory runs low."),
-    Command::new("client|pause", -3, ADMIN, client::pause).groups(CONN).about("3.0.0", "Has requests wait."),
+    Command::new("client|pause", -3, ADMIN, client::pause).groups(CONN).about("2.9.50", "Has requests wait."),
     Command::new("client|reply", 3, SESSION, client::reply).groups(CONN).about("3.2.0", "Chooses which replies are sent."),
     Command::new("client|setname", 3, SESSION, client::setname).groups(CONN).about("2.6.9", "Names the connection."),
+    Command::new("client|unblock", -3, ADMIN, client::unblock).groups(CONN).about("5.0.0", "Ends a client's wait."),
     Command::new("client|unpause", 2, ADMIN, client::unpause).groups(CONN).about("6.2.0", "Ends a pause."),
 ];
 
@@ -154,7 +290,7 @@ static CLUSTER: &[Command] = &[
     Command::new("cluster|flushslots", 2, CLUSTER_ADMIN, cluster::flushslots).about("3.0.0", "Takes all slots from this node."),
     Command::new("cluster|forget", 3, CLUSTER_ADMIN, cluster::forget).about("3.0.0", "Removes a node from this node's table."),
     Command::new("cluster|getkeysinslot", 4, CLUSTER_READ, cluster_views::getkeysinslot).tips(VARIES).about("3.0.0", "Lists keys of a slot."),
-    Command::new("cluster|help", 2, HELP, cluster::help).about("5.0.0", "Lists the subcommands."),
+    Command::new("cluster|help", 2, ALWAYS, cluster::help).about("5.0.0", "Lists the subcommands."),
     Command::new("cluster|info", 2, CLUSTER_READ, cluster_views::info).tips(VARIES).about("3.0.0", "Tells how the cluster is."),
     Command::new("cluster|keyslot", 3, CLUSTER_READ, cluster_views::keyslot).about("3.0.0", "Tells the slot of a key."),
     Command::new("cluster|links", 2, CLUSTER_READ, cluster_views::links).tips(VARIES).about("7.0.0", "Tells about the links of the bus."),
@@ -178,7 +314,7 @@ static COMMAND: &[Command] = &[
     Command::new("command|count", 2, ALWAYS, introspection::count).groups(CONN).about("2.8.13", "Counts the commands."),
     Command::new("command|docs", -2, ALWAYS, introspection::docs).groups(CONN).tips(VARIES_IN_ORDER).about("7.0.0", "Documents commands."),
     Command::new("command|getkeys", -4, ALWAYS, introspection::getkeys).groups(CONN).about("2.8.13", "Finds the keys of a request."),
-    Command::new("command|help", 2, HELP, introspection::help).groups(CONN).about("5.0.0", "Lists the subcommands."),
+    Command::new("command|help", 2, ALWAYS, introspection::help).groups(CONN).about("5.0.0", "Lists the subcommands."),
     Command::new("command|info", -2, ALWAYS, introspection::info).groups(CONN).tips(VARIES_IN_ORDER).about("2.8.13", "Describes commands."),
     Command::new("command|list", -2, ALWAYS, introspection::list).groups(CONN).tips(VARIES_IN_ORDER).about("7.0.0", "Lists the names of commands."),
 ];
@@ -186,21 +322,42 @@ static COMMAND: &[Command] = &[
 #[rustfmt::skip]
 static CONFIG: &[Command] = &[
     Command::new("config|get", -3, ADMIN, config::get).about("2.0.0", "Tells the values of directives."),
-    Command::new("config|help", 2, HELP, config::help).about("5.0.0", "Lists the subcommands."),
+    Command::new("config|help", 2, ALWAYS, config::help).about("5.0.0", "Lists the subcommands."),
     Command::new("config|resetstat", 2, ADMIN, config::resetstat).about("2.0.0", "Resets what INFO counts."),
     Command::new("config|rewrite", 2, ADMIN, config::rewrite).about("2.8.0", "Writes the configuration to its file."),
     Command::new("config|set", -4, ADMIN, config::set).tips(&["request_policy:all_nodes", "response_policy:all_succeeded"]).about("2.0.0", "Changes directives."),
 ];
 
 #[rustfmt::skip]
+static MEMORY: &[Command] = &[
+    Command::data("memory|help", 2, ALWAYS, object::help_memory).about("4.0.0", "Lists the subcommands."),
+    Command::data("memory|usage", -3, Traits::READONLY, object::usage).keys(2, 2, 1, &["RO"]).about("4.0.0", "Tells how much memory a key takes."),
+];
+
+#[rustfmt::skip]
+static OBJECT: &[Command] = &[
+    Command::data("object|encoding", 3, Traits::READONLY, object::encoding).keys(2, 2, 1, &["RO"]).groups(KEY).tips(VARIES).about("2.2.3", "Tells the form in which a value is held."),
+    Command::data("object|freq", 3, Traits::READONLY, object::freq).keys(2, 2, 1, &["RO"]).groups(KEY).tips(VARIES).about("4.0.0", "Tells how often a key is used."),
+    Command::data("object|help", 2, ALWAYS, object::help).groups(KEY).about("6.2.0", "Lists the subcommands."),
+    Command::data("object|idletime", 3, Traits::READONLY, object::idletime).keys(2, 2, 1, &["RO"]).groups(KEY).tips(VARIES).about("2.2.3", "Tells for how long a key was not used."),
+    Command::data("object|refcount", 3, Traits::READONLY, object::refcount).keys(2, 2, 1, &["RO"]).groups(KEY).tips(VARIES).about("2.2.3", "Tells how many share a value."),
+];
+
+#[rustfmt::skip]
 static PUBSUB: &[Command] = &[
     Command::new("pubsub|channels", -2, CHANNELS, pubsub::channels).about("2.8.0", "Lists channels that somebody listens to."),
-    Command::new("pubsub|help", 2, HELP, pubsub::help).about("6.2.0", "Lists the subcommands."),
+    Command::new("pubsub|help", 2, ALWAYS, pubsub::help).about("6.2.0", "Lists the subcommands."),
     Command::new("pubsub|numpat", 2, CHANNELS, pubsub::numpat).about("2.8.0", "Counts the patterns that somebody listens to."),
     Command::new("pubsub|numsub", -2, CHANNELS, pubsub::numsub).about("2.8.0", "Counts who listens to channels."),
     Command::new("pubsub|shardchannels", -2, CHANNELS, pubsub::shardchannels).about("7.0.0", "Lists channels of shards that somebody listens to."),
     Command::new("pubsub|shardnumsub", -2, CHANNELS, pubsub::shardnumsub).about("7.0.0", "Counts who listens to channels of shards."),
 ];
+
+impl From<WrongKind> for Reply<'static> {
+    fn from(_: WrongKind) -> Self {
+        Reply::error("WRONGTYPE Operation against a key holding the wrong kind of value")
+    }
+}
 
 const NOT_AN_INTEGER: &str = "value is not an integer or out of range";
 

@@ -59,10 +59,6 @@ pub struct ClientCounters {
     pub reads: u64,
     /// Writes of sockets.
     pub writes: u64,
-    /// Keys looked up and found.
-    pub hits: u64,
-    /// Keys looked up and not found.
-    pub misses: u64,
     /// Error replies.
     pub errors: u64,
 }

@@ -46,7 +46,12 @@ impl Server {
         for effect in effects {
             self.perform(effect);
         }
-        self.end_unserved_subscriptions();
+        let has_moved = self.bus.as_ref().is_some_and(|bus| bus.steps() != self.settled_steps);
+        if has_moved {
+            self.end_unserved_subscriptions();
+            self.end_unserved_waits();
+            self.settled_steps = self.bus.as_ref().map_or(0, crate::bus::Bus::steps);
+        }
     }
 
     /// Hands a message to who listens to its channel; says how many those are. `session` is that of
@@ -83,10 +88,9 @@ impl Server {
     /// Ends subscriptions to channels of shards that this node serves no more.
     fn end_unserved_subscriptions(&mut self) {
         let Some(bus) = &self.bus else { return };
-        if self.subscriptions.is_empty() || self.settled_steps == bus.steps() {
+        if self.subscriptions.is_empty() {
             return;
         }
-        self.settled_steps = bus.steps();
         let node = bus.node();
         let is_served = |slot| {
             let owner = node.owners().get(slot);

@@ -6,7 +6,7 @@
 use crate::{
     bus::ClusterNode,
     client::Session,
-    command::{Command, Traits},
+    command::{Command, Run, Traits},
     commands::COMMANDS,
     server::Server,
 };
@@ -43,11 +43,17 @@ pub fn execute<'e>(server: &'e mut Server, session: &mut Session, args: Args<'e>
 /// Carries out a request that was admitted.
 pub fn run<'e>(server: &'e mut Server, session: &mut Session, command: &Command, args: Args<'e>) -> Reply<'e> {
     server.counters.commands += 1;
-    let reply = (command.run)(server, session, args);
+    server.store.now = server.now;
     if command.name != "asking" && session.transaction.is_none() {
         session.is_asking = false;
     }
-    reply
+    match command.run {
+        Run::Session(run) => run(server, session, args),
+        Run::Data(run) => run(&mut server.store, args).unwrap_or_else(|refusal| refusal),
+        Run::Waiting(run) => {
+            run(args).and_then(|waiting| server.grant_or_wait(session, waiting)).unwrap_or_else(|refusal| refusal)
+        }
+    }
 }
 
 /// The command of a request's name, with its subcommand if it has some.
@@ -92,6 +98,7 @@ fn admit(server: &mut Server, session: &mut Session, args: Args<'_>) -> Result<&
         return Err(Reply::err("Command not allowed inside a transaction"));
     }
     let refusal = locate(server, session, command, args)
+        .or_else(|| refuse_without_memory(server, session, command))
         .or_else(|| refuse_as_replica(server, session, command))
         .or_else(|| refuse_to_listener(server, session, command));
     match refusal {
@@ -106,18 +113,18 @@ fn admit(server: &mut Server, session: &mut Session, args: Args<'_>) -> Result<&
 }
 
 /// Where a request's keys are; nothing if they are here.
-fn locate(server: &Server, session: &Session, command: &Command, args: Args<'_>) -> Option<Reply<'static>> {
+fn locate(server: &Server, session: &Session, command: &'static Command, args: Args<'_>) -> Option<Reply<'static>> {
     let bus = server.bus.as_ref()?;
     let decision = match &session.transaction {
         // A transaction is looked at as a whole once more: slots may have moved since it was queued.
         Some(transaction) if command.name == "exec" && !transaction.is_dirty => {
             let requests =
                 transaction.requests.iter().filter_map(|request| Some((look_up(request.args()).ok()?, request)));
-            let keys = requests.flat_map(|(command, request)| command.keys.of(request.args()));
+            let keys = requests.flat_map(|(command, request)| command.keys_of(request.args()));
             let request = Request { is_write: may_write(session, command), ..asked(server, session) };
             decide(server, bus.node(), request, keys)
         }
-        Some(_) | None if command.keys.first == 0 => return None,
+        Some(_) | None if !command.has_keys() => return None,
         Some(_) | None => {
             let is_implied = command.traits.contains(Traits::ASKING);
             let request = Request {
@@ -127,9 +134,14 @@ fn locate(server: &Server, session: &Session, command: &Command, args: Args<'_>)
                 is_asking: session.is_asking || is_implied,
                 ..asked(server, session)
             };
-            decide(server, bus.node(), request, command.keys.of(args))
+            decide(server, bus.node(), request, command.keys_of(args))
         }
     };
+    refusal_of(server, decision)
+}
+
+/// What a client is told that asks for keys which are not here; nothing if they are.
+fn refusal_of(server: &Server, decision: Decision) -> Option<Reply<'static>> {
     match decision {
         Decision::Serve => None,
         Decision::Moved(slot, to) => Some(redirect(server, "MOVED", slot, to)),
@@ -140,6 +152,14 @@ fn locate(server: &Server, session: &Session, command: &Command, args: Args<'_>)
         Decision::Down => Some(Reply::error("CLUSTERDOWN The cluster is down")),
         Decision::DownForWrites => Some(Reply::error("CLUSTERDOWN The cluster is down and only accepts read commands")),
     }
+}
+
+/// What a client is told that waits for keys, once they are not here any more.
+#[must_use]
+pub fn relocate<'k>(server: &Server, keys: impl Iterator<Item = &'k [u8]> + Clone) -> Option<Reply<'static>> {
+    let bus = server.bus.as_ref()?;
+    let request = Request { is_write: true, reads_when_down: server.limits.reads_when_down, ..Request::default() };
+    refusal_of(server, decide(server, bus.node(), request, keys))
 }
 
 /// What the session and the settings say about any request.
@@ -192,6 +212,17 @@ fn redirect(server: &Server, code: &str, slot: Slot, to: Pos) -> Reply<'static> 
     Reply::error(format!("{code} {slot} {endpoint}:{port}"))
 }
 
+/// What is refused when memory has run out, and no key may go for it.
+fn refuse_without_memory(server: &mut Server, session: &Session, command: &Command) -> Option<Reply<'static>> {
+    if server.store.eviction.bytes_max == 0 || server.is_replica() {
+        return None;
+    }
+    server.store.now = server.now;
+    let fits = server.store.evict();
+    (!fits && has_trait(session, command, Traits::DENYOOM))
+        .then(|| Reply::error("OOM command not allowed when used memory > 'maxmemory'."))
+}
+
 /// What a replica refuses: to write, and, cut off from its primary, to answer if it is told so.
 fn refuse_as_replica(server: &Server, session: &Session, command: &Command) -> Option<Reply<'static>> {
     if !server.is_replica() {
@@ -222,8 +253,8 @@ fn refuse_to_listener(server: &Server, session: &Session, command: &Command) -> 
 }
 
 /// Whether a request has to wait: clients are paused, or its keys are on their way to another node.
-fn must_wait(server: &Server, session: &Session, command: &Command, args: Args<'_>) -> bool {
-    let is_carried = |command: &Command, args| command.keys.of(args).any(|key| server.migrations.carry(key));
+fn must_wait(server: &Server, session: &Session, command: &'static Command, args: Args<'_>) -> bool {
+    let is_carried = |command: &'static Command, args| command.keys_of(args).any(|key| server.migrations.carry(key));
     let queued = session.transaction.iter().filter(|_| command.name == "exec");
     let mut requests = queued.flat_map(|transaction| &transaction.requests).map(OwnedArgs::args);
     server.pause.holds(server.now, has_trait(session, command, Traits::WRITE.union(Traits::MAY_REPLICATE)))

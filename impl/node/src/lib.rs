@@ -35,4 +35,5 @@ pub mod slab;
 pub mod start;
 pub mod store;
 pub mod trace;
+pub mod waiters;
 pub mod wake;

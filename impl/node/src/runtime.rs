@@ -23,7 +23,7 @@ use std::{
     io::{self, ErrorKind},
     net::SocketAddr,
     os::fd::AsRawFd,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// From one round of chores to the next.
@@ -34,8 +34,10 @@ const SCRATCH_BYTES: usize = 64 * 1024;
 const EVENTS_MAX: usize = 1024;
 /// Connections that are accepted in a row.
 const ACCEPTS_MAX: usize = 1000;
-/// Expired keys that are dropped in one round of chores.
-const EXPIRED_MAX: usize = 10_000;
+/// How long one round of chores looks for expired keys ...
+const EXPIRY_BUDGET: Duration = Duration::from_millis(10);
+/// ... and in how many slots it does before it looks at the clock again.
+const EXPIRY_SLOTS: usize = 64;
 /// A client that has been told that it is over may take so long to read what is left.
 const FAREWELL_MS: u64 = 10_000;
 
@@ -151,7 +153,8 @@ impl Runtime {
         }
         let bus_at = self.server.bus.as_ref().map(|bus| bus.deadline());
         let pause_at = self.server.pause.next_end();
-        let at = bus_at.into_iter().chain(pause_at).fold(self.chores_at, Millis::min);
+        let wait_at = self.server.waiters.next_end();
+        let at = bus_at.into_iter().chain(pause_at).chain(wait_at).fold(self.chores_at, Millis::min);
         // The poll counts whole milliseconds and may wake within the last one: then it is not yet time.
         Duration::from_millis(at.since(self.server.clock.now()))
     }
@@ -203,6 +206,7 @@ impl Runtime {
             bus.flush_trace();
         }
         self.server.settle();
+        self.server.end_late_waits();
         self.release_held();
         if self.server.now >= self.chores_at {
             self.chores_at = self.server.now.after(CHORES_MS);
@@ -230,7 +234,7 @@ impl Runtime {
     }
 
     fn do_chores(&mut self) {
-        self.server.store.drop_expired(self.server.now, EXPIRED_MAX);
+        self.drop_expired();
         for outcome in self.server.migrations.expire(self.server.now) {
             self.server.conclude(&outcome);
         }
@@ -248,6 +252,14 @@ impl Runtime {
         self.server.doomed.extend(over);
     }
 
+    /// Looks for expired keys for as long as it may take.
+    fn drop_expired(&mut self) {
+        let start = Instant::now();
+        self.server.store.now = self.server.now;
+        while self.server.store.drop_expired(self.server.now, EXPIRY_SLOTS) && start.elapsed() < EXPIRY_BUDGET {}
+        self.server.follow_up(None);
+    }
+
     fn serve(&mut self, key: Key, can_read: bool) {
         let Some(mut client) = self.server.clients.take_out(key) else { return };
         match client.serve(&mut self.server, &mut self.scratch, can_read) {
@@ -263,7 +275,7 @@ impl Runtime {
     fn end(&mut self, key: Key, mut client: Box<Client>) {
         // The socket closes with the client; that it was watched no more matters to nobody then.
         let _ = self.poll.registry().deregister(client.stream_mut());
-        self.server.subscriptions.forget(key);
+        self.server.forget(&mut client.session);
         self.server.clients.vacate(key);
     }
 
@@ -372,6 +384,7 @@ fn new_session(server: &mut Server, stream: &TcpStream, remote: SocketAddr) -> S
         is_kept: false,
         transaction: None,
         watched: Vec::new(),
+        is_executing: false,
         reply_mode: ReplyMode::On,
         is_closing: false,
         key: server.clients.next_key(),

@@ -5,7 +5,7 @@
 
 use crate::{
     bus::Bus,
-    client::Client,
+    client::{Client, Session},
     clock::Clock,
     config::Settings,
     counters::ClientCounters,
@@ -14,7 +14,8 @@ use crate::{
     pause::Pause,
     pubsub::Subscriptions,
     slab::{Key, Slab},
-    store::Store,
+    store::{Store, eviction::Eviction, limits, news::Class},
+    waiters::Waiters,
 };
 use mio::Registry;
 use slotbus_core::{Address, CLUSTER_SLOTS, Flags, Host, Millis, NodeId, Peer};
@@ -75,6 +76,13 @@ fn subscriber_waiting_max(classes: &str) -> u64 {
     class.and_then(|class| class.get(1)?.parse().ok()).unwrap_or_default()
 }
 
+/// Tells the keys what the settings say about them.
+fn adopt(settings: &Settings, store: &mut Store) {
+    store.limits = limits::Limits::new(settings);
+    store.eviction = Eviction::new(settings);
+    store.news.classes = Class::of_letters(settings.text("notify-keyspace-events"));
+}
+
 /// The node.
 #[derive(Debug)]
 pub struct Server {
@@ -92,7 +100,9 @@ pub struct Server {
     pub migrations: Migrations,
     /// Who listens to which channel.
     pub subscriptions: Subscriptions,
-    /// The step of the core up to which subscriptions were checked.
+    /// Who waits for which key.
+    pub waiters: Waiters,
+    /// The step of the core up to which subscriptions and waits were checked.
     pub settled_steps: u64,
     /// Clients with something to do although their sockets are silent.
     pub ready: BTreeSet<Key>,
@@ -133,15 +143,18 @@ impl Server {
         clock: Clock,
         log: Log,
     ) -> Self {
+        let mut store = Store::default();
+        adopt(&settings, &mut store);
         let digit = || char::from_digit(fastrand::u32(0..16), 16).unwrap_or('0');
         Self {
             bus,
-            store: Store::default(),
+            store,
             clients: Slab::default(),
             followed: None,
             pause: Pause::default(),
             migrations: Migrations::new(registry),
             subscriptions: Subscriptions::default(),
+            waiters: Waiters::default(),
             settled_steps: 0,
             ready: BTreeSet::new(),
             releases_held: false,
@@ -174,7 +187,10 @@ impl Server {
     /// Drops the keys that have arrived elsewhere, and tells the client that waits for it.
     pub fn conclude(&mut self, outcome: &Outcome) {
         for key in &outcome.arrived {
-            self.store.remove(key, self.now);
+            self.store.now = self.now;
+            if self.store.remove(key) {
+                self.store.news.tell(Class::GENERIC, "del", key);
+            }
         }
         if let Some(client) = self.clients.get_mut(outcome.client) {
             client.finish(&outcome.reply);
@@ -182,6 +198,20 @@ impl Server {
         }
         self.counters.errors += u64::from(outcome.reply.is_error());
         self.releases_held = true;
+    }
+
+    /// Takes back what a client watches.
+    pub fn unwatch(&mut self, session: &mut Session) {
+        for watch in std::mem::take(&mut session.watched) {
+            self.store.news.unwatch(&watch.key);
+        }
+    }
+
+    /// Forgets what a client wanted that is gone.
+    pub fn forget(&mut self, session: &mut Session) {
+        self.unwatch(session);
+        self.subscriptions.forget(session.key);
+        self.waiters.remove(session.key, &mut self.store.news);
     }
 
     /// Whether nothing more may leave the node.
@@ -199,6 +229,7 @@ impl Server {
     /// Acts on settings that have changed.
     pub fn adopt_settings(&mut self) {
         self.limits = ClientLimits::new(&self.settings);
+        adopt(&self.settings, &mut self.store);
         self.log.set_level(Level::named(self.settings.text("loglevel")));
         let waiting_max = usize::try_from(self.settings.number("cluster-link-sendbuf-limit")).unwrap_or(usize::MAX);
         if let Some(bus) = &mut self.bus {

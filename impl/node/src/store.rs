@@ -2,26 +2,30 @@
 //!
 //! Must not know who asks, nor who owns which slot. Time is handed in.
 
-use indexmap::IndexMap;
+pub mod entry;
+pub mod eviction;
+pub mod hash;
+pub mod limits;
+pub mod list;
+pub mod memory;
+pub mod news;
+pub mod ranking;
+pub mod set;
+pub mod sorted_set;
+pub mod table;
+pub mod value;
+pub mod walk;
+
+use self::{
+    entry::{Entry, Form},
+    eviction::Eviction,
+    limits::Limits,
+    news::{Class, News},
+    table::Table,
+    value::{Kind, Value, View},
+};
 use slotbus_core::{CLUSTER_SLOTS, Millis, Slot, SlotSet, route::key_slot};
-use std::{collections::BTreeSet, hash::RandomState};
-
-type Table = IndexMap<Box<[u8]>, Entry, RandomState>;
-
-/// A value and its end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Entry {
-    value: Vec<u8>,
-    expires_at: Option<Millis>,
-    /// The number of its last change.
-    revision: u64,
-}
-
-impl Entry {
-    fn is_expired(&self, now: Millis) -> bool {
-        self.expires_at.is_some_and(|at| at <= now)
-    }
-}
+use std::hash::{BuildHasher, RandomState};
 
 /// What becomes of a key's end when its value is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,28 +42,76 @@ pub enum Expiry {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cursor(pub u64);
 
+/// A value is of another kind than the command is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WrongKind;
+
+/// What has been counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Keys that have expired.
+    pub expired: u64,
+    /// Keys that were evicted.
+    pub evicted: u64,
+    /// Keys looked up and found.
+    pub hits: u64,
+    /// Keys looked up and not found.
+    pub misses: u64,
+}
+
 const SLOT_BITS: u32 = CLUSTER_SLOTS.trailing_zeros();
 
 /// All keys.
 ///
-/// Each slot has its own table, in order of insertion: keys of one slot are counted, listed and
-/// dropped together. Removal moves a table's last key into the gap.
+/// Each slot has its own table: keys of one slot are counted, listed and dropped together, and no
+/// table is so large that its growth would be felt unless one slot holds nearly everything.
 #[derive(Debug)]
 pub struct Store {
-    tables: Vec<Table>,
+    tables: Vec<Option<Box<Table>>>,
+    hasher: RandomState,
     len: usize,
-    /// Every key that has an end, soonest first.
-    ends: BTreeSet<(Millis, Box<[u8]>)>,
-    expired: u64,
-    /// Counts changes.
-    revision: u64,
+    expiring: usize,
+    bytes: usize,
+    /// The slot at which the search for expired keys goes on.
+    expiry_slot: usize,
+    /// Now, as of the request that is being carried out.
+    pub now: Millis,
+    /// When collections change their form.
+    pub limits: Limits,
+    /// Who goes when memory runs out.
+    pub eviction: Eviction,
+    /// What has happened and has not been told yet.
+    pub news: News,
+    /// What has been counted.
+    pub tally: Tally,
+    /// Libraries of functions, met in a snapshot: kept, and handed on.
+    pub functions: Vec<Vec<u8>>,
+}
+
+/// Where a key is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    slot: usize,
+    at: usize,
 }
 
 impl Default for Store {
     fn default() -> Self {
-        let hasher = RandomState::new();
-        let tables = (0..CLUSTER_SLOTS).map(|_| Table::with_hasher(hasher.clone())).collect();
-        Self { tables, len: 0, ends: BTreeSet::new(), expired: 0, revision: 0 }
+        let settings = crate::config::Settings::default();
+        Self {
+            tables: std::iter::repeat_with(|| None).take(CLUSTER_SLOTS).collect(),
+            hasher: RandomState::new(),
+            len: 0,
+            expiring: 0,
+            bytes: 0,
+            expiry_slot: 0,
+            now: Millis(0),
+            limits: Limits::new(&settings),
+            eviction: Eviction::new(&settings),
+            news: News::default(),
+            tally: Tally::default(),
+            functions: Vec::new(),
+        }
     }
 }
 
@@ -79,116 +131,250 @@ impl Store {
     /// How many keys have an end.
     #[must_use]
     pub fn expiring(&self) -> usize {
-        self.ends.len()
+        self.expiring
     }
 
-    /// How many keys have expired so far.
+    /// How much memory the keys and their values take.
     #[must_use]
-    pub fn expired(&self) -> u64 {
-        self.expired
-    }
-
-    /// The value of a key.
-    pub fn get(&mut self, key: &[u8], now: Millis) -> Option<&[u8]> {
-        let (slot, index) = self.find(key, now)?;
-        Some(&self.tables[slot][index].value)
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Whether there is a key. Does not drop an expired one.
     #[must_use]
     pub fn contains(&self, key: &[u8], now: Millis) -> bool {
-        self.tables[key_slot(key).index()].get(key).is_some_and(|entry| !entry.is_expired(now))
+        self.peek(key).is_some_and(|entry| !entry.is_expired(now))
     }
 
-    /// The number of a key's last change; none if there is no such key.
+    /// A key's entry, even if it has expired; this is no use of it.
     #[must_use]
-    pub fn revision(&self, key: &[u8], now: Millis) -> Option<u64> {
-        let entry = self.tables[key_slot(key).index()].get(key).filter(|entry| !entry.is_expired(now));
-        entry.map(|entry| entry.revision)
+    pub fn peek(&self, key: &[u8]) -> Option<&Entry> {
+        let table = self.tables[key_slot(key).index()].as_deref()?;
+        Some(&table.entries()[table.find(self.hash(key), key)?])
+    }
+
+    /// A key's value, looked up by a command that only reads.
+    pub fn view(&mut self, key: &[u8]) -> Option<View<'_>> {
+        match self.find(key) {
+            Some(place) => {
+                self.tally.hits += 1;
+                self.use_entry(place).map(|entry| entry.view())
+            }
+            None => {
+                self.tally.misses += 1;
+                self.news.tell(Class::MISS, "keymiss", key);
+                None
+            }
+        }
+    }
+
+    /// The string at a key, looked up by a command that only reads.
+    pub fn string(&mut self, key: &[u8]) -> Result<Option<&[u8]>, WrongKind> {
+        self.view(key).map(|view| view.string().ok_or(WrongKind)).transpose()
+    }
+
+    /// The collection at a key, looked up by a command that only reads.
+    pub fn read<C: Kind>(&mut self, key: &[u8]) -> Result<Option<&C>, WrongKind> {
+        self.view(key).map(of_kind).transpose()
+    }
+
+    /// The string at a key, looked up by a command that is about to change it.
+    pub fn former(&mut self, key: &[u8]) -> Result<Option<&[u8]>, WrongKind> {
+        let Some(place) = self.find(key) else { return Ok(None) };
+        self.use_entry(place).map(|entry| entry.view().string().ok_or(WrongKind)).transpose()
+    }
+
+    /// The collection at a key, looked up by a command that is about to change it.
+    pub fn former_of<C: Kind>(&mut self, key: &[u8]) -> Result<Option<&C>, WrongKind> {
+        let Some(place) = self.find(key) else { return Ok(None) };
+        self.use_entry(place).map(|entry| of_kind(entry.view())).transpose()
+    }
+
+    /// Changes the collection at a key; none if there is none. `change` says how many things it has
+    /// changed, and what comes of it; `event` is told if it has changed any.
+    pub fn edit<C: Kind, R>(
+        &mut self,
+        key: &[u8],
+        event: &'static str,
+        change: impl FnOnce(&mut C, &Limits) -> (usize, R),
+    ) -> Result<Option<R>, WrongKind> {
+        let Some(place) = self.find(key) else { return Ok(None) };
+        let limits = self.limits;
+        let Some(entry) = self.use_entry(place) else { return Ok(None) };
+        let before = entry.bytes();
+        let collection = entry.value_mut().and_then(C::of_mut).ok_or(WrongKind)?;
+        let (count, outcome) = change(collection, &limits);
+        let is_empty = collection.is_empty();
+        let after = entry.bytes();
+        self.bytes = (self.bytes + after).saturating_sub(before);
+        if count > 0 {
+            self.note(C::CLASS, event, key);
+            self.news.changes += count as u64 - 1;
+        }
+        if is_empty {
+            self.remove_at(place);
+            self.news.tell(Class::GENERIC, "del", key);
+        }
+        Ok(Some(outcome))
+    }
+
+    /// Like [`Store::edit`], of a new collection if there is none.
+    pub fn fill<C: Kind, R>(
+        &mut self,
+        key: &[u8],
+        event: &'static str,
+        change: impl FnOnce(&mut C, &Limits) -> (usize, R),
+    ) -> Result<R, WrongKind> {
+        let limits = self.limits;
+        if self.find(key).is_some() {
+            return self.edit(key, event, change)?.ok_or(WrongKind);
+        }
+        let mut collection = C::default();
+        let (count, outcome) = change(&mut collection, &limits);
+        if !collection.is_empty() {
+            let entry = Entry::new(key, collection.into_value(), None, self.eviction.fresh(self.now));
+            self.add(entry);
+            self.note(C::CLASS, event, key);
+            self.news.changes += count.saturating_sub(1) as u64;
+        }
+        Ok(outcome)
+    }
+
+    /// Takes note of a change to a key.
+    pub fn note(&mut self, class: Class, event: &'static str, key: &[u8]) {
+        self.news.changed(key);
+        self.news.tell(class, event, key);
     }
 
     /// When a key expires: none if there is no such key, none inside if it never does.
-    pub fn expires_at(&mut self, key: &[u8], now: Millis) -> Option<Option<Millis>> {
-        let (slot, index) = self.find(key, now)?;
-        Some(self.tables[slot][index].expires_at)
+    pub fn expires_at(&mut self, key: &[u8]) -> Option<Option<Millis>> {
+        let place = self.find(key)?;
+        self.entry_at(place).map(Entry::expires_at)
     }
 
-    /// Sets a key's value.
-    pub fn set(&mut self, key: &[u8], value: &[u8], expiry: Expiry) {
-        self.revision += 1;
-        let revision = self.revision;
-        let table = &mut self.tables[key_slot(key).index()];
-        let former = match table.get_mut(key) {
-            Some(entry) => {
-                refill(&mut entry.value, value);
-                entry.revision = revision;
-                entry.expires_at
-            }
-            None => {
-                table.insert(key.into(), Entry { value: value.to_vec(), expires_at: None, revision });
-                self.len += 1;
-                None
-            }
+    /// Sets a string.
+    pub fn set(&mut self, key: &[u8], text: &[u8], expiry: Expiry) {
+        self.set_in_form(key, text, expiry, Form::Whole);
+    }
+
+    /// Sets a string that comes about in a certain way.
+    pub fn set_in_form(&mut self, key: &[u8], text: &[u8], expiry: Expiry, form: Form) {
+        let used = self.eviction.fresh(self.now);
+        let Some(place) = self.find(key) else {
+            let end = match expiry {
+                Expiry::Never | Expiry::Keep => None,
+                Expiry::At(end) => Some(end),
+            };
+            self.add(Entry::string(key, text, end, used, form));
+            return self.news.changed(key);
         };
-        match expiry {
-            Expiry::Keep => {}
-            Expiry::Never => self.put_end(key, former, None),
-            Expiry::At(at) => self.put_end(key, former, Some(at)),
+        self.news.changed(key);
+        let Some(entry) = self.use_entry(place) else { return };
+        let former = entry.expires_at();
+        let end = match expiry {
+            Expiry::Never => None,
+            Expiry::Keep => former,
+            Expiry::At(end) => Some(end),
+        };
+        if former == end && entry.overwrite(text, form) {
+            return;
         }
+        self.replace(place, Entry::string(key, text, end, used, form));
+    }
+
+    /// Changes a string in its place, of which there is none yet if the key is new: it keeps room to grow.
+    pub fn edit_string<R>(&mut self, key: &[u8], change: impl FnOnce(&mut Vec<u8>) -> R) -> Result<R, WrongKind> {
+        let place = self.find(key);
+        if let Some(place) = place
+            && let Some(entry) = self.use_entry(place)
+        {
+            let before = entry.bytes();
+            if let Some(value) = entry.value_mut() {
+                let Value::String(text) = value else { return Err(WrongKind) };
+                let outcome = change(text);
+                let after = entry.bytes();
+                self.bytes = (self.bytes + after).saturating_sub(before);
+                self.news.changed(key);
+                return Ok(outcome);
+            }
+        }
+        let mut text = self.former(key)?.unwrap_or_default().to_vec();
+        let outcome = change(&mut text);
+        self.set_in_form(key, &text, Expiry::Keep, Form::Patched);
+        Ok(outcome)
+    }
+
+    /// Puts any value at a key, in the place of whatever is there.
+    pub fn put(&mut self, key: &[u8], value: Value, end: Option<Millis>) {
+        self.put_entry(Entry::new(key, value, end, self.eviction.fresh(self.now)));
+    }
+
+    /// Puts an entry in its place.
+    pub fn put_entry(&mut self, entry: Entry) {
+        self.news.changed(entry.key());
+        match self.find(entry.key()) {
+            Some(place) => self.replace(place, entry),
+            None => self.add(entry),
+        }
+    }
+
+    /// Puts a collection that is the result of a command at a key, or drops the key if it is empty.
+    pub fn store<C: Kind>(&mut self, key: &[u8], collection: C, event: &'static str) {
+        if collection.is_empty() {
+            if self.remove(key) {
+                self.news.tell(Class::GENERIC, "del", key);
+            }
+            return;
+        }
+        self.put(key, collection.into_value(), None);
+        self.news.tell(C::CLASS, event, key);
     }
 
     /// Gives a key an end, or takes it away; false if there is no such key.
-    pub fn set_end(&mut self, key: &[u8], end: Option<Millis>, now: Millis) -> bool {
-        match self.expires_at(key, now) {
-            None => false,
-            Some(former) => {
-                self.put_end(key, former, end);
-                self.revision += 1;
-                let revision = self.revision;
-                if let Some(entry) = self.tables[key_slot(key).index()].get_mut(key) {
-                    entry.revision = revision;
-                }
-                true
-            }
-        }
-    }
-
-    fn put_end(&mut self, key: &[u8], former: Option<Millis>, end: Option<Millis>) {
-        if former == end {
-            return;
-        }
-        if let Some(former) = former {
-            self.ends.remove(&(former, key.into()));
-        }
-        if let Some(end) = end {
-            self.ends.insert((end, key.into()));
-        }
-        if let Some(entry) = self.tables[key_slot(key).index()].get_mut(key) {
-            entry.expires_at = end;
-        }
+    pub fn set_end(&mut self, key: &[u8], end: Option<Millis>) -> bool {
+        let Some(place) = self.find(key) else { return false };
+        let Some(table) = self.tables[place.slot].as_deref_mut() else { return false };
+        let Some(entry) = table.entry_mut(place.at) else { return false };
+        let (before, had_end) = (entry.bytes(), entry.expires_at().is_some());
+        entry.set_expires_at(end);
+        self.bytes = (self.bytes + entry.bytes()).saturating_sub(before);
+        table.expiring = table.expiring + usize::from(end.is_some()) - usize::from(had_end);
+        self.expiring = self.expiring + usize::from(end.is_some()) - usize::from(had_end);
+        self.news.changed(key);
+        true
     }
 
     /// Drops a key; false if there is none.
-    pub fn remove(&mut self, key: &[u8], now: Millis) -> bool {
-        match self.find(key, now) {
-            None => false,
-            Some((slot, index)) => {
-                self.remove_at(slot, index);
-                true
-            }
-        }
+    pub fn remove(&mut self, key: &[u8]) -> bool {
+        self.take(key).is_some()
+    }
+
+    /// Takes a key out, with its value and its end.
+    pub fn take(&mut self, key: &[u8]) -> Option<Entry> {
+        let place = self.find(key)?;
+        self.news.changed(key);
+        self.remove_at(place)
     }
 
     /// Drops every key.
     pub fn clear(&mut self) {
-        *self = Self { expired: self.expired, revision: self.revision, ..Self::default() };
+        for key in self.news.watched() {
+            if self.contains(&key, self.now) {
+                self.news.changed(&key);
+            }
+        }
+        self.news.changes += self.len as u64;
+        self.tables.iter_mut().for_each(|table| *table = None);
+        (self.len, self.expiring, self.bytes) = (0, 0, 0);
     }
 
     /// Drops every key of a slot; says how many those were.
     pub fn clear_slot(&mut self, slot: Slot) -> usize {
         let count = self.count_in_slot(slot);
-        for index in (0..count).rev() {
-            self.remove_at(slot.index(), index);
+        for at in (0..count).rev() {
+            if let Some(entry) = self.remove_at(Place { slot: slot.index(), at }) {
+                self.note(Class::GENERIC, "del", entry.key());
+            }
         }
         count
     }
@@ -197,68 +383,120 @@ impl Store {
     #[must_use]
     pub fn filled_slots(&self) -> SlotSet<CLUSTER_SLOTS> {
         let mut filled = SlotSet::new();
-        for (slot, _) in (0..).map(Slot).zip(&self.tables).filter(|(_, table)| !table.is_empty()) {
+        for (slot, _) in (0..).map(Slot).zip(&self.tables).filter(|(_, table)| table.is_some()) {
             filled.insert(slot);
         }
         filled
     }
 
-    /// Drops up to `limit` expired keys; says whether more are left.
-    pub fn drop_expired(&mut self, now: Millis, limit: usize) -> bool {
-        for _ in 0..limit {
-            let Some((end, key)) = self.ends.first() else { return false };
-            if *end > now {
+    /// Looks for expired keys in the slots that come next, so many at most, and drops them; says
+    /// whether there may be more in those behind.
+    pub fn drop_expired(&mut self, now: Millis, slots: usize) -> bool {
+        for _ in 0..slots {
+            if self.expiring == 0 {
+                self.expiry_slot = 0;
                 return false;
             }
-            let key = key.clone();
-            self.find(&key, now);
+            let slot = self.expiry_slot;
+            self.expiry_slot = (slot + 1) % CLUSTER_SLOTS;
+            let table = self.tables[slot].as_deref().filter(|table| table.expiring > 0);
+            for at in (0..table.map_or(0, Table::len)).rev() {
+                self.drop_if_expired(Place { slot, at }, now);
+            }
+            if self.expiry_slot == 0 {
+                return false;
+            }
         }
         true
+    }
+
+    /// Drops keys until the data fit into the memory that they may take; false if they cannot.
+    pub fn evict(&mut self) -> bool {
+        while self.eviction.bytes_max > 0 && self.bytes > self.eviction.bytes_max {
+            let Some(victim) = self.victim() else { return false };
+            self.tally.evicted += 1;
+            if let Some(entry) = self.remove_at(victim) {
+                self.note(Class::EVICTED, "evicted", entry.key());
+            }
+        }
+        true
+    }
+
+    /// The best of some keys picked by chance.
+    fn victim(&self) -> Option<Place> {
+        self.eviction.measure?;
+        let is_of_expiring = self.eviction.is_of_expiring;
+        if self.len == 0 || is_of_expiring && self.expiring == 0 {
+            return None;
+        }
+        let picked = std::iter::repeat_with(|| self.pick(is_of_expiring)).take(self.eviction.samples).flatten();
+        picked.max_by_key(|&place| self.entry_at(place).map(|entry| self.eviction.weight(entry, self.now)))
+    }
+
+    /// A key picked by chance, of those that expire if that is asked for.
+    fn pick(&self, is_of_expiring: bool) -> Option<Place> {
+        let start = fastrand::usize(..CLUSTER_SLOTS);
+        let slots = (start..CLUSTER_SLOTS).chain(0..start);
+        let eligible = |table: &Table| if is_of_expiring { table.expiring } else { table.len() };
+        let mut filled = slots.filter_map(|slot| Some((slot, self.tables[slot].as_deref()?)));
+        let (slot, table) = filled.find(|(_, table)| eligible(table) > 0)?;
+        let start = fastrand::usize(..table.len());
+        let mut places = (start..table.len()).chain(0..start);
+        let at = places.find(|&at| !is_of_expiring || table.entries()[at].expires_at().is_some())?;
+        Some(Place { slot, at })
+    }
+
+    /// A key picked by chance that has not expired.
+    pub fn random_key(&mut self) -> Option<&[u8]> {
+        const ATTEMPTS: usize = 100;
+        for _ in 0..ATTEMPTS {
+            let place = self.pick(false)?;
+            if !self.drop_if_expired(place, self.now) {
+                return self.entry_at(place).map(Entry::key);
+            }
+        }
+        None
     }
 
     /// How many keys are in a slot.
     #[must_use]
     pub fn count_in_slot(&self, slot: Slot) -> usize {
-        self.tables.get(slot.index()).map_or(0, IndexMap::len)
+        self.table(slot).map_or(0, Table::len)
     }
 
     /// Up to `limit` keys of a slot, the newest first.
     #[must_use]
     pub fn keys_in_slot(&self, slot: Slot, limit: usize) -> Vec<&[u8]> {
-        let keys = self.tables.get(slot.index()).into_iter().flat_map(|table| table.keys().rev());
-        keys.take(limit).map(|key| &**key).collect()
+        let entries = self.table(slot).map(Table::entries).unwrap_or_default();
+        entries.iter().rev().take(limit).map(Entry::key).collect()
+    }
+
+    /// All entries, by slot.
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.tables.iter().flatten().flat_map(|table| table.entries())
     }
 
     /// Every key that has not expired.
     pub fn keys(&self, now: Millis) -> impl Iterator<Item = &[u8]> {
-        let entries = self.tables.iter().flatten();
-        entries.filter(move |(_, entry)| !entry.is_expired(now)).map(|(key, _)| &**key)
+        self.entries().filter(move |entry| !entry.is_expired(now)).map(Entry::key)
     }
 
-    /// Visits about `count` places from `cursor` on and returns their keys. A key that is there from
-    /// a scan's start to its end is returned at least once: tables are walked from their end, and
-    /// what fills a gap comes from there.
+    /// Visits about `count` places from `cursor` on and returns what is there. A key that is there from
+    /// a scan's start to its end is returned at least once.
     #[must_use]
-    pub fn scan(&self, cursor: Cursor, count: usize, now: Millis) -> (Cursor, Vec<&[u8]>) {
+    pub fn scan(&self, cursor: Cursor, count: usize, now: Millis) -> (Cursor, Vec<&Entry>) {
         let mut slot = usize::try_from(cursor.0 % CLUSTER_SLOTS as u64).unwrap_or_default();
-        let mut before = match cursor.0 >> SLOT_BITS {
-            0 => usize::MAX,
-            before => usize::try_from(before).unwrap_or(usize::MAX),
-        };
+        let mut within = cursor.0 >> SLOT_BITS;
         let (mut found, mut budget) = (Vec::new(), count.max(1));
         while let Some(table) = self.tables.get(slot) {
-            before = before.min(table.len());
-            while before > 0 && budget > 0 {
-                before -= 1;
-                budget -= 1;
-                let entry = table.get_index(before).filter(|(_, entry)| !entry.is_expired(now));
-                found.extend(entry.map(|(key, _)| &**key));
+            let entries = table.as_deref().map(Table::entries).unwrap_or_default();
+            let (places, next) = walk::portion(entries.len(), within, budget);
+            budget -= places.len();
+            found.extend(entries[places].iter().rev().filter(|entry| !entry.is_expired(now)));
+            if next > 0 {
+                return (Cursor(next << SLOT_BITS | slot as u64), found);
             }
-            if before > 0 {
-                return (Cursor((before as u64) << SLOT_BITS | slot as u64), found);
-            }
-            slot += 1;
-            before = usize::MAX;
+            (slot, within) = (slot + 1, 0);
             if budget == 0 && slot < CLUSTER_SLOTS {
                 return (Cursor(slot as u64), found);
             }
@@ -266,101 +504,161 @@ impl Store {
         (Cursor(0), found)
     }
 
-    /// Where a key is. Drops it first if it has expired.
-    fn find(&mut self, key: &[u8], now: Millis) -> Option<(usize, usize)> {
-        let slot = key_slot(key).index();
-        let index = self.tables[slot].get_index_of(key)?;
-        if self.tables[slot][index].is_expired(now) {
-            self.remove_at(slot, index);
-            self.expired += 1;
-            return None;
-        }
-        Some((slot, index))
+    fn hash(&self, key: &[u8]) -> u32 {
+        self.hasher.hash_one(key) as u32
     }
 
-    fn remove_at(&mut self, slot: usize, index: usize) {
-        let Some((key, entry)) = self.tables[slot].swap_remove_index(index) else { return };
+    fn table(&self, slot: Slot) -> Option<&Table> {
+        self.tables.get(slot.index())?.as_deref()
+    }
+
+    fn entry_at(&self, place: Place) -> Option<&Entry> {
+        self.tables[place.slot].as_deref()?.entries().get(place.at)
+    }
+
+    /// An entry that is being used.
+    fn use_entry(&mut self, place: Place) -> Option<&mut Entry> {
+        let entry = self.tables[place.slot].as_deref_mut()?.entry_mut(place.at)?;
+        entry.set_used(self.eviction.again(entry.used(), self.now));
+        Some(entry)
+    }
+
+    /// Where a key is. Drops it first if it has expired.
+    fn find(&mut self, key: &[u8]) -> Option<Place> {
+        let slot = key_slot(key).index();
+        let at = self.tables[slot].as_deref()?.find(self.hash(key), key)?;
+        let place = Place { slot, at };
+        (!self.drop_if_expired(place, self.now)).then_some(place)
+    }
+
+    fn drop_if_expired(&mut self, place: Place, now: Millis) -> bool {
+        let is_expired = self.entry_at(place).is_some_and(|entry| entry.is_expired(now));
+        if is_expired && let Some(entry) = self.remove_at(place) {
+            self.tally.expired += 1;
+            self.note(Class::EXPIRED, "expired", entry.key());
+        }
+        is_expired
+    }
+
+    fn add(&mut self, entry: Entry) {
+        let (hash, slot) = (self.hash(entry.key()), key_slot(entry.key()).index());
+        self.len += 1;
+        self.bytes += entry.bytes();
+        self.expiring += usize::from(entry.expires_at().is_some());
+        self.news.tell(Class::NEW, "new", entry.key());
+        self.tables[slot].get_or_insert_default().insert(hash, entry);
+    }
+
+    fn replace(&mut self, place: Place, entry: Entry) {
+        let Some(table) = self.tables[place.slot].as_deref_mut() else { return };
+        let (has_end, bytes) = (usize::from(entry.expires_at().is_some()), entry.bytes());
+        let Some(former) = table.entry_mut(place.at).map(|room| std::mem::replace(room, entry)) else { return };
+        let had_end = usize::from(former.expires_at().is_some());
+        table.expiring = table.expiring + has_end - had_end;
+        self.expiring = self.expiring + has_end - had_end;
+        self.bytes = (self.bytes + bytes).saturating_sub(former.bytes());
+    }
+
+    fn remove_at(&mut self, place: Place) -> Option<Entry> {
+        let room = &mut self.tables[place.slot];
+        let table = room.as_deref_mut()?;
+        let entry = table.remove(place.at)?;
+        if table.is_empty() {
+            *room = None;
+        }
         self.len -= 1;
-        if let Some(end) = entry.expires_at {
-            self.ends.remove(&(end, key));
-        }
-        if self.tables[slot].is_empty() {
-            self.tables[slot].shrink_to_fit();
-        }
+        self.expiring -= usize::from(entry.expires_at().is_some());
+        self.bytes = self.bytes.saturating_sub(entry.bytes());
+        Some(entry)
     }
 }
 
-/// Puts a value in the room of another, unless that room is much too large.
-fn refill(room: &mut Vec<u8>, value: &[u8]) {
-    const SLACK: usize = 64;
-    if room.capacity() > 2 * value.len() + SLACK {
-        *room = value.to_vec();
-    } else {
-        room.clear();
-        room.extend_from_slice(value);
+fn of_kind<C: Kind>(view: View<'_>) -> Result<&C, WrongKind> {
+    match view {
+        View::String(..) => Err(WrongKind),
+        View::Other(value) => C::of(value).ok_or(WrongKind),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::{Cursor, Expiry, Store};
+    use crate::store::{eviction::Measure, hash::Hash};
     use slotbus_core::{Millis, route::key_slot};
     use std::collections::BTreeSet;
 
     const NOW: Millis = Millis(1000);
 
+    fn store() -> Store {
+        Store { now: NOW, ..Store::default() }
+    }
+
     #[test]
     fn values_are_set_read_and_dropped() {
-        let mut store = Store::default();
-        assert_eq!(store.get(b"a", NOW), None);
+        let mut store = store();
+        assert_eq!(store.string(b"a"), Ok(None));
         store.set(b"a", b"1", Expiry::Never);
         store.set(b"a", b"22", Expiry::Never);
-        assert_eq!(store.get(b"a", NOW), Some(b"22".as_slice()));
+        assert_eq!(store.string(b"a"), Ok(Some(b"22".as_slice())));
         assert_eq!(store.len(), 1);
-        assert!(store.remove(b"a", NOW) && !store.remove(b"a", NOW));
-        assert!(store.is_empty());
+        assert!(store.remove(b"a") && !store.remove(b"a"));
+        assert!(store.is_empty() && store.bytes() == 0);
+    }
+
+    #[test]
+    fn a_collection_goes_with_its_last_item() {
+        let mut store = store();
+        let set = |hash: &mut Hash, limits: &_| (1, hash.set(b"f", &[b'v'; 100], limits));
+        assert_eq!(store.fill(b"h", "hset", set), Ok(true));
+        assert!(store.bytes() > 100 && store.string(b"h").is_err());
+        assert_eq!(store.edit(b"h", "hdel", |hash: &mut Hash, _| (1, hash.remove(b"f"))), Ok(Some(true)));
+        assert!(store.is_empty() && store.bytes() == 0);
+        store.set(b"s", b"", Expiry::Never);
+        assert!(store.fill(b"s", "hset", set).is_err());
     }
 
     #[test]
     fn ends_are_kept_moved_and_met() {
-        let mut store = Store::default();
+        let mut store = store();
         store.set(b"a", b"1", Expiry::At(Millis(2000)));
         store.set(b"a", b"2", Expiry::Keep);
-        assert_eq!(store.expires_at(b"a", NOW), Some(Some(Millis(2000))));
+        assert_eq!(store.expires_at(b"a"), Some(Some(Millis(2000))));
         assert!(store.contains(b"a", Millis(1999)) && !store.contains(b"a", Millis(2000)));
         store.set(b"a", b"3", Expiry::Never);
-        assert_eq!((store.expires_at(b"a", NOW), store.expiring()), (Some(None), 0));
-        assert!(store.set_end(b"a", Some(Millis(3000)), NOW));
+        assert_eq!((store.expires_at(b"a"), store.expiring()), (Some(None), 0));
+        assert!(store.set_end(b"a", Some(Millis(3000))));
         store.set(b"b", b"1", Expiry::At(Millis(5000)));
-        assert_eq!(store.get(b"a", Millis(3000)), None);
-        assert_eq!((store.len(), store.expiring(), store.expired()), (1, 1, 1));
-        assert!(!store.drop_expired(Millis(4999), 10) && store.len() == 1);
-        assert!(!store.drop_expired(Millis(5000), 10) && store.is_empty() && store.expiring() == 0);
+        store.now = Millis(3000);
+        assert_eq!(store.string(b"a"), Ok(None));
+        assert_eq!((store.len(), store.expiring(), store.tally.expired), (1, 1, 1));
+        assert!(!store.drop_expired(Millis(4999), 20_000) && store.len() == 1);
+        assert!(!store.drop_expired(Millis(5000), 20_000) && store.is_empty() && store.expiring() == 0);
     }
 
     #[test]
-    fn a_change_is_told_from_none() {
-        let mut store = Store::default();
-        assert_eq!(store.revision(b"a", NOW), None);
-        let mut seen = BTreeSet::from([None]);
+    fn a_change_to_a_watched_key_is_told_from_none() {
+        let mut store = store();
+        let mut seen = BTreeSet::from([store.news.watch(b"a")]);
         store.set(b"a", b"1", Expiry::Never);
-        assert!(seen.insert(store.revision(b"a", NOW)));
-        store.get(b"a", NOW);
-        assert!(!seen.insert(store.revision(b"a", NOW)));
-        store.set(b"a", b"1", Expiry::Never);
-        assert!(seen.insert(store.revision(b"a", NOW)));
-        store.set_end(b"a", Some(Millis(2000)), NOW);
-        assert!(seen.insert(store.revision(b"a", NOW)));
+        assert!(seen.insert(store.news.revision(b"a")));
+        assert!(store.view(b"a").is_some());
+        assert!(!seen.insert(store.news.revision(b"a")));
+        store.set_end(b"a", Some(Millis(2000)));
+        assert!(seen.insert(store.news.revision(b"a")));
         store.clear();
+        assert!(seen.insert(store.news.revision(b"a")));
         store.set(b"a", b"1", Expiry::Never);
-        assert!(seen.insert(store.revision(b"a", NOW)));
+        assert!(seen.insert(store.news.revision(b"a")));
         assert_eq!(store.clear_slot(key_slot(b"a")), 1);
+        assert!(seen.insert(store.news.revision(b"a")));
         assert!(store.is_empty() && store.filled_slots().is_empty());
+        store.news.unwatch(b"a");
+        assert!(store.news.watched().is_empty());
     }
 
     #[test]
     fn a_slot_lists_its_newest_key_first() {
-        let mut store = Store::default();
+        let mut store = store();
         for key in ["{t}1", "{t}2", "{t}3", "other"] {
             store.set(key.as_bytes(), b"", Expiry::Never);
         }
@@ -371,25 +669,44 @@ mod tests {
 
     #[test]
     fn a_scan_meets_every_key_that_stays_even_while_others_go() {
-        let mut store = Store::default();
+        let mut store = store();
         let key = |number: usize| format!("key{{{}}}{number}", number % 3).into_bytes();
         for number in 0..300 {
             store.set(&key(number), b"", Expiry::Never);
         }
         let (mut seen, mut cursor, mut victim) = (BTreeSet::new(), Cursor::default(), 0);
         loop {
-            let (next, keys) = store.scan(cursor, 7, NOW);
-            seen.extend(keys.into_iter().map(<[u8]>::to_vec));
+            let (next, entries) = store.scan(cursor, 7, NOW);
+            seen.extend(entries.into_iter().map(|entry| entry.key().to_vec()));
             cursor = next;
             if cursor == Cursor(0) {
                 break;
             }
             // Every even key goes while the scan is under way.
             for _ in 0..3 {
-                store.remove(&key(victim % 300), NOW);
+                store.remove(&key(victim % 300));
                 victim += 2;
             }
         }
         assert!((0..300).filter(|number| number % 2 == 1).all(|number| seen.contains(&key(number))));
+    }
+
+    #[test]
+    fn memory_is_given_back_and_what_expires_goes_first_if_asked() {
+        let mut store = store();
+        for number in 0..100_u32 {
+            let end = if number % 2 == 0 { Expiry::At(Millis(1_000_000)) } else { Expiry::Never };
+            store.set(&number.to_le_bytes(), &[b'x'; 200], end);
+        }
+        let full = store.bytes();
+        store.eviction.bytes_max = full * 3 / 4;
+        assert!(!store.evict() && store.len() == 100);
+        (store.eviction.measure, store.eviction.is_of_expiring) = (Some(Measure::Chance), true);
+        assert!(store.evict() && store.bytes() <= full * 3 / 4);
+        assert_eq!((store.len() - store.expiring(), store.tally.evicted), (50, 100 - store.len() as u64));
+        store.eviction.bytes_max = 1;
+        assert!(!store.evict() && store.expiring() == 0 && store.len() == 50);
+        store.clear();
+        assert_eq!(store.bytes(), 0);
     }
 }

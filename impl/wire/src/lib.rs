@@ -7,6 +7,10 @@
 //!
 //! - [`bus`]: packets of the cluster bus.
 //! - [`dump`]: one value in the form of DUMP and RESTORE.
+//! - [`listpack`], [`intset`]: small collections in one run of bytes.
+//! - [`extended`]: sums in a wider floating point format.
+//! - [`number`]: the texts of floating point numbers.
+//! - [`rdb`]: snapshots of all keys.
 //! - [`resp`]: requests and replies of clients.
 //! - [`nodes_conf`]: the file in which a node keeps what survives a restart, and CLUSTER NODES.
 //! - [`trace`]: a recorded run of the step function.
@@ -14,9 +18,14 @@
 
 pub mod bus;
 pub mod dump;
+pub mod extended;
+pub mod intset;
+pub mod listpack;
 mod lzf;
 mod names;
 pub mod nodes_conf;
+pub mod number;
+pub mod rdb;
 pub mod resp;
 pub mod trace;
 pub mod words;

@@ -1,6 +1,65 @@
-//! Owns the reading of LZF: literal runs, and references to what has come out already.
+//! Owns LZF: literal runs, and references to what has come out already.
 //!
 //! Must not trust a length: what comes out is bounded by what the caller expects.
+
+/// A literal run is at most so long.
+const RUN_MAX: usize = 32;
+/// A reference reaches so far back at most ...
+const DISTANCE_MAX: usize = 1 << 13;
+/// ... and repeats so many bytes at most.
+const REPEAT_MAX: usize = 264;
+/// Compressing is not worth it for fewer bytes than this.
+const GAIN_MIN: usize = 4;
+
+/// Compresses `input`; none if that does not make it clearly shorter.
+pub(crate) fn compress(input: &[u8]) -> Option<Vec<u8>> {
+    const SEEN_BITS: u32 = 14;
+    let budget = input.len().checked_sub(GAIN_MIN)?;
+    let mut seen = vec![usize::MAX; 1 << SEEN_BITS];
+    let mut output = Vec::with_capacity(budget);
+    let (mut at, mut literal) = (0, 0);
+    while let Some(&[first, second, third]) = input.get(at..).and_then(|rest| rest.first_chunk()) {
+        let word = u32::from_be_bytes([0, first, second, third]);
+        let place = (word.wrapping_mul(0x9e37_79b1) >> (u32::BITS - SEEN_BITS)) as usize;
+        let former = std::mem::replace(&mut seen[place], at);
+        let repeat = if former < at && at - former <= DISTANCE_MAX { common(input, former, at) } else { 0 };
+        if repeat < 3 {
+            at += 1;
+            continue;
+        }
+        put_literals(&mut output, &input[literal..at]);
+        put_reference(&mut output, at - former - 1, repeat - 2);
+        at += repeat;
+        literal = at;
+        if output.len() > budget {
+            return None;
+        }
+    }
+    put_literals(&mut output, &input[literal..]);
+    (output.len() <= budget).then_some(output)
+}
+
+/// How many bytes from `former` on are the same as those from `at` on.
+fn common(input: &[u8], former: usize, at: usize) -> usize {
+    let pairs = input[former..].iter().zip(&input[at..]).take(REPEAT_MAX);
+    pairs.take_while(|(left, right)| left == right).count()
+}
+
+fn put_literals(output: &mut Vec<u8>, literals: &[u8]) {
+    for run in literals.chunks(RUN_MAX) {
+        output.push((run.len() - 1) as u8);
+        output.extend_from_slice(run);
+    }
+}
+
+fn put_reference(output: &mut Vec<u8>, distance: usize, length: usize) {
+    let high = (distance >> 8) as u8;
+    match u8::try_from(length) {
+        Ok(short) if short < 7 => output.push(short << 5 | high),
+        _ => output.extend_from_slice(&[7 << 5 | high, (length - 7) as u8]),
+    }
+    output.push(distance as u8);
+}
 
 /// Decompresses `input`, which must come out as exactly `length` bytes.
 pub(crate) fn decompress(mut input: &[u8], length: usize) -> Option<Vec<u8>> {

@@ -3,7 +3,7 @@
 //! Must not know any command: a request is a list of byte strings, a reply is a value. Nothing here
 //! reserves memory because a length on the wire asks for it; what is held is what has arrived.
 
-use crate::words;
+use crate::{number::format_f64, words};
 use std::{borrow::Cow, fmt, ops::Range};
 
 /// A line that announces something, or an inline request, is at most so long.
@@ -367,6 +367,8 @@ pub enum Reply<'a> {
     Error(Cow<'a, str>),
     /// A number.
     Integer(i64),
+    /// A floating point number.
+    Double(f64),
     /// Bytes.
     Bulk(Cow<'a, [u8]>),
     /// Text for people.
@@ -381,6 +383,8 @@ pub enum Reply<'a> {
     Set(Vec<Reply<'a>>),
     /// Pairs.
     Map(Vec<(Reply<'a>, Reply<'a>)>),
+    /// Pairs in order.
+    Pairs(Vec<(Reply<'a>, Reply<'a>)>),
     /// Something that was not asked for just now, such as a message to a subscriber.
     Push(Vec<Reply<'a>>),
     /// Several replies to one request.
@@ -439,19 +443,22 @@ impl<'a> Reply<'a> {
     #[must_use]
     pub fn into_owned(self) -> Reply<'static> {
         let all = |replies: Vec<Self>| replies.into_iter().map(Reply::into_owned).collect();
+        let both = |pairs: Vec<(Self, Self)>| {
+            pairs.into_iter().map(|(first, second)| (first.into_owned(), second.into_owned())).collect()
+        };
         match self {
             Self::Status(text) => Reply::Status(text.into_owned().into()),
             Self::Error(text) => Reply::Error(text.into_owned().into()),
             Self::Integer(number) => Reply::Integer(number),
+            Self::Double(number) => Reply::Double(number),
             Self::Bulk(bytes) => Reply::Bulk(bytes.into_owned().into()),
             Self::Verbatim(text) => Reply::Verbatim(text.into_owned().into()),
             Self::Null => Reply::Null,
             Self::NullArray => Reply::NullArray,
             Self::Array(replies) => Reply::Array(all(replies)),
             Self::Set(replies) => Reply::Set(all(replies)),
-            Self::Map(pairs) => {
-                Reply::Map(pairs.into_iter().map(|(key, value)| (key.into_owned(), value.into_owned())).collect())
-            }
+            Self::Map(pairs) => Reply::Map(both(pairs)),
+            Self::Pairs(pairs) => Reply::Pairs(both(pairs)),
             Self::Push(replies) => Reply::Push(all(replies)),
             Self::Sequence(replies) => Reply::Sequence(all(replies)),
             Self::Silence => Reply::Silence,
@@ -465,6 +472,8 @@ impl<'a> Reply<'a> {
             Self::Status(text) => put_line(out, b'+', text.as_bytes()),
             Self::Error(text) => put_line(out, b'-', text.as_bytes()),
             Self::Integer(number) => put_number(out, b':', *number),
+            Self::Double(number) if is_three => put_line(out, b',', format_f64(*number).as_bytes()),
+            Self::Double(number) => put_bytes(out, b'$', b"", format_f64(*number).as_bytes()),
             Self::Bulk(bytes) => put_bytes(out, b'$', b"", bytes),
             Self::Verbatim(text) if is_three => put_bytes(out, b'=', b"txt:", text.as_bytes()),
             Self::Verbatim(text) => put_bytes(out, b'$', b"", text.as_bytes()),
@@ -480,6 +489,16 @@ impl<'a> Reply<'a> {
                 for (key, value) in pairs {
                     key.encode(protocol, out);
                     value.encode(protocol, out);
+                }
+            }
+            Self::Pairs(pairs) => {
+                put_count(out, b'*', pairs.len() * if is_three { 1 } else { 2 });
+                for (first, second) in pairs {
+                    if is_three {
+                        put_count(out, b'*', 2);
+                    }
+                    first.encode(protocol, out);
+                    second.encode(protocol, out);
                 }
             }
             Self::Silence => {}

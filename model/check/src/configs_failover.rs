@@ -274,7 +274,7 @@ fn manual(setup: &mut Setup, mode: FailoverMode) -> World<SLOTS> {
 
 pub(crate) const MANUAL_PARTITION_4: Configuration = Configuration {
     name: "manual_partition_4",
-    summary: "A replica is told to FAILOVER while clients write and any two hosts may lose sight of each other.",
+    summary: "A replica is told to FAILOVER while clients write, and it and its primary may lose sight of each other.",
     limits: &[
         "3 primaries with slots, 1 replica of the first",
         PROMPT,
@@ -282,7 +282,7 @@ pub(crate) const MANUAL_PARTITION_4: Configuration = Configuration {
         ORDERLY,
         STREAM,
         VALIDITY,
-        "1 command, 1 write, 1 pair for any time",
+        "1 command, 1 write, primary and replica apart for any time",
     ],
     witnesses: &[Witness::Promoted, Witness::Settled, Witness::ScriptsDone],
     rules: &[Rule::ManualAsked, Rule::ManualPaused, Rule::ManualOffset, Rule::ManualTimeout],
@@ -296,6 +296,7 @@ fn manual_partition_4(setup: &mut Setup) -> World<SLOTS> {
     brisk(setup);
     setup.is_orderly = true;
     setup.budget = Budget { partitions: 1, writes: 1, ..Budget::default() };
+    setup.partible = Places::of(&[A, D]);
     setup.scripts = vec![vec![failover(D, FailoverMode::Coordinated)]];
     setup.world_after(&cluster_of_4(setup))
 }

@@ -2,20 +2,21 @@
 //! protocol: it explores whatever is a [`Model`].
 //!
 //! States are known by 128-bit fingerprints and dropped once they are expanded; the way to one is
-//! found again by walking the model. A run is exhausted only if its frontier ran empty.
+//! found again by walking the model. A run is exhausted only if its frontier ran empty. Edges are
+//! kept only for who asks for the graph.
 
+use crate::graph::{ClassId, Graph, Labelling, Marks, ROOT};
 use hashbrown::HashTable;
 use slotbus_world::digest;
 use stateright::{Expectation, Model, Property};
 use std::{
     hash::Hash,
+    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
 /// States that one thread expands before what it found is merged.
 const BATCH: usize = 256;
-/// Marks a state without a parent: it was there from the start.
-const ROOT: u32 = u32::MAX;
 
 /// Where a search stops before it is done.
 #[derive(Clone, Copy, Debug)]
@@ -115,17 +116,53 @@ where
     M::State: Hash + Clone + Send + Sync,
     M::Action: Clone + Send,
 {
-    let mut search = Search::new(model, limits);
+    search_whole(model, limits, None, progress).0
+}
+
+/// Searches like [`explore`](fn@explore), and keeps the labelled graph of what it saw.
+pub fn explore_graph<M>(
+    model: &M,
+    labelling: &impl Labelling<M>,
+    limits: Limits,
+    progress: &mut dyn FnMut(Progress),
+) -> (Findings<M::State, M::Action>, Graph)
+where
+    M: Model + Sync,
+    M::State: Hash + Clone + Send + Sync,
+    M::Action: Clone + Send,
+{
+    let class = |state: &M::State, action: &M::Action| labelling.class(model, state, action);
+    let marks = |state: &M::State| labelling.marks(model, state);
+    search_whole(model, limits, Some(Recorder { class: &class, marks: &marks }), progress)
+}
+
+fn search_whole<M>(
+    model: &M,
+    limits: Limits,
+    recorder: Option<Recorder<'_, M>>,
+    progress: &mut dyn FnMut(Progress),
+) -> (Findings<M::State, M::Action>, Graph)
+where
+    M: Model + Sync,
+    M::State: Hash + Clone + Send + Sync,
+    M::Action: Clone + Send,
+{
+    let mut search = Search::new(model, limits, recorder);
     let ending = search.run(progress);
     search.findings(ending)
+}
+
+/// What is written on the graph: a class on each edge, marks on each state.
+struct Recorder<'a, M: Model> {
+    class: &'a (dyn Fn(&M::State, &M::Action) -> ClassId + Sync),
+    marks: &'a (dyn Fn(&M::State) -> Marks + Sync),
 }
 
 /// Every state seen, by fingerprint, with the state that it was first reached from.
 #[derive(Default)]
 struct Visited {
     table: HashTable<u32>,
-    fingerprints: Vec<u128>,
-    parents: Vec<u32>,
+    graph: Graph,
 }
 
 /// Fingerprints are digests: any part of one is as good a hash as another.
@@ -134,45 +171,52 @@ fn hash_of(fingerprint: u128) -> u64 {
 }
 
 impl Visited {
-    fn contains(&self, fingerprint: u128) -> bool {
-        let is_same = |&index: &u32| self.fingerprints[index as usize] == fingerprint;
-        self.table.find(hash_of(fingerprint), is_same).is_some()
+    fn len(&self) -> usize {
+        self.graph.fingerprints.len()
     }
 
-    /// Adds a state; none if it was there, or there is no number left for it.
+    fn find(&self, fingerprint: u128) -> Option<u32> {
+        let is_same = |&index: &u32| self.graph.fingerprints[index as usize] == fingerprint;
+        self.table.find(hash_of(fingerprint), is_same).copied()
+    }
+
+    /// Adds a state that is not there; none if there is no number left for it.
     fn insert(&mut self, fingerprint: u128, parent: u32) -> Option<u32> {
-        let index = u32::try_from(self.fingerprints.len()).ok().filter(|&index| index != ROOT)?;
-        if self.contains(fingerprint) {
-            return None;
-        }
-        let fingerprints = &mut self.fingerprints;
+        let index = u32::try_from(self.len()).ok().filter(|&index| index != ROOT)?;
+        let fingerprints = &mut self.graph.fingerprints;
         fingerprints.push(fingerprint);
-        self.parents.push(parent);
+        self.graph.parents.push(parent);
         self.table.insert_unique(hash_of(fingerprint), index, |&index| hash_of(fingerprints[index as usize]));
         Some(index)
     }
 
     /// The fingerprints on the way to a state, from the start.
     fn way_to(&self, index: u32) -> Vec<u128> {
-        let parent = |&index: &u32| Some(self.parents[index as usize]).filter(|&parent| parent != ROOT);
-        let mut way: Vec<u128> =
-            std::iter::successors(Some(index), parent).map(|index| self.fingerprints[index as usize]).collect();
-        way.reverse();
-        way
+        self.graph.way_to(index).into_iter().map(|state| self.graph.fingerprint(state)).collect()
     }
 }
 
 /// A state that was reached from `parent`.
 struct Reached<S> {
     parent: u32,
+    class: ClassId,
     fingerprint: u128,
-    /// The state with the properties that it decides; none if it was known already.
-    news: Option<(S, Vec<usize>)>,
+    /// The state, unless it was known already.
+    news: Option<News<S>>,
+}
+
+/// A state that is new.
+struct News<S> {
+    state: S,
+    /// The properties that it decides.
+    decides: Vec<usize>,
+    marks: Marks,
 }
 
 struct Search<'a, M: Model> {
     model: &'a M,
     limits: Limits,
+    recorder: Option<Recorder<'a, M>>,
     started: Instant,
     properties: Vec<Property<M>>,
     /// By property: the state that decided it.
@@ -180,6 +224,8 @@ struct Search<'a, M: Model> {
     visited: Visited,
     edges: usize,
     depth: usize,
+    /// Whether the model's boundary kept any state out.
+    is_cut: AtomicBool,
 }
 
 impl<'a, M> Search<'a, M>
@@ -188,16 +234,28 @@ where
     M::State: Hash + Clone + Send + Sync,
     M::Action: Clone + Send,
 {
-    fn new(model: &'a M, limits: Limits) -> Self {
+    fn new(model: &'a M, limits: Limits, recorder: Option<Recorder<'a, M>>) -> Self {
         let properties = model.properties();
         let decided = vec![None; properties.len()];
         let started = Instant::now();
-        Self { model, limits, started, properties, decided, visited: Visited::default(), edges: 0, depth: 0 }
+        let visited = Visited::default();
+        Self {
+            model,
+            limits,
+            recorder,
+            started,
+            properties,
+            decided,
+            visited,
+            edges: 0,
+            depth: 0,
+            is_cut: AtomicBool::new(false),
+        }
     }
 
     fn run(&mut self, progress: &mut dyn FnMut(Progress)) -> Ending {
         let mut frontier = Vec::new();
-        let starts = self.model.init_states().into_iter().map(|state| self.reached(ROOT, state)).collect();
+        let starts = self.model.init_states().into_iter().map(|state| self.reached(ROOT, 0, state)).collect();
         self.merge(starts, &mut frontier);
         while !frontier.is_empty() {
             let mut next = Vec::new();
@@ -208,7 +266,7 @@ where
                 let reached = self.expand(batch);
                 self.edges += reached.len();
                 self.merge(reached, &mut next);
-                let (states, edges) = (self.visited.fingerprints.len(), self.edges);
+                let (states, edges) = (self.visited.len(), self.edges);
                 progress(Progress { states, edges, depth: self.depth, frontier: next.len() });
             }
             self.depth += usize::from(!next.is_empty());
@@ -218,8 +276,9 @@ where
     }
 
     fn ending(&self) -> Option<Ending> {
-        let is_full = self.limits.states_max.is_some_and(|max| self.visited.fingerprints.len() >= max)
-            || self.visited.fingerprints.len() >= ROOT as usize;
+        let is_full = self.limits.states_max.is_some_and(|max| self.visited.len() >= max)
+            || self.visited.len() >= ROOT as usize
+            || self.visited.graph.is_full();
         let is_late = self.limits.time_max.is_some_and(|max| self.started.elapsed() >= max);
         if self.is_violated() { Some(Ending::Violated) } else { (is_full || is_late).then_some(Ending::CutOff) }
     }
@@ -245,21 +304,28 @@ where
     }
 
     fn expand_part(&self, part: &[(u32, M::State)]) -> Vec<Reached<M::State>> {
-        let steps = |(index, state): &(u32, M::State)| {
-            let index = *index;
-            self.model.next_steps(state).into_iter().map(move |(_, state)| (index, state))
-        };
-        let within = |(_, state): &(u32, M::State)| self.model.within_boundary(state);
-        part.iter().flat_map(steps).filter(within).map(|(parent, state)| self.reached(parent, state)).collect()
+        let mut reached = Vec::new();
+        for (index, state) in part {
+            for (action, next) in self.model.next_steps(state) {
+                if !self.model.within_boundary(&next) {
+                    self.is_cut.store(true, Ordering::Relaxed);
+                    continue;
+                }
+                let class = self.recorder.as_ref().map_or(0, |recorder| (recorder.class)(state, &action));
+                reached.push(self.reached(*index, class, next));
+            }
+        }
+        reached
     }
 
-    fn reached(&self, parent: u32, state: M::State) -> Reached<M::State> {
+    fn reached(&self, parent: u32, class: ClassId, state: M::State) -> Reached<M::State> {
         let fingerprint = digest(&state);
-        let news = (!self.visited.contains(fingerprint)).then(|| {
+        let news = self.visited.find(fingerprint).is_none().then(|| {
             let decides = self.decides(&state);
-            (state, decides)
+            let marks = self.recorder.as_ref().map_or(0, |recorder| (recorder.marks)(&state));
+            News { state, decides, marks }
         });
-        Reached { parent, fingerprint, news }
+        Reached { parent, class, fingerprint, news }
     }
 
     /// The open properties that a state decides.
@@ -278,17 +344,35 @@ where
     }
 
     fn merge(&mut self, reached: Vec<Reached<M::State>>, next: &mut Vec<(u32, M::State)>) {
-        for Reached { parent, fingerprint, news } in reached {
-            let Some((state, decides)) = news else { continue };
-            let Some(index) = self.visited.insert(fingerprint, parent) else { continue };
-            for property in decides {
-                self.decided[property].get_or_insert(index);
+        for Reached { parent, class, fingerprint, news } in reached {
+            let known =
+                if news.is_none() && self.recorder.is_none() { continue } else { self.visited.find(fingerprint) };
+            let index = known.or_else(|| self.add(fingerprint, parent, news?, next));
+            if let Some(index) = index.filter(|_| self.recorder.is_some() && parent != ROOT) {
+                self.visited.graph.connect(parent, class, index);
             }
-            next.push((index, state));
         }
     }
 
-    fn findings(self, ending: Ending) -> Findings<M::State, M::Action> {
+    fn add(
+        &mut self,
+        fingerprint: u128,
+        parent: u32,
+        news: News<M::State>,
+        next: &mut Vec<(u32, M::State)>,
+    ) -> Option<u32> {
+        let index = self.visited.insert(fingerprint, parent)?;
+        for property in news.decides {
+            self.decided[property].get_or_insert(index);
+        }
+        if self.recorder.is_some() {
+            self.visited.graph.marks.push(news.marks);
+        }
+        next.push((index, news.state));
+        Some(index)
+    }
+
+    fn findings(self, ending: Ending) -> (Findings<M::State, M::Action>, Graph) {
         let elapsed = self.started.elapsed();
         let judged = self.properties.iter().zip(&self.decided).map(|(property, decided)| Judged {
             name: property.name,
@@ -297,14 +381,10 @@ where
             path: decided.map(|index| self.walk(&self.visited.way_to(index))),
         });
         let judged = judged.collect();
-        Findings {
-            states: self.visited.fingerprints.len(),
-            edges: self.edges,
-            depth_max: self.depth,
-            elapsed,
-            ending,
-            judged,
-        }
+        let (states, edges, depth_max) = (self.visited.len(), self.edges, self.depth);
+        let mut graph = self.visited.graph;
+        graph.is_whole = ending == Ending::Exhausted && !self.is_cut.into_inner();
+        (Findings { states, edges, depth_max, elapsed, ending, judged }, graph)
     }
 
     /// Walks the model along fingerprints that it was found to pass.

@@ -6,20 +6,34 @@
 //! [`explore`](mod@explore) for the search, [`world_model`] for what joins the two.
 
 pub mod actor;
+pub mod bench;
+pub mod certificate;
+pub mod certify;
+pub mod claims;
+pub mod components;
 pub mod configs;
 mod configs_failover;
 mod configs_replicas;
 mod configs_slots;
+pub mod counterexample;
+pub mod explain;
 pub mod explore;
+pub mod goals;
+pub mod graph;
+pub mod lasso;
+pub mod live;
+pub mod liveness;
 pub mod mutants;
+pub mod promela;
 pub mod report;
 pub mod run;
 pub mod simulate;
 pub mod stateright_engine;
+pub mod world_labels;
 pub mod world_model;
 
-pub use configs::{CONFIGURATIONS, Configuration, SLOTS};
-pub use explore::{Ending, Findings, Judged, Limits, Path, Progress, Verdict, explore};
+pub use configs::{CONFIGURATIONS, Configuration, PENDING, SLOTS};
+pub use explore::{Ending, Findings, Judged, Limits, Path, Progress, Verdict, explore, explore_graph};
 pub use run::{Engine, Plan, Run, run};
 pub use stateright_engine::explore_with_stateright;
 pub use world_model::WorldModel;

@@ -3,14 +3,25 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use slotbus_check::{
-    CONFIGURATIONS, Configuration, Ending, Engine, Limits, Plan, Progress, Run,
+    CONFIGURATIONS, Configuration, Ending, Engine, Limits, Plan, Progress, Run, bench,
+    certificate::{self, Certificate},
+    certify,
+    counterexample::Counterexample,
+    explain,
+    live::{Live, run_live},
     mutants::{Hunt, hunt},
     report, run,
     simulate::{self, Batch, Options, Shard},
 };
 use slotbus_core::{Mutant, Profile};
 use stateright::Model as _;
-use std::{fmt, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    fmt,
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
 /// A search makes and drops states by the million: this allocator is made for that.
 #[global_allocator]
@@ -23,11 +34,16 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
     after_help = "\
 Examples:
   slotbus-check list
-  slotbus-check run all
+  slotbus-check run all --quick
+  slotbus-check run failure_3 --liveness
+  slotbus-check run bump_3 --certificate /tmp/bump_3.certificate
+  slotbus-check certify /tmp/bump_3.certificate
   slotbus-check run failure_3 --profile redis-7.0 --counterexample /tmp/traces
+  slotbus-check explain /tmp/traces/failure_3.W4-Recovered.jsonl --html /tmp/trace.html
   slotbus-check mutants all
   slotbus-check simulate --runs 100 --seed 7
   slotbus-check simulate --nodes 100 --replicas 1 --quiet-network --duration-s 3600
+  slotbus-check bench meet_3
   slotbus-check explore meet_2
 
 Exit: 0 exhausted and every property holds; 1 a property is violated;
@@ -58,6 +74,19 @@ enum Asked {
     },
     /// Runs real-size clusters in virtual time under random faults and commands.
     Simulate(SimulateArgs),
+    /// Checks a certificate, without the explorer that made it.
+    Certify {
+        /// Which file.
+        file: PathBuf,
+    },
+    /// Shows a counterexample that a run has written.
+    Explain(ExplainArgs),
+    /// Compares our explorer with Stateright's on one configuration with actors.
+    Bench {
+        /// Which configuration.
+        #[arg(default_value = "meet_3")]
+        name: String,
+    },
     /// Serves a configuration to the browser, through Stateright's Explorer.
     Explore {
         /// Which configuration.
@@ -73,6 +102,9 @@ struct RunArgs {
     /// Which configurations, or all.
     #[arg(required = true)]
     names: Vec<String>,
+    /// Of all, only those that take a minute together.
+    #[arg(long)]
+    quick: bool,
     /// Which variant of the protocol.
     #[arg(long, default_value = "slotbus")]
     profile: String,
@@ -91,7 +123,13 @@ struct RunArgs {
     /// Stops each run after so many seconds.
     #[arg(long, value_name = "S")]
     time_limit: Option<u64>,
-    /// Writes each counterexample into a file of this folder.
+    /// Keeps the graph, and asks it what happens in the end.
+    #[arg(long, conflicts_with = "actor")]
+    liveness: bool,
+    /// Writes what `certify` needs to check that all this holds, if it does; for one configuration.
+    #[arg(long, value_name = "FILE", conflicts_with = "actor")]
+    certificate: Option<PathBuf>,
+    /// Writes each counterexample into a file of this folder, for `explain`.
     #[arg(long, value_name = "DIR")]
     counterexample: Option<PathBuf>,
     /// Switches a deliberate fault on.
@@ -100,6 +138,21 @@ struct RunArgs {
     /// One JSON document instead of text.
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Args)]
+struct ExplainArgs {
+    /// Which file.
+    file: PathBuf,
+    /// Writes one page for a browser into a file.
+    #[arg(long, value_name = "OUT", group = "how")]
+    html: Option<PathBuf>,
+    /// As numbered steps; so it is if nothing else is asked for.
+    #[arg(long, group = "how")]
+    text: bool,
+    /// As a Mermaid sequence diagram.
+    #[arg(long, group = "how")]
+    mermaid: bool,
 }
 
 #[derive(Args)]
@@ -200,22 +253,41 @@ fn main() -> ExitCode {
         Asked::Run(args) => run_all(&args),
         Asked::Mutants { ids, json } => hunt_all(&ids, json),
         Asked::Simulate(args) => simulate_all(&args),
+        Asked::Certify { file } => certify_file(&file),
+        Asked::Explain(args) => explain(&args),
+        Asked::Bench { name } => compare(&name),
         Asked::Explore { name, addr } => serve(&name, addr),
     };
     match outcome {
         Ok(end) => end.into(),
         Err(unusable) => {
-            eprintln!("slotbus-check: {unusable}");
+            complain(&unusable);
             ExitCode::from(2)
         }
     }
 }
 
+/// Prints, as long as anybody reads: else the rest of the work is for nobody, and ends as cut off.
+fn say(text: impl fmt::Display) {
+    let mut out = std::io::stdout().lock();
+    if let Err(error) = write!(out, "{text}").and_then(|()| out.flush()) {
+        if error.kind() != std::io::ErrorKind::BrokenPipe {
+            complain(&Unusable(format!("cannot write the output: {error}")));
+        }
+        std::process::exit(2);
+    }
+}
+
+/// Says what is wrong; where nobody listens to that either, the exit code remains.
+fn complain(unusable: &Unusable) {
+    let _ = writeln!(std::io::stderr(), "slotbus-check: {unusable}");
+}
+
 fn list(json: bool) -> End {
     if json {
-        println!("{}", report::list_json(CONFIGURATIONS));
+        say(format_args!("{}\n", report::list_json(CONFIGURATIONS)));
     } else {
-        print!("{}", report::list_text(CONFIGURATIONS));
+        say(report::list_text(CONFIGURATIONS));
     }
     End::AllHolds
 }
@@ -246,7 +318,10 @@ fn run_all(args: &RunArgs) -> Result<End, Unusable> {
     let (profile_name, profile) = profile(&args.profile)?;
     let mutant = args.mutant.as_deref().map(mutant).transpose()?;
     let is_all = args.names.iter().any(|name| name == "all");
-    let chosen = configurations.into_iter().filter(|configuration| !args.actor || !is_all || configuration.has_actors);
+    let is_meant = |configuration: &&Configuration| {
+        (!args.actor || configuration.has_actors) && (!args.quick || configuration.is_quick)
+    };
+    let chosen = configurations.into_iter().filter(|configuration| !is_all || is_meant(configuration));
     let limits = Limits {
         states_max: args.max_states,
         time_max: args.time_limit.map(Duration::from_secs),
@@ -257,29 +332,68 @@ fn run_all(args: &RunArgs) -> Result<End, Unusable> {
         Plan { configuration, profile_name, profile, mutant, engine, is_actor: args.actor, limits }
     });
     let plans: Vec<_> = plans.collect();
-    if let Some(plan) = plans.iter().find(|plan| plan.is_actor && !plan.configuration.has_actors) {
-        let known = CONFIGURATIONS.iter().filter(|known| known.has_actors).map(|known| known.name);
-        return Err(Unusable::unknown("configuration with actors", plan.configuration.name, known));
+    for plan in plans.iter().filter(|plan| plan.is_actor) {
+        with_actors(plan.configuration)?;
+    }
+    if args.certificate.is_some() && plans.len() != 1 {
+        return Err(Unusable(format!("a certificate is about one configuration, not {}", plans.len())));
     }
     if !args.json {
-        println!("{}", report::RUN_HEADING);
+        say(format_args!("{}\n", report::RUN_HEADING));
     }
     let mut runs = Vec::new();
     for plan in plans {
-        let run = watched(plan.configuration.name, |progress| run(plan, progress));
+        let run = run_one(args, plan)?;
         if !args.json {
-            print!("{}", report::run_text(&run));
-            run.first_violation()
-                .iter()
-                .for_each(|outcome| println!("{}", outcome.story.as_deref().unwrap_or_default()));
+            say(report::run_text(&run));
+            let story = run.first_violation().and_then(|outcome| outcome.story.as_deref());
+            story.iter().for_each(|story| say(format_args!("{story}\n")));
         }
         save_counterexamples(args.counterexample.as_ref(), &run)?;
         runs.push(run);
     }
     if args.json {
-        println!("{}", report::runs_json(&runs));
+        say(format_args!("{}\n", report::runs_json(&runs)));
     }
     Ok(runs.iter().map(end_of).max().unwrap_or(End::AllHolds))
+}
+
+fn run_one(args: &RunArgs, plan: Plan) -> Result<Run, Unusable> {
+    let is_live = args.liveness || args.certificate.is_some();
+    if !is_live {
+        return Ok(watched(plan.configuration.name, |progress| run(plan, progress)));
+    }
+    let live = watched(plan.configuration.name, |progress| run_live(plan, progress));
+    if let Some(path) = args.certificate.as_ref().filter(|_| end_of(&live.run) == End::AllHolds) {
+        write_certificate(path, &live)?;
+    }
+    Ok(live.run)
+}
+
+fn write_certificate(path: &Path, live: &Live) -> Result<(), Unusable> {
+    let file = std::fs::File::create(path).map_err(|error| unwritten(path, error))?;
+    certificate::write(live, &mut std::io::BufWriter::new(file)).map_err(|error| unwritten(path, error))
+}
+
+fn certify_file(path: &Path) -> Result<End, Unusable> {
+    let file = path.display();
+    let bytes = std::fs::read(path).map_err(|error| Unusable(format!("cannot read '{file}': {error}")))?;
+    let certificate = Certificate::from_bytes(&bytes);
+    let certificate = certificate.map_err(|error| Unusable(format!("'{file}' is no certificate: {error}")))?;
+    let heading = &certificate.heading;
+    match certify::certify(&certificate) {
+        Ok(certify::Certified { states, edges, claims }) => {
+            let (config, profile) = (&heading.config, &heading.profile);
+            say(format_args!(
+                "{config}, profile {profile}: {states} states, {edges} edges, every invariant and {claims} claims hold\n"
+            ));
+            Ok(End::AllHolds)
+        }
+        Err(flaw) => {
+            complain(&Unusable(format!("'{file}' does not hold: {flaw}")));
+            Ok(End::Violated)
+        }
+    }
 }
 
 fn end_of(run: &Run) -> End {
@@ -296,16 +410,36 @@ fn end_of(run: &Run) -> End {
 
 fn save_counterexamples(folder: Option<&PathBuf>, run: &Run) -> Result<(), Unusable> {
     let Some(folder) = folder else { return Ok(()) };
-    let unusable =
-        |path: &PathBuf, error: std::io::Error| Unusable(format!("cannot write '{}': {error}", path.display()));
-    std::fs::create_dir_all(folder).map_err(|error| unusable(folder, error))?;
+    std::fs::create_dir_all(folder).map_err(|error| unwritten(folder, error))?;
     for outcome in &run.outcomes {
-        let Some(story) = &outcome.story else { continue };
+        let Some(counterexample) = &outcome.counterexample else { continue };
         let property = outcome.name.replace(' ', "-");
-        let path = folder.join(format!("{}.{property}.txt", run.plan.configuration.name));
-        std::fs::write(&path, story).map_err(|error| unusable(&path, error))?;
+        let kind = if LIVE_KINDS.contains(&outcome.kind) { format!(".{}", outcome.kind) } else { String::new() };
+        let path = folder.join(format!("{}.{property}{kind}.jsonl", run.plan.configuration.name));
+        std::fs::write(&path, counterexample.to_lines()).map_err(|error| unwritten(&path, error))?;
     }
     Ok(())
+}
+
+/// Kinds of properties that share their names: a goal has one of each.
+const LIVE_KINDS: [&str; 3] = ["recoverable", "leads_to", "settles"];
+
+fn unwritten(path: &Path, error: std::io::Error) -> Unusable {
+    Unusable(format!("cannot write '{}': {error}", path.display()))
+}
+
+fn explain(args: &ExplainArgs) -> Result<End, Unusable> {
+    let file = args.file.display();
+    let text =
+        std::fs::read_to_string(&args.file).map_err(|error| Unusable(format!("cannot read '{file}': {error}")))?;
+    let counterexample = Counterexample::from_lines(&text);
+    let counterexample = counterexample.map_err(|error| Unusable(format!("'{file}' is no counterexample: {error}")))?;
+    match &args.html {
+        Some(path) => std::fs::write(path, explain::html(&counterexample)).map_err(|error| unwritten(path, error))?,
+        None if args.mermaid => say(explain::mermaid(&counterexample)),
+        None => say(explain::text(&counterexample)),
+    }
+    Ok(End::AllHolds)
 }
 
 fn hunt_all(ids: &[String], json: bool) -> Result<End, Unusable> {
@@ -316,12 +450,12 @@ fn hunt_all(ids: &[String], json: bool) -> Result<End, Unusable> {
     for mutant in mutants {
         let hunt = watched(mutant.id(), |progress| hunt(mutant, Limits::default(), progress));
         if !json {
-            println!("{}", report::hunt_text(&hunt));
+            say(format_args!("{}\n", report::hunt_text(&hunt)));
         }
         hunts.push(hunt);
     }
     if json {
-        println!("{}", report::hunts_json(&hunts));
+        say(format_args!("{}\n", report::hunts_json(&hunts)));
     }
     let is_caught = hunts.iter().all(|hunt| hunt.caught.is_some());
     Ok(if is_caught { End::AllHolds } else { End::Violated })
@@ -357,12 +491,12 @@ fn simulate_all(args: &SimulateArgs) -> Result<End, Unusable> {
         if args.json {
             documents.push(simulate::outcome_json(&batch, seed, &outcome, seconds));
         } else {
-            bar.suspend(|| println!("{}", simulate::outcome_text(seed, &outcome, seconds)));
+            bar.suspend(|| say(format_args!("{}\n", simulate::outcome_text(seed, &outcome, seconds))));
         }
         if outcome.violation.is_some() {
             end = End::Violated;
             if !args.json {
-                println!("{}  replay: {}", simulate::story(&options, &outcome), batch.replay(seed));
+                say(format_args!("{}  replay: {}\n", simulate::story(&options, &outcome), batch.replay(seed)));
             }
         }
         let is_last = (end == End::Violated && !args.keep_going) || batch.seeds().last() == Some(seed);
@@ -373,16 +507,16 @@ fn simulate_all(args: &SimulateArgs) -> Result<End, Unusable> {
     }
     bar.finish_and_clear();
     if args.json {
-        println!("{}", serde_json::json!({ "properties": simulate::properties_json(), "simulations": documents }));
+        let document = serde_json::json!({ "properties": simulate::properties_json(), "simulations": documents });
+        say(format_args!("{document}\n"));
     }
     Ok(end)
 }
 
 /// Runs a simulation once more, and writes down all that happens.
 fn write_schedule(path: Option<&PathBuf>, options: &Options) -> Result<(), Unusable> {
-    use std::io::Write as _;
     let Some(path) = path else { return Ok(()) };
-    let unusable = |error: std::io::Error| Unusable(format!("cannot write '{}': {error}", path.display()));
+    let unusable = |error| unwritten(path, error);
     let mut file = std::io::BufWriter::new(std::fs::File::create(path).map_err(unusable)?);
     let mut failure = None;
     let _ = simulate::retell(options, &mut |line| {
@@ -393,11 +527,25 @@ fn write_schedule(path: Option<&PathBuf>, options: &Options) -> Result<(), Unusa
     failure.map_or(Ok(()), Err).and_then(|()| file.flush()).map_err(unusable)
 }
 
+fn compare(name: &str) -> Result<End, Unusable> {
+    let known = with_actors(configuration(name)?)?;
+    let text = bench::bench(known.name).map_err(|error| Unusable(format!("cannot run the contenders: {error}")))?;
+    say(text);
+    Ok(End::AllHolds)
+}
+
+/// The configuration itself, if its hosts can be explored as actors.
+fn with_actors(configuration: &'static Configuration) -> Result<&'static Configuration, Unusable> {
+    let known = CONFIGURATIONS.iter().filter(|known| known.has_actors).map(|known| known.name);
+    let is_known = configuration.has_actors.then_some(configuration);
+    is_known.ok_or_else(|| Unusable::unknown("configuration with actors", configuration.name, known))
+}
+
 fn serve(name: &str, addr: std::net::SocketAddr) -> Result<End, Unusable> {
     let model = configuration(name)?.model(Profile::default(), None);
     // Stateright panics if it cannot listen: find that out first.
     drop(std::net::TcpListener::bind(addr).map_err(|error| Unusable(format!("cannot listen on {addr}: {error}")))?);
-    eprintln!("Exploring {name} at http://{addr}/ until interrupted.");
+    let _ = writeln!(std::io::stderr(), "Exploring {name} at http://{addr}/ until interrupted.");
     model.checker().serve(addr);
     Ok(End::AllHolds)
 }

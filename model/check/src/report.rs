@@ -63,6 +63,7 @@ fn run_json(run: &Run) -> Value {
         "properties": run.outcomes.iter().map(outcome_json).collect::<Vec<_>>(),
         "rules_fired": ids(&run.rules_fired),
         "rules_claimed": ids(run.plan.configuration.rules),
+        "graph_bytes": run.graph_bytes.map(|(states, edges)| json!({ "states": states, "edges": edges })),
     })
 }
 
@@ -76,6 +77,7 @@ fn outcome_json(outcome: &Outcome) -> Value {
         "kind": outcome.kind,
         "verdict": outcome.verdict.name(),
         "trace_len": outcome.trace_len,
+        "rounds_max": outcome.rounds,
     })
 }
 
@@ -166,13 +168,28 @@ pub fn run_text(run: &Run) -> String {
             Some(length) => format!("violated after {length} steps"),
             None => "reached from nowhere".into(),
         };
-        let _ = writeln!(text, "    {}: {how}", outcome.name);
+        let _ = writeln!(text, "    {} ({}): {how}", outcome.name, outcome.kind);
     }
+    text.push_str(&liveness_text(run));
     if run.ending == Ending::Exhausted && !run.plan.is_actor && !run.rules_missed().is_empty() {
         let _ = writeln!(text, "    rules that should have fired and did not: {}", ids(&run.rules_missed()).join(" "));
     }
     for limit in run.plan.configuration.limits {
         let _ = writeln!(text, "    bound: {limit}");
+    }
+    text
+}
+
+/// What the graph took, and how soon each goal is reached that always is.
+fn liveness_text(run: &Run) -> String {
+    let Some((states, edges)) = run.graph_bytes else { return String::new() };
+    let each = |bytes: usize, count: usize| bytes as f64 / count.max(1) as f64;
+    let (per_state, per_edge) = (each(states, run.states), each(edges, run.edges));
+    let mut text = format!("    graph: {per_state:.1} bytes a state, {per_edge:.1} bytes an edge\n");
+    let held = run.outcomes.iter().filter(|outcome| outcome.verdict == Verdict::Holds);
+    for (outcome, rounds) in held.filter_map(|outcome| Some((outcome, outcome.rounds?))) {
+        let _ =
+            writeln!(text, "    {}: for good within {rounds} rounds of ticks of the last interference", outcome.name);
     }
     text
 }
@@ -185,7 +202,9 @@ fn verdict_text(run: &Run) -> String {
         Ending::Violated => "VIOLATED".into(),
         Ending::Exhausted if run.is_violated() => "VIOLATED".into(),
         Ending::Exhausted => {
-            format!("exhausted: {} invariants hold, {} witnesses reached", count("always"), count("reachable"))
+            let (always, reachable, live) = (count("always"), count("reachable"), count("leads_to"));
+            let goals = if live > 0 { format!(", {live} goals come about") } else { String::new() };
+            format!("exhausted: {always} invariants hold, {reachable} witnesses reached{goals}")
         }
         Ending::CutOff => "cut off: nothing violated so far".into(),
     }

@@ -2,13 +2,16 @@
 //! that no state appears in. Knows no command line and prints nothing.
 
 use crate::{
-    actor::{ActorState, actors},
+    actor::actors,
     configs::{Configuration, SLOTS},
+    counterexample::{Counterexample, Title},
+    explain,
     explore::{Ending, Findings, Judged, Limits, Path, Progress, Verdict, explore},
     stateright_engine::explore_with_stateright,
+    world_model::WorldModel,
 };
 use slotbus_core::{Mutant, Profile, Rule};
-use slotbus_world::{Pace, World, tell_world};
+use slotbus_world::{Action, Pace, World};
 use stateright::{Expectation, Model};
 use std::{fmt::Debug, fmt::Write as _, hash::Hash, time::Duration};
 
@@ -52,19 +55,32 @@ pub struct Plan {
     pub limits: Limits,
 }
 
+impl Plan {
+    /// What a counterexample to `property` in this plan's run is called.
+    #[must_use]
+    pub fn title<'a>(&self, property: &'a str) -> Title<'a> {
+        let (config, profile) = (self.configuration.name, self.profile_name);
+        Title { config, profile, mutant: self.mutant.map(Mutant::id), property }
+    }
+}
+
 /// What came of one property.
 #[derive(Clone, Debug)]
 pub struct Outcome {
     /// The property.
     pub name: &'static str,
-    /// "always" or "reachable".
+    /// "always", "reachable", "recoverable", "leads_to" or "settles".
     pub kind: &'static str,
     /// What is known.
     pub verdict: Verdict,
     /// How many steps lead to the state that decided it.
     pub trace_len: Option<usize>,
+    /// Within how many rounds a goal is reached for good at worst.
+    pub rounds: Option<u32>,
     /// These steps in words, if they lead to a violation.
     pub story: Option<String>,
+    /// The same as a document, if they are steps of a world.
+    pub counterexample: Option<Counterexample>,
 }
 
 /// What came of a run.
@@ -86,6 +102,8 @@ pub struct Run {
     pub outcomes: Vec<Outcome>,
     /// Which rules fired.
     pub rules_fired: Vec<Rule>,
+    /// How many bytes the states and the edges of the graph take, if it was kept.
+    pub graph_bytes: Option<(usize, usize)>,
 }
 
 impl Run {
@@ -114,22 +132,26 @@ pub fn run(plan: Plan, progress: &mut dyn FnMut(Progress)) -> Run {
     let model = plan.configuration.model(plan.profile, plan.mutant);
     let setup = &model.setup;
     let searched = match (plan.is_actor, setup.pace) {
-        (true, Pace::Free { ticks }) => {
-            search(&|| actors::<SLOTS>(setup, ticks), plan, progress, &|_: &ActorState<SLOTS>| String::new())
-        }
+        (true, Pace::Free { ticks }) => search(&|| actors::<SLOTS>(setup, ticks), plan, progress, &|_, _| None),
         (true, Pace::Timely | Pace::Prompt) | (false, _) => {
-            search(&|| model.clone(), plan, progress, &|world: &World<SLOTS>| tell_world(setup, world))
+            let recount = |property: &str, path: &Path<World<SLOTS>, Action>| {
+                Some(Counterexample::of(setup, plan.title(property), path, None))
+            };
+            search(&|| model.clone(), plan, progress, &recount)
         }
     };
     Run { rules_fired: setup.coverage.fired(), ..searched }
 }
+
+/// Makes a document of a way that violates a property, if it is one of a world.
+type Recount<'a, S, A> = &'a dyn Fn(&str, &Path<S, A>) -> Option<Counterexample>;
 
 /// Searches a model that can be made anew: one goes to the engine, one tells the ways it found.
 fn search<M>(
     make: &dyn Fn() -> M,
     plan: Plan,
     progress: &mut dyn FnMut(Progress),
-    tell_state: &dyn Fn(&M::State) -> String,
+    recount: Recount<'_, M::State, M::Action>,
 ) -> Run
 where
     M: Model + Send + Sync + 'static,
@@ -142,32 +164,48 @@ where
         Engine::Stateright => explore_with_stateright(make(), plan.limits, progress),
     };
     let Findings { states, edges, depth_max, elapsed, ending, judged } = findings;
-    let outcomes = judged.iter().map(|judged| outcome(&model, judged, tell_state)).collect();
-    Run { plan, ending, states, edges, depth_max, elapsed, outcomes, rules_fired: Vec::new() }
+    let outcomes = judged.iter().map(|judged| outcome(&model, judged, recount)).collect();
+    Run { plan, ending, states, edges, depth_max, elapsed, outcomes, rules_fired: Vec::new(), graph_bytes: None }
+}
+
+/// What came of each property of a plan's world.
+pub(crate) fn outcomes_of_world(
+    plan: &Plan,
+    model: &WorldModel<SLOTS>,
+    judged: &[Judged<World<SLOTS>, Action>],
+) -> Vec<Outcome> {
+    let recount = |property: &str, path: &Path<World<SLOTS>, Action>| {
+        Some(Counterexample::of(&model.setup, plan.title(property), path, None))
+    };
+    judged.iter().map(|judged| outcome(model, judged, &recount)).collect()
 }
 
 fn outcome<M: Model>(
     model: &M,
     judged: &Judged<M::State, M::Action>,
-    tell_state: &dyn Fn(&M::State) -> String,
+    recount: Recount<'_, M::State, M::Action>,
 ) -> Outcome
 where
     M::State: PartialEq + Debug,
     M::Action: Clone + Debug,
 {
-    let is_told = judged.verdict == Verdict::Violated;
-    let story = judged.path.as_ref().filter(|_| is_told).map(|path| tell_path(model, path, tell_state));
+    let violation = judged.path.as_ref().filter(|_| judged.verdict == Verdict::Violated);
+    let counterexample = violation.and_then(|path| recount(judged.name, path));
+    let story = match &counterexample {
+        Some(counterexample) => Some(explain::text(counterexample)),
+        None => violation.map(|path| tell_path(model, path)),
+    };
     let kind = match judged.expectation {
         Expectation::Always => "always",
         Expectation::Sometimes => "reachable",
         Expectation::Eventually => "eventually",
     };
     let trace_len = judged.path.as_ref().map(|path| path.steps.len());
-    Outcome { name: judged.name, kind, verdict: judged.verdict, trace_len, story }
+    Outcome { name: judged.name, kind, verdict: judged.verdict, trace_len, rounds: None, story, counterexample }
 }
 
-/// A way through a model, one numbered action after the other, and where it leads.
-fn tell_path<M: Model>(model: &M, path: &Path<M::State, M::Action>, tell_state: &dyn Fn(&M::State) -> String) -> String
+/// A way through a model, one numbered action after the other.
+fn tell_path<M: Model>(model: &M, path: &Path<M::State, M::Action>) -> String
 where
     M::State: PartialEq + Debug,
     M::Action: Clone + Debug,
@@ -179,6 +217,5 @@ where
         let _ = writeln!(text, "{number}. {step}");
         last = state;
     }
-    text.push_str(&tell_state(last));
     text
 }

@@ -40,8 +40,11 @@ fn a_violation_ends_with_1_and_leaves_a_readable_trace() {
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(text.contains("VIOLATED") && text.contains("S11 EpochGuard"), "{text}");
-    let trace = std::fs::read_to_string(folder.join("collision_2.S11-EpochGuard.txt")).expect("a trace");
+    let file = folder.join("collision_2.S11-EpochGuard.jsonl");
+    let output = check(&["explain", file.to_str().expect("a readable path")]);
+    let trace = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(trace.starts_with("1. ") && trace.contains("receives PING of"), "{trace}");
+    assert!(trace.contains("BREAKS S11 EpochGuard"), "{trace}");
     std::fs::remove_dir_all(folder).expect("the folder goes");
 }
 
@@ -95,4 +98,36 @@ fn the_list_names_every_configuration_with_its_bounds() {
     }
     let text = String::from_utf8_lossy(&check(&["list"]).stdout).into_owned();
     assert!(text.contains("meet_2") && text.contains("S28 StateSound") && text.contains("redis-7.0"));
+}
+
+#[test]
+fn a_reader_that_leaves_early_is_no_reason_to_panic() {
+    for args in [&["list"][..], &["list", "--json"], &["run", "bump_3"], &["mutants", "epoch-not-saved"]] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_slotbus-check"));
+        let output = command.args(args).stdout(writer).output().expect("slotbus-check starts");
+        assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(2), ""), "{args:?}");
+    }
+}
+
+#[test]
+fn liveness_is_asked_for_and_bounded_in_rounds() {
+    let output = check(&["run", "bump_3", "--liveness", "--json"]);
+    assert_eq!(output.status.code(), Some(0));
+    let run = &json(&output)["runs"][0];
+    assert_eq!(run["graph_bytes"]["edges"].as_u64(), run["edges"].as_u64().map(|edges| 5 * edges));
+    let properties = run["properties"].as_array().expect("properties");
+    let of = |name: &str, kind: &str| properties.iter().find(|it| it["name"] == name && it["kind"] == kind).cloned();
+    for kind in ["recoverable", "leads_to", "settles"] {
+        assert_eq!(of("L2 Converge", kind).expect("a goal")["verdict"], "holds", "{kind}");
+    }
+    assert_eq!(of("L2 Converge", "settles").expect("a goal")["rounds_max"], 3);
+}
+
+#[test]
+fn a_bench_needs_actors() {
+    let output = check(&["bench", "failure_3"]);
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(2) && text.contains("'failure_3'"), "{text}");
 }

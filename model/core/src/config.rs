@@ -1,7 +1,7 @@
 //! Owns what a node is told before it starts: addresses, timing, options, protocol profile.
 //! Data only; the rules read it.
 
-use crate::{address::Host, profile::Profile};
+use crate::{address::Host, mutant::Mutant, profile::Profile};
 use alloc::boxed::Box;
 use serde::{Deserialize, Serialize};
 
@@ -38,7 +38,7 @@ pub struct Config {
     /// The deliberate fault to commit: for checking the checks.
     #[cfg(feature = "mutants")]
     #[serde(default)]
-    pub mutant: Option<crate::Mutant>,
+    pub mutant: Option<Mutant>,
 }
 
 impl Default for Config {
@@ -120,6 +120,20 @@ impl Default for Timing {
             migration_delay_ms: 5000,
             gossip_ahead_ms: 500,
         }
+    }
+}
+
+impl Config {
+    /// Whether the node is to commit a deliberate fault.
+    #[cfg(feature = "mutants")]
+    pub(crate) fn is_mutant(&self, mutant: Mutant) -> bool {
+        self.mutant == Some(mutant)
+    }
+
+    /// Whether the node is to commit a deliberate fault: never, in this build.
+    #[cfg(not(feature = "mutants"))]
+    pub(crate) fn is_mutant(&self, _: Mutant) -> bool {
+        false
     }
 }
 

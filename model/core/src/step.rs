@@ -106,15 +106,13 @@ impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
     }
 
     /// Whether this node is to commit a deliberate fault here.
-    #[cfg(feature = "mutants")]
     pub(crate) fn is_mutant(&self, mutant: Mutant) -> bool {
-        self.node.config.mutant == Some(mutant)
+        self.node.config.is_mutant(mutant)
     }
 
-    /// Whether this node is to commit a deliberate fault here: never, in this build.
-    #[cfg(not(feature = "mutants"))]
-    pub(crate) fn is_mutant(&self, _: Mutant) -> bool {
-        false
+    /// Whether this node does what is right here: always, but for a deliberate fault.
+    pub(crate) fn unless(&self, mutant: Mutant) -> bool {
+        !self.is_mutant(mutant)
     }
 
     /// Has the node's image saved before any effect of this step.

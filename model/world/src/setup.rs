@@ -139,6 +139,11 @@ pub struct Setup {
     pub budget: Budget,
     /// How hosts can crash.
     pub crashing: Crashing,
+    /// Whether what nobody can read any more is dropped: disks, and votes of past epochs. It changes no
+    /// verdict, and is turned off to see that it does not.
+    pub is_reduced: bool,
+    /// Between which hosts the network can part.
+    pub partible: Places,
     /// Whether the hosts of a timely or prompt world tick in the order of their places in every round.
     pub is_orderly: bool,
     /// A host whose current epoch reached this ticks no more: elections may fail for ever, each in an
@@ -162,6 +167,8 @@ impl Setup {
             pace: Pace::Free { ticks: 1 },
             budget: Budget::default(),
             crashing: Crashing::default(),
+            is_reduced: true,
+            partible: Places::ALL,
             is_orderly: false,
             epoch_end: u64::MAX,
             scripts: Vec::new(),
@@ -180,6 +187,7 @@ impl Setup {
         let ample = u8::MAX;
         Self {
             pace: Pace::Timely,
+            partible: Places::ALL,
             is_orderly: false,
             budget: Budget { crashes: ample, restarts: ample, writes: ample, cuts: ample, partitions: ample },
             crashing: Crashing { mortal: Places::ALL, amid: false, power: true },

@@ -46,14 +46,31 @@ pub fn tell<const SLOTS: usize>(setup: &Setup, world: &World<SLOTS>, action: Act
 /// Tells what each node of a world holds: one line for each entry of each table.
 #[must_use]
 pub fn tell_world<const SLOTS: usize>(setup: &Setup, world: &World<SLOTS>) -> String {
+    setup.places().map(|place| tell_host(setup, world, place)).collect()
+}
+
+/// Tells what an action is, in one line.
+#[must_use]
+pub fn tell_action<const SLOTS: usize>(setup: &Setup, world: &World<SLOTS>, action: Action) -> String {
+    Teller { setup }.heading(world, action)
+}
+
+/// Tells what a node's step was about, in one line, and everything that it asked for.
+#[must_use]
+pub fn tell_happening<const SLOTS: usize>(setup: &Setup, happening: &Happening<SLOTS>) -> (String, Vec<String>) {
     let teller = Teller { setup };
+    let effects = happening.effects.then.iter().filter(|_| !happening.dies);
+    (teller.cause(&happening.cause), effects.map(|effect| teller.effect(effect)).collect())
+}
+
+/// Tells what a host holds: a heading, then one line for each entry of its node's table.
+#[must_use]
+pub fn tell_host<const SLOTS: usize>(setup: &Setup, world: &World<SLOTS>, place: Place) -> String {
     let mut text = String::new();
-    for place in setup.places() {
-        match world.node(place) {
-            None => {
-                let _ = writeln!(text, "{place}: down");
-            }
-            Some(node) => teller.node(&mut text, place, node),
+    match world.node(place) {
+        Some(node) => Teller { setup }.node(&mut text, place, node),
+        None => {
+            let _ = writeln!(text, "{place}: down");
         }
     }
     text

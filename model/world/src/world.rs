@@ -183,6 +183,24 @@ impl<const SLOTS: usize> World<SLOTS> {
         self.owed().is_empty()
     }
 
+    /// Whether two hosts cannot reach each other.
+    #[must_use]
+    pub fn are_parted(&self, left: Place, right: Place) -> bool {
+        self.parted.contains(&pair(left, right))
+    }
+
+    /// Whether any two hosts cannot reach each other.
+    #[must_use]
+    pub fn is_parted_anywhere(&self) -> bool {
+        !self.parted.is_empty()
+    }
+
+    /// Whether no host has ticked in this round yet, in a timely world.
+    #[must_use]
+    pub fn is_between_rounds(&self) -> bool {
+        self.ticked == Places::NONE
+    }
+
     /// Every action that is possible, with the world after it. Dice are thrown in every way exactly once.
     #[must_use]
     pub fn successors(&self, setup: &Setup) -> Vec<(Action, Self)> {
@@ -400,7 +418,8 @@ impl<const SLOTS: usize> World<SLOTS> {
             choices.extend(whole.map(|(_, connection)| What::Cut { connection }));
         }
         if self.budget.partitions > 0 {
-            let pairs = setup.places().flat_map(|left| setup.places().map(move |right| (left, right)));
+            let partible = || setup.places().filter(|&place| setup.partible.contains(place));
+            let pairs = partible().flat_map(|left| partible().map(move |right| (left, right)));
             let together = pairs.filter(|(left, right)| left < right && !self.parted.contains(&(*left, *right)));
             choices.extend(together.map(|(left, right)| What::Part { left, right }));
         }
@@ -447,8 +466,10 @@ impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
         let mut world = self.world;
         world.connections.retain(|connection| !connection.is_over());
         world.connections.sort_unstable_by_key(|connection| connection.key());
-        let open = world.open_epoch(self.setup);
-        world.ghost.elections.drop_before(open);
+        if self.setup.is_reduced {
+            let open = world.open_epoch(self.setup);
+            world.ghost.elections.drop_before(open);
+        }
         if world.is_at_rest(self.setup) {
             check_at_rest(&mut world);
         }
@@ -772,7 +793,7 @@ impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
     fn readable(&self, place: Place, is_up: bool) -> Readable {
         let can_crash = self.world.budget.crashes > 0 && self.setup.crashing.mortal.contains(place);
         let can_start = self.world.budget.restarts > 0;
-        if is_up && can_crash && can_start && self.setup.crashing.power {
+        if !self.setup.is_reduced || (is_up && can_crash && can_start && self.setup.crashing.power) {
             Readable::Both
         } else if can_start && (can_crash || !is_up) {
             Readable::Saved

@@ -26,6 +26,7 @@ pub(super) fn help<'e>(_: &'e mut Server, _: &mut Session, _: Args<'e>) -> Reply
             ("PAUSE <milliseconds> [WRITE|ALL]", "Have writes, or all requests, wait."),
             ("REPLY (ON|OFF|SKIP)", "Which replies this connection gets."),
             ("SETNAME <name>", "Name this connection."),
+            ("UNBLOCK <id> [TIMEOUT|ERROR]", "End a client's wait for an element."),
             ("UNPAUSE", "End what PAUSE began."),
         ],
     )
@@ -180,6 +181,25 @@ pub(super) fn unpause<'e>(server: &'e mut Server, _: &mut Session, _: Args<'e>) 
     server.pause.end();
     server.releases_held = true;
     Reply::OK
+}
+
+pub(super) fn unblock<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {
+    let is_error = match (args.len(), args.at(3).to_ascii_lowercase().as_slice()) {
+        (3, _) | (4, b"timeout") => false,
+        (4, b"error") => true,
+        (4, _) => return Reply::err("CLIENT UNBLOCK reason should be TIMEOUT or ERROR"),
+        _ => return no_such_form(args, "CLIENT"),
+    };
+    let Some(id) = parse_i64(args.at(2)) else { return super::not_an_integer() };
+    let has_id = |client: &Client| i64::try_from(client.session.id) == Ok(id);
+    let found: Option<Key> = server.clients.iter().filter(|(_, client)| has_id(client)).map(|(key, _)| key).last();
+    let Some(key) = found else { return Reply::Integer(0) };
+    let is_ended = if is_error {
+        server.end_wait(key, &Reply::error("UNBLOCKED client unblocked via CLIENT UNBLOCK"))
+    } else {
+        server.end_wait_empty(key)
+    };
+    Reply::Integer(is_ended.into())
 }
 
 /// Which connections to end.

@@ -35,7 +35,7 @@ pub(super) fn quit<'e>(_: &'e mut Server, session: &mut Session, _: Args<'e>) ->
 
 pub(super) fn reset<'e>(server: &'e mut Server, session: &mut Session, _: Args<'e>) -> Reply<'e> {
     session.reset(server.needs_password());
-    server.subscriptions.forget(session.key);
+    server.forget(session);
     Reply::status("RESET")
 }
 

@@ -1,60 +1,64 @@
 //! Owns the commands about when keys expire.
 
-use super::not_an_integer;
-use crate::{client::Session, server::Server};
+use super::{keyspace::drop_key, not_an_integer};
+use crate::{
+    command::Answer,
+    store::{Store, news::Class},
+};
 use slotbus_core::Millis;
 use slotbus_wire::resp::{Args, Reply, parse_i64};
 
-pub(super) fn expire<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {
-    let base = server.now;
-    set_end(server, args, base, 1000, "expire")
+pub(super) fn expire<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
+    set_end(store, args, store.now, 1000, "expire")
 }
 
-pub(super) fn pexpire<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {
-    let base = server.now;
-    set_end(server, args, base, 1, "pexpire")
+pub(super) fn pexpire<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
+    set_end(store, args, store.now, 1, "pexpire")
 }
 
-pub(super) fn expireat<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {
-    set_end(server, args, Millis(0), 1000, "expireat")
+pub(super) fn expireat<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
+    set_end(store, args, Millis(0), 1000, "expireat")
 }
 
-pub(super) fn pexpireat<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {
-    set_end(server, args, Millis(0), 1, "pexpireat")
+pub(super) fn pexpireat<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
+    set_end(store, args, Millis(0), 1, "pexpireat")
 }
 
-pub(super) fn persist<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {
-    let (key, now) = (args.at(1), server.now);
-    let has_end = server.store.expires_at(key, now).is_some_and(|end| end.is_some());
-    Reply::Integer((has_end && server.store.set_end(key, None, now)).into())
+pub(super) fn persist<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
+    let key = args.at(1);
+    let has_end = store.expires_at(key).is_some_and(|end| end.is_some());
+    if has_end && store.set_end(key, None) {
+        store.news.tell(Class::GENERIC, "persist", key);
+    }
+    Ok(Reply::Integer(has_end.into()))
 }
 
-pub(super) fn ttl<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {
-    let now = server.now;
-    tell_end(server, args, |end| (end.since(now) + 500) / 1000)
+pub(super) fn ttl<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
+    let now = store.now;
+    tell_end(store, args, |end| (end.since(now) + 500) / 1000)
 }
 
-pub(super) fn pttl<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {
-    let now = server.now;
-    tell_end(server, args, |end| end.since(now))
+pub(super) fn pttl<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
+    let now = store.now;
+    tell_end(store, args, |end| end.since(now))
 }
 
-pub(super) fn expiretime<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {
-    tell_end(server, args, |end| (end.0 + 500) / 1000)
+pub(super) fn expiretime<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
+    tell_end(store, args, |end| (end.0 + 500) / 1000)
 }
 
-pub(super) fn pexpiretime<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {
-    tell_end(server, args, |end| end.0)
+pub(super) fn pexpiretime<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
+    tell_end(store, args, |end| end.0)
 }
 
-fn tell_end<'e>(server: &mut Server, args: Args<'e>, show: impl Fn(Millis) -> u64) -> Reply<'e> {
+fn tell_end<'e>(store: &mut Store, args: Args<'e>, show: impl Fn(Millis) -> u64) -> Answer<'e> {
     const NO_KEY: i64 = -2;
     const NO_END: i64 = -1;
-    Reply::Integer(match server.store.expires_at(args.at(1), server.now) {
+    Ok(Reply::Integer(match store.expires_at(args.at(1)) {
         None => NO_KEY,
         Some(None) => NO_END,
         Some(Some(end)) => i64::try_from(show(end)).unwrap_or(i64::MAX),
-    })
+    }))
 }
 
 /// Under which conditions an end is set.
@@ -100,24 +104,26 @@ impl Conditions {
     }
 }
 
-fn set_end<'e>(server: &mut Server, args: Args<'e>, base: Millis, unit_ms: i64, command: &str) -> Reply<'e> {
-    let conditions = match Conditions::read(args) {
-        Ok(conditions) => conditions,
-        Err(refusal) => return refusal,
-    };
-    let Some(number) = parse_i64(args.at(2)) else { return not_an_integer() };
+fn set_end<'e>(store: &mut Store, args: Args<'e>, base: Millis, unit_ms: i64, command: &str) -> Answer<'e> {
+    let conditions = Conditions::read(args)?;
+    let number = parse_i64(args.at(2)).ok_or_else(not_an_integer)?;
     let base = i64::try_from(base.0).unwrap_or(i64::MAX);
     let Some(end) = number.checked_mul(unit_ms).and_then(|after| after.checked_add(base)) else {
-        return Reply::err(format_args!("invalid expire time in '{command}' command"));
+        return Err(Reply::err(format_args!("invalid expire time in '{command}' command")));
     };
-    let (key, now) = (args.at(1), server.now);
-    let Some(former) = server.store.expires_at(key, now) else { return Reply::Integer(0) };
+    let key = args.at(1);
+    let Some(former) = store.expires_at(key) else { return Ok(Reply::Integer(0)) };
     if !conditions.allow(former, end) {
-        return Reply::Integer(0);
+        return Ok(Reply::Integer(0));
     }
     match u64::try_from(end).map(Millis) {
-        Ok(end) if end > now => server.store.set_end(key, Some(end), now),
-        Ok(_) | Err(_) => server.store.remove(key, now),
-    };
-    Reply::Integer(1)
+        Ok(end) if end > store.now => {
+            store.set_end(key, Some(end));
+            store.news.tell(Class::GENERIC, "expire", key);
+        }
+        Ok(_) | Err(_) => {
+            drop_key(store, key);
+        }
+    }
+    Ok(Reply::Integer(1))
 }

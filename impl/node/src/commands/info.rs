@@ -78,14 +78,15 @@ fn about_clients(server: &Server, fields: &mut Fields) {
     fields.put("connected_clients", server.clients.len());
     fields.put("cluster_connections", server.bus.as_ref().map_or(0, crate::bus::Bus::link_count));
     fields.put("maxclients", server.limits.clients_max);
-    fields.put("blocked_clients", 0);
+    fields.put("blocked_clients", server.waiters.len());
     fields.put("tracking_clients", 0);
 }
 
 fn about_memory(server: &Server, fields: &mut Fields) {
     let resident = resident_bytes();
-    fields.put("used_memory", resident);
-    fields.put("used_memory_human", format_args!("{:.2}M", resident as f64 / f64::from(1 << 20)));
+    let used = server.store.bytes();
+    fields.put("used_memory", used);
+    fields.put("used_memory_human", format_args!("{:.2}M", used as f64 / f64::from(1 << 20)));
     fields.put("used_memory_rss", resident);
     fields.put("used_memory_peak", resident);
     fields.put("maxmemory", server.settings.text("maxmemory"));
@@ -115,10 +116,10 @@ fn about_stats(server: &Server, fields: &mut Fields) {
     fields.put("total_net_input_bytes", counters.bytes_in);
     fields.put("total_net_output_bytes", counters.bytes_out);
     fields.put("rejected_connections", counters.rejected);
-    fields.put("expired_keys", server.store.expired());
-    fields.put("evicted_keys", 0);
-    fields.put("keyspace_hits", counters.hits);
-    fields.put("keyspace_misses", counters.misses);
+    fields.put("expired_keys", server.store.tally.expired);
+    fields.put("evicted_keys", server.store.tally.evicted);
+    fields.put("keyspace_hits", server.store.tally.hits);
+    fields.put("keyspace_misses", server.store.tally.misses);
     fields.put("pubsub_channels", server.subscriptions.names(Kind::Channel).count());
     fields.put("pubsub_patterns", server.subscriptions.names(Kind::Pattern).count());
     fields.put("total_error_replies", counters.errors);

@@ -3,7 +3,7 @@
 use super::{COMMANDS, help_of, syntax_error};
 use crate::{
     client::Session,
-    command::{Command, Groups, Keys, Traits},
+    command::{Command, Groups, Keys, Place, Traits},
     dispatch, glob,
     server::Server,
 };
@@ -58,13 +58,14 @@ fn named(name: &[u8]) -> Option<&'static Command> {
 pub(super) fn getkeys<'e>(_: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {
     let request = args.skip(2);
     let Ok(command) = dispatch::look_up(request) else { return Reply::err("Invalid command specified") };
-    if command.keys.first == 0 {
+    if !command.has_keys() {
         return Reply::err("The command has no key arguments");
     }
     if !command.takes(request.len()) {
         return Reply::err("Invalid number of arguments specified for command");
     }
-    Reply::Array(command.keys.of(request).map(Reply::bulk).collect())
+    let keys: Vec<_> = command.keys_of(request).map(Reply::bulk).collect();
+    if keys.is_empty() { Reply::err("Invalid arguments specified for command") } else { Reply::Array(keys) }
 }
 
 pub(super) fn list<'e>(_: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {
@@ -98,7 +99,7 @@ fn statuses(names: impl IntoIterator<Item = &'static str>) -> Reply<'static> {
 
 /// A command as COMMAND shows it.
 fn describe(command: &Command) -> Reply<'static> {
-    let Keys { first, last, step, .. } = command.keys;
+    let (first, last, step) = command.fixed_keys();
     Reply::Array(vec![
         Reply::text(command.name),
         Reply::Integer(command.arity.into()),
@@ -114,13 +115,14 @@ fn describe(command: &Command) -> Reply<'static> {
 }
 
 fn flags(command: &Command) -> Vec<&'static str> {
-    const NAMES: [(Traits, &str); 16] = [
+    const NAMES: [(Traits, &str); 17] = [
         (Traits::WRITE, "write"),
         (Traits::READONLY, "readonly"),
         (Traits::DENYOOM, "denyoom"),
         (Traits::ADMIN, "admin"),
         (Traits::PUBSUB, "pubsub"),
         (Traits::NOSCRIPT, "noscript"),
+        (Traits::BLOCKING, "blocking"),
         (Traits::LOADING, "loading"),
         (Traits::STALE, "stale"),
         (Traits::SKIP_SLOWLOG, "skip_slowlog"),
@@ -142,11 +144,17 @@ fn categories(command: &Command) -> Vec<&'static str> {
         (groups.contains(Groups::KEYSPACE), "@keyspace"),
         (traits.contains(Traits::READONLY), "@read"),
         (traits.contains(Traits::WRITE), "@write"),
+        (groups.contains(Groups::SET), "@set"),
+        (groups.contains(Groups::SORTED_SET), "@sortedset"),
+        (groups.contains(Groups::LIST), "@list"),
+        (groups.contains(Groups::HASH), "@hash"),
         (groups.contains(Groups::STRING), "@string"),
+        (groups.contains(Groups::BITMAP), "@bitmap"),
         (is_admin, "@admin"),
         (traits.contains(Traits::PUBSUB), "@pubsub"),
         (traits.contains(Traits::FAST), "@fast"),
         (!traits.contains(Traits::FAST), "@slow"),
+        (traits.contains(Traits::BLOCKING), "@blocking"),
         (is_admin || groups.contains(Groups::DANGEROUS), "@dangerous"),
         (groups.contains(Groups::CONNECTION), "@connection"),
         (groups.contains(Groups::TRANSACTION), "@transaction"),
@@ -156,42 +164,41 @@ fn categories(command: &Command) -> Vec<&'static str> {
 
 /// Where the keys are, in the form that also fits commands whose keys move.
 fn key_specs(command: &Command) -> Vec<Reply<'static>> {
-    let Keys { first, last, step, .. } = command.keys;
-    if first == 0 {
-        return vec![];
-    }
-    // Here the last key is counted from the first one, unless it is counted from the end.
-    let last = if last < 0 { last } else { last - i32::try_from(first).unwrap_or_default() };
-    let of_kind = |kind: &'static str, details: Vec<(&'static str, Reply<'static>)>| {
-        let details = details.into_iter().map(|(name, value)| (Reply::text(name), value)).collect();
-        Reply::Map(vec![(Reply::text("type"), Reply::text(kind)), (Reply::text("spec"), Reply::Map(details))])
-    };
-    let mut spec = Vec::new();
-    if command.key_flags.contains(&"variable_flags") {
-        spec.push((Reply::text("notes"), Reply::text("RW and ACCESS due to the optional `GET` argument")));
-    }
-    spec.push((Reply::text("flags"), statuses(command.key_flags.iter().copied())));
-    spec.push((Reply::text("begin_search"), of_kind("index", vec![("index", Reply::count(first))])));
-    let range =
-        vec![("lastkey", Reply::Integer(last.into())), ("keystep", Reply::count(step)), ("limit", Reply::Integer(0))];
-    spec.push((Reply::text("find_keys"), of_kind("range", range)));
-    let listed = command.keys.may_be_listed.then(|| listed_keys(command, of_kind));
-    std::iter::once(Reply::Map(spec)).chain(listed).collect()
+    command.keys.iter().flatten().map(key_spec).collect()
 }
 
-/// Where keys are that are listed behind an option.
-fn listed_keys(
-    command: &Command,
-    of_kind: impl Fn(&'static str, Vec<(&'static str, Reply<'static>)>) -> Reply<'static>,
-) -> Reply<'static> {
-    let search = vec![("keyword", Reply::text("KEYS")), ("startfrom", Reply::Integer(-2))];
-    let range = vec![("lastkey", Reply::Integer(-1)), ("keystep", Reply::Integer(1)), ("limit", Reply::Integer(0))];
-    let flags = command.key_flags.iter().copied().chain(["incomplete"]);
-    Reply::Map(vec![
-        (Reply::text("flags"), statuses(flags)),
-        (Reply::text("begin_search"), of_kind("keyword", search)),
-        (Reply::text("find_keys"), of_kind("range", range)),
-    ])
+fn key_spec(keys: &Keys) -> Reply<'static> {
+    let index = |index: usize| of_kind("index", vec![("index", Reply::count(index))]);
+    let range = |last: i32, step: usize| {
+        let last = Reply::Integer(last.into());
+        of_kind("range", vec![("lastkey", last), ("keystep", Reply::count(step)), ("limit", Reply::Integer(0))])
+    };
+    let (begin, find) = match keys.place {
+        Place::Range { first, last, step } => {
+            // Here the last key is counted from the first one, unless it is counted from the end.
+            let last = if last < 0 { last } else { last - i32::try_from(first).unwrap_or_default() };
+            (index(first), range(last, step))
+        }
+        Place::Counted { at } => {
+            let number = |name, number| (name, Reply::Integer(number));
+            let count = vec![number("keynumidx", 0), number("firstkey", 1), number("keystep", 1)];
+            (index(at), of_kind("keynum", count))
+        }
+        Place::Listed => {
+            let search = vec![("keyword", Reply::text("KEYS")), ("startfrom", Reply::Integer(-2))];
+            (of_kind("keyword", search), range(-1, 1))
+        }
+        Place::Hidden => (of_kind("unknown", vec![]), of_kind("unknown", vec![])),
+    };
+    let note = (!keys.note.is_empty()).then(|| (Reply::text("notes"), Reply::text(keys.note)));
+    let flags = (Reply::text("flags"), statuses(keys.flags.iter().copied()));
+    let places = [(Reply::text("begin_search"), begin), (Reply::text("find_keys"), find)];
+    Reply::Map(note.into_iter().chain([flags]).chain(places).collect())
+}
+
+fn of_kind(kind: &'static str, details: Vec<(&'static str, Reply<'static>)>) -> Reply<'static> {
+    let details = details.into_iter().map(|(name, value)| (Reply::text(name), value)).collect();
+    Reply::Map(vec![(Reply::text("type"), Reply::text(kind)), (Reply::text("spec"), Reply::Map(details))])
 }
 
 /// A command as COMMAND DOCS shows it.

@@ -1,98 +1,134 @@
 //! Owns the commands about keys of any kind.
 
-use super::{not_an_integer, syntax_error};
-use crate::{client::Session, glob, server::Server, store::Cursor};
+use super::{
+    not_an_integer,
+    scan::{self, Filter},
+    syntax_error,
+};
+use crate::{
+    command::Answer,
+    glob,
+    store::{Cursor, Store, entry::Entry, news::Class},
+};
 use slotbus_wire::resp::{Args, Reply, parse_i64};
 
-/// How many places SCAN visits unless told otherwise.
-const SCAN_COUNT: usize = 10;
-
-pub(super) fn del<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {
-    let now = server.now;
-    Reply::count(args.from(1).filter(|key| server.store.remove(key, now)).count())
+pub(super) fn del<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
+    Ok(Reply::count(args.from(1).filter(|key| drop_key(store, key)).count()))
 }
 
-pub(super) fn exists<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {
-    Reply::count(args.from(1).filter(|key| server.store.contains(key, server.now)).count())
+/// Drops a key and says so; false if there is none.
+pub(super) fn drop_key(store: &mut Store, key: &[u8]) -> bool {
+    let is_gone = store.remove(key);
+    if is_gone {
+        store.news.tell(Class::GENERIC, "del", key);
+    }
+    is_gone
 }
 
-pub(super) fn dbsize<'e>(server: &'e mut Server, _: &mut Session, _: Args<'e>) -> Reply<'e> {
-    Reply::count(server.store.len())
+pub(super) fn exists<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
+    Ok(Reply::count(args.from(1).filter(|key| store.contains(key, store.now)).count()))
 }
 
-pub(super) fn flush<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {
+pub(super) fn touch<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
+    Ok(Reply::count(args.from(1).filter(|key| store.view(key).is_some()).count()))
+}
+
+pub(super) fn dbsize<'e>(store: &'e mut Store, _: Args<'e>) -> Answer<'e> {
+    Ok(Reply::count(store.len()))
+}
+
+pub(super) fn flush<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
     let is_known = |mode: &[u8]| mode.eq_ignore_ascii_case(b"sync") || mode.eq_ignore_ascii_case(b"async");
     if args.len() > 2 || !args.from(1).all(is_known) {
-        return syntax_error();
+        return Err(syntax_error());
     }
-    server.store.clear();
-    Reply::OK
+    store.clear();
+    Ok(Reply::OK)
 }
 
-pub(super) fn type_of<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {
-    Reply::status(if server.store.contains(args.at(1), server.now) { "string" } else { "none" })
+pub(super) fn type_of<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
+    Ok(Reply::status(store.view(args.at(1)).map_or("none", |view| view.kind())))
 }
 
-pub(super) fn keys<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {
-    let keys = server.store.keys(server.now).filter(|key| glob::matches(args.at(1), key, false));
-    Reply::Array(keys.map(Reply::bulk).collect())
+pub(super) fn keys<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
+    let keys = store.keys(store.now).filter(|key| glob::matches(args.at(1), key, false));
+    Ok(Reply::Array(keys.map(Reply::bulk).collect()))
 }
 
-pub(super) fn randomkey<'e>(server: &'e mut Server, _: &mut Session, _: Args<'e>) -> Reply<'e> {
-    if server.store.is_empty() {
-        return Reply::Null;
+pub(super) fn randomkey<'e>(store: &'e mut Store, _: Args<'e>) -> Answer<'e> {
+    Ok(store.random_key().map_or(Reply::Null, Reply::bulk))
+}
+
+pub(super) fn scan<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
+    let cursor = Cursor(scan::cursor(args.at(1))?);
+    let filter = Filter::read(args.skip(2), true)?;
+    let (next, entries) = store.scan(cursor, filter.count, store.now);
+    let is_of_kind =
+        |entry: &Entry| filter.kind.is_none_or(|kind| kind.eq_ignore_ascii_case(entry.view().kind().as_bytes()));
+    let wanted = entries.into_iter().filter(|entry| is_of_kind(entry)).map(Entry::key);
+    Ok(scan::portion(next.0, wanted.filter(|key| filter.takes(key)).map(Reply::bulk)))
+}
+
+pub(super) fn rename<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
+    move_key(store, args.at(1), args.at(2), true).map(|_| Reply::OK)
+}
+
+pub(super) fn renamenx<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
+    move_key(store, args.at(1), args.at(2), false).map(|is_moved| Reply::Integer(is_moved.into()))
+}
+
+fn move_key(store: &mut Store, from: &[u8], to: &[u8], replaces: bool) -> Result<bool, Reply<'static>> {
+    let now = store.now;
+    if !store.contains(from, now) {
+        return Err(Reply::err("no such key"));
     }
-    let nth = fastrand::usize(..server.store.len());
-    let found = server.store.keys(server.now).nth(nth).or_else(|| server.store.keys(server.now).next());
-    found.map_or(Reply::Null, Reply::bulk)
+    if from == to || !replaces && store.contains(to, now) {
+        return Ok(false);
+    }
+    if let Some(entry) = store.take(from) {
+        store.remove(to);
+        store.put_entry(entry.with_key(to));
+        store.news.tell(Class::GENERIC, "rename_from", from);
+        store.news.tell(Class::GENERIC, "rename_to", to);
+    }
+    Ok(true)
 }
 
-pub(super) fn scan<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {
-    let Some(cursor) = cursor(args.at(1)) else { return Reply::err("invalid cursor") };
-    let filter = match Filter::read(args.skip(2)) {
-        Ok(filter) => filter,
-        Err(refusal) => return refusal,
-    };
-    let (next, keys) = server.store.scan(cursor, filter.count, server.now);
-    let wanted = keys.into_iter().filter(|key| filter.takes(key));
-    Reply::Array(vec![Reply::text(next.0.to_string()), Reply::Array(wanted.map(Reply::bulk).collect())])
-}
-
-/// A cursor as it is written. A negative number stands for its two's complement, as in C.
-fn cursor(text: &[u8]) -> Option<Cursor> {
-    let text = std::str::from_utf8(text).ok()?;
-    let number = text.parse().or_else(|_| text.parse().map(i64::cast_unsigned)).ok()?;
-    Some(Cursor(number))
-}
-
-/// What may follow the cursor in SCAN.
-struct Filter<'a> {
-    pattern: Option<&'a [u8]>,
-    count: usize,
-    is_of_strings: bool,
-}
-
-impl<'a> Filter<'a> {
-    fn read(args: Args<'a>) -> Result<Self, Reply<'static>> {
-        let mut filter = Self { pattern: None, count: SCAN_COUNT, is_of_strings: true };
-        let mut at = 0;
-        while let Some(option) = args.get(at) {
-            let Some(value) = args.get(at + 1) else { return Err(syntax_error()) };
-            match option.to_ascii_lowercase().as_slice() {
-                b"match" => filter.pattern = Some(value),
-                b"count" => {
-                    let count = parse_i64(value).ok_or_else(not_an_integer)?;
-                    filter.count = usize::try_from(count).ok().filter(|&count| count > 0).ok_or_else(syntax_error)?;
-                }
-                b"type" => filter.is_of_strings = value.eq_ignore_ascii_case(b"string"),
-                _ => return Err(syntax_error()),
+pub(super) fn copy<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
+    let (mut replaces, mut at) = (false, 3);
+    while let Some(option) = args.get(at) {
+        match (option.to_ascii_lowercase().as_slice(), args.get(at + 1)) {
+            (b"replace", _) => replaces = true,
+            (b"db", Some(database)) => {
+                check_database(store, database)?;
+                at += 1;
             }
-            at += 2;
+            _ => return Err(syntax_error()),
         }
-        Ok(filter)
+        at += 1;
     }
+    let (from, to, now) = (args.at(1), args.at(2), store.now);
+    if from == to {
+        return Err(Reply::err("source and destination objects are the same"));
+    }
+    let may = store.contains(from, now) && (replaces || !store.contains(to, now));
+    let entry = store.peek(from).filter(|_| may).cloned();
+    let is_done = entry.is_some();
+    if let Some(entry) = entry {
+        store.put_entry(entry.with_key(to));
+        store.news.tell(Class::GENERIC, "copy_to", to);
+    }
+    Ok(Reply::Integer(is_done.into()))
+}
 
-    fn takes(&self, key: &[u8]) -> bool {
-        self.is_of_strings && self.pattern.is_none_or(|pattern| glob::matches(pattern, key, false))
+/// There is one database.
+fn check_database(store: &Store, text: &[u8]) -> Result<(), Reply<'static>> {
+    const DATABASES: i64 = 16;
+    match parse_i64(text).ok_or_else(not_an_integer)? {
+        0 => Ok(()),
+        1..DATABASES if store.limits.is_clustered => {
+            Err(Reply::err("Copying to another database is not allowed in cluster mode"))
+        }
+        _ => Err(Reply::err("DB index is out of range")),
     }
 }

@@ -52,6 +52,7 @@ fn ip(host: &[u8]) -> Option<IpAddr> {
 /// The keys that are here, with their values, as requests to the other server.
 fn load(server: &mut Server, args: Args<'_>, options: &Options<'_>, database: i64) -> Cargo {
     let now = server.now;
+    server.store.now = now;
     let command: &[u8] = if server.bus.is_some() { b"RESTORE-ASKING" } else { b"RESTORE" };
     let mut cargo = Cargo::default();
     if !options.credentials.is_empty() {
@@ -62,10 +63,11 @@ fn load(server: &mut Server, args: Args<'_>, options: &Options<'_>, database: i6
     let single = options.keys_from.is_none().then(|| args.at(3));
     let listed = options.keys_from.into_iter().flat_map(|start| args.from(start));
     for key in single.into_iter().chain(listed) {
-        let end = server.store.expires_at(key, now).flatten();
-        let Some(value) = server.store.get(key, now) else { continue };
+        let end = server.store.expires_at(key).flatten();
+        let compresses = server.store.limits.compresses;
+        let Some(view) = server.store.view(key) else { continue };
         let ttl_ms = end.map_or(0, |end| end.since(now).max(1)).to_string();
-        let payload = dump::dump(value);
+        let payload = dump::dump(view.body(), compresses);
         let replace = options.replaces.then_some(b"REPLACE".as_slice());
         cargo.add([command, key, ttl_ms.as_bytes(), &payload].into_iter().chain(replace), Some(key));
     }

@@ -1,8 +1,8 @@
 //! Owns the commands about the process: TIME, ROLE, SHUTDOWN.
 
-use super::syntax_error;
+use super::{options::integer, syntax_error};
 use crate::{client::Session, server::Server};
-use slotbus_wire::resp::{Args, Reply};
+use slotbus_wire::resp::{Args, Reply, parse_i64};
 
 pub(super) fn time<'e>(server: &'e mut Server, _: &mut Session, _: Args<'e>) -> Reply<'e> {
     let now = server.clock.since_epoch();
@@ -20,6 +20,25 @@ pub(super) fn role<'e>(server: &'e mut Server, _: &mut Session, _: Args<'e>) -> 
         ]);
     }
     Reply::Array(vec![Reply::text("master"), Reply::Integer(0), Reply::Array(vec![])])
+}
+
+/// Waits for replicas. Of these there are none that could have anything.
+pub(super) fn wait<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {
+    if server.is_replica() {
+        return Reply::err(
+            "WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a replica is \
+             configured to be writable (which is not the default) writes to replicas are just local and are not \
+             propagated.",
+        );
+    }
+    if let Err(refusal) = integer(args.at(1)) {
+        return refusal;
+    }
+    match parse_i64(args.at(2)) {
+        None => Reply::err("timeout is not an integer or out of range"),
+        Some(..0) => Reply::err("timeout is negative"),
+        Some(_) => Reply::Integer(0),
+    }
 }
 
 pub(super) fn shutdown<'e>(server: &'e mut Server, session: &mut Session, args: Args<'e>) -> Reply<'e> {

@@ -1,7 +1,7 @@
 //! Owns transactions: MULTI, EXEC, DISCARD, WATCH, UNWATCH.
 
 use crate::{
-    client::{Session, Transaction},
+    client::{Session, Transaction, Watch},
     dispatch,
     server::Server,
 };
@@ -15,10 +15,10 @@ pub(super) fn multi<'e>(_: &'e mut Server, session: &mut Session, _: Args<'e>) -
     Reply::OK
 }
 
-pub(super) fn discard<'e>(_: &'e mut Server, session: &mut Session, _: Args<'e>) -> Reply<'e> {
+pub(super) fn discard<'e>(server: &'e mut Server, session: &mut Session, _: Args<'e>) -> Reply<'e> {
     match session.transaction.take() {
         Some(_) => {
-            session.watched.clear();
+            server.unwatch(session);
             Reply::OK
         }
         None => Reply::err("DISCARD without MULTI"),
@@ -31,28 +31,34 @@ pub(super) fn watch<'e>(server: &'e mut Server, session: &mut Session, args: Arg
     }
     for key in args.from(1) {
         // A key that is watched already keeps the change that was first seen.
-        if session.watched.iter().all(|(watched, _)| **watched != *key) {
-            session.watched.push((key.into(), server.store.revision(key, server.now)));
+        if session.watched.iter().all(|watch| *watch.key != *key) {
+            let was_there = server.store.contains(key, server.now);
+            session.watched.push(Watch { key: key.into(), revision: server.store.news.watch(key), was_there });
         }
     }
     Reply::OK
 }
 
-pub(super) fn unwatch<'e>(_: &'e mut Server, session: &mut Session, _: Args<'e>) -> Reply<'e> {
-    session.watched.clear();
+pub(super) fn unwatch<'e>(server: &'e mut Server, session: &mut Session, _: Args<'e>) -> Reply<'e> {
+    server.unwatch(session);
     Reply::OK
 }
 
 pub(super) fn exec<'e>(server: &'e mut Server, session: &mut Session, _: Args<'e>) -> Reply<'e> {
     let Some(transaction) = session.transaction.take() else { return Reply::err("EXEC without MULTI") };
-    let watched = std::mem::take(&mut session.watched);
+    let store = &server.store;
+    let has_changed = session.watched.iter().any(|watch| {
+        store.news.revision(&watch.key) != watch.revision || watch.was_there && !store.contains(&watch.key, server.now)
+    });
+    server.unwatch(session);
     if transaction.is_dirty {
         return Reply::error("EXECABORT Transaction discarded because of previous errors.");
     }
-    if watched.iter().any(|(key, revision)| server.store.revision(key, server.now) != *revision) {
+    if has_changed {
         return Reply::NullArray;
     }
     let mut replies = Vec::with_capacity(transaction.requests.len());
+    session.is_executing = true;
     for request in &transaction.requests {
         let args = request.args();
         // Each was looked up when it was queued; commands do not go away.
@@ -62,5 +68,6 @@ pub(super) fn exec<'e>(server: &'e mut Server, session: &mut Session, _: Args<'e
         };
         replies.push(reply);
     }
+    session.is_executing = false;
     Reply::Array(replies)
 }

@@ -1,41 +1,44 @@
 //! Owns the commands that carry a value from server to server: DUMP and RESTORE.
 
-use super::{not_an_integer, syntax_error};
-use crate::{client::Session, server::Server, store::Expiry};
+use super::{keyspace::drop_key, not_an_integer, syntax_error};
+use crate::{
+    command::Answer,
+    store::{Store, news::Class, value::Value},
+};
 use slotbus_core::Millis;
 use slotbus_wire::{
-    dump,
+    dump::{self, DumpError},
     resp::{Args, Reply, parse_i64},
 };
 
-pub(super) fn dump<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {
-    server.store.get(args.at(1), server.now).map_or(Reply::Null, |value| Reply::bulk(dump::dump(value)))
+pub(super) fn dump<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
+    let compresses = store.limits.compresses;
+    let payload = store.view(args.at(1)).map(|view| dump::dump(view.body(), compresses));
+    Ok(payload.map_or(Reply::Null, Reply::bulk))
 }
 
-pub(super) fn restore<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {
-    try_restore(server, args).map_or_else(|refusal| refusal, |()| Reply::OK)
-}
-
-fn try_restore(server: &mut Server, args: Args<'_>) -> Result<(), Reply<'static>> {
+pub(super) fn restore<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
     let options = Options::read(args.skip(4))?;
-    let (key, now) = (args.at(1), server.now);
-    if !options.replaces && server.store.contains(key, now) {
+    let (key, now) = (args.at(1), store.now);
+    if !options.replaces && store.contains(key, now) {
         return Err(Reply::error("BUSYKEY Target key name already exists."));
     }
     let ttl_ms = parse_i64(args.at(2)).ok_or_else(not_an_integer)?;
     let ttl_ms = u64::try_from(ttl_ms).map_err(|_| Reply::err("Invalid TTL value, must be >= 0"))?;
     let value = dump::restore(args.at(3)).map_err(Reply::err)?;
-    let expiry = match ttl_ms {
-        0 => Expiry::Never,
-        at if options.is_absolute => Expiry::At(Millis(at)),
-        after => Expiry::At(now.after(after)),
+    let value = Value::of_snapshot(value, &store.limits).ok_or_else(|| Reply::err(DumpError::BadFormat))?;
+    let end = match ttl_ms {
+        0 => None,
+        at if options.is_absolute => Some(Millis(at)),
+        after => Some(now.after(after)),
     };
-    if matches!(expiry, Expiry::At(end) if end <= now) {
-        server.store.remove(key, now);
+    if end.is_some_and(|end| end <= now) {
+        drop_key(store, key);
     } else {
-        server.store.set(key, &value, expiry);
+        store.put(key, value, end);
+        store.news.tell(Class::GENERIC, "restore", key);
     }
-    Ok(())
+    Ok(Reply::OK)
 }
 
 /// What may follow the payload in RESTORE. How often or how long ago the key was used is read, and not kept.

@@ -270,7 +270,7 @@ pub(crate) fn request(args: &[&[u8]]) -> Vec<u8> {
 }
 
 /// How many bytes the first reply takes, if all of it is there.
-fn reply_length(bytes: &[u8]) -> Option<usize> {
+pub(crate) fn reply_length(bytes: &[u8]) -> Option<usize> {
     let line_end = bytes.windows(2).position(|pair| pair == b"\r\n")? + 2;
     let number = || -> i64 { text(&bytes[1..line_end - 2]).parse().unwrap() };
     match bytes[0] {

@@ -5,6 +5,7 @@ use crate::{
     effect::{Refusal, Reply},
     ids::NodeId,
     message::Flags,
+    mutant::Mutant,
     peer::Pos,
     rule::Rule,
     step::{Save, Turn},
@@ -41,9 +42,9 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         let own = self.node.myself();
         if pos == self.node.me {
             Err(Refusal::ReplicateMyself)
-        } else if self.node.peers[pos].is(Flags::REPLICA) {
+        } else if self.node.peers[pos].is(Flags::REPLICA) && self.unless(Mutant::ReplicateReplica) {
             Err(Refusal::ReplicateReplica)
-        } else if !own.slots.is_empty() || (own.is_primary() && has_keys) {
+        } else if (!own.slots.is_empty() && self.unless(Mutant::ReplicateWithSlots)) || (own.is_primary() && has_keys) {
             Err(Refusal::NotEmpty)
         } else {
             Ok(pos)

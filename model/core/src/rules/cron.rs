@@ -3,6 +3,7 @@
 
 use crate::{
     message::{ClusterState, Flags},
+    mutant::Mutant,
     peer::Pos,
     rule::Rule,
     step::{Save, Turn},
@@ -70,7 +71,8 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
                 continue;
             }
             suspected += usize::from(peer.is(Flags::PFAIL));
-            if peer.is(Flags::HANDSHAKE) && self.now.since(peer.created) > handshake_timeout_ms {
+            let may_end = self.unless(Mutant::HandshakeForEver);
+            if may_end && peer.is(Flags::HANDSHAKE) && self.now.since(peer.created) > handshake_timeout_ms {
                 self.rule(Rule::HandshakeTimeout);
                 self.remove_node(pos);
                 index -= 1;
@@ -125,7 +127,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         if let Some(ping_ms) = outstanding_ms {
             let half_ms = node_timeout_ms / 2;
             let is_old = self.link_age_ms(pos).is_some_and(|age_ms| age_ms > node_timeout_ms);
-            if is_old && ping_ms > half_ms && silent_ms > half_ms {
+            if is_old && ping_ms > half_ms && silent_ms > half_ms && self.unless(Mutant::LinkKept) {
                 self.rule(Rule::LinkRenewed);
                 self.close_outbound(pos);
             }

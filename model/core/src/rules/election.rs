@@ -4,6 +4,7 @@ use crate::{
     effect::Effect,
     ids::{LinkId, NodeId},
     message::{Body, Flags, Header, Message, MessageFlags},
+    mutant::Mutant,
     node::Election,
     peer::{Peer, Pos},
     rule::Rule,
@@ -26,16 +27,16 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
     /// Why this node may not vote, in the order in which the reasons are looked for.
     fn refusal_to_vote(&mut self, candidate: Pos, header: &Header<SLOTS>) -> Option<Rule> {
         let node = &*self.node;
-        if !node.myself().is_voter() {
+        if !node.myself().is_voter() && self.unless(Mutant::VoteByEmpty) {
             return Some(Rule::ElectNotVoter);
         }
-        if header.current_epoch < node.current_epoch {
+        if header.current_epoch < node.current_epoch && self.unless(Mutant::VoteInOldEpoch) {
             return Some(Rule::ElectRefusedEpoch);
         }
-        if node.last_vote_epoch == node.current_epoch {
+        if node.last_vote_epoch == node.current_epoch && self.unless(Mutant::VoteTwice) {
             return Some(Rule::ElectRefusedVoted);
         }
-        let is_manual = header.mflags.contains(MessageFlags::FORCEACK);
+        let is_manual = header.mflags.contains(MessageFlags::FORCEACK) || self.is_mutant(Mutant::VoteWhileUp);
         let primary = node.peers[candidate].primary.filter(|_| !node.peers[candidate].is_primary());
         let primary = primary.and_then(|id| node.peers.find(&id));
         let Some(primary) = primary.filter(|&pos| node.peers[pos].is(Flags::FAIL) || is_manual) else {
@@ -44,7 +45,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         if self.voted_lately(primary, is_manual) {
             return Some(Rule::ElectRefusedSoon);
         }
-        let newer = self.newer_owner(candidate, header)?;
+        let newer = self.newer_owner(candidate, header).filter(|_| self.unless(Mutant::VoteForStaleClaim))?;
         if self.node.config.profile.refusal_tells_claim {
             self.send_update(candidate, newer);
         }
@@ -74,7 +75,9 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         if let Some(primary) = primary {
             self.node.peers[primary].voted_at = Some(self.now);
         }
-        self.save(Save::Sync);
+        if self.unless(Mutant::VoteUnsaved) {
+            self.save(Save::Sync);
+        }
         if let Some(number) = self.node.peers[candidate].outbound {
             let message = Message { header: self.header(), body: Body::FailoverAuthAck };
             self.send(LinkId::Outbound(number), message);
@@ -88,11 +91,13 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         let place = election.voters.binary_search(&id);
         let counts_once = self.node.config.profile.votes_counted_once;
         let is_due = if counts_once {
-            election.asked && header.current_epoch == election.epoch && place.is_err()
+            let is_first = place.is_err() || self.is_mutant(Mutant::VoteCountedTwice);
+            election.asked && header.current_epoch == election.epoch && is_first
         } else {
             header.current_epoch >= election.epoch
         };
-        if !self.node.peers[voter].is_voter() || !is_due {
+        let is_voter = self.node.peers[voter].is_voter() || self.is_mutant(Mutant::VoteOfAnybody);
+        if !is_voter || !is_due {
             self.rule(Rule::ElectUncounted);
             return;
         }
@@ -119,7 +124,8 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         let Some(primary) = self.node.my_primary() else { return };
         let is_manual = self.node.manual.is_some_and(|manual| manual.can_start);
         let failed = &self.node.peers[primary];
-        let may = failed.is(Flags::FAIL) && !self.node.config.replica_no_failover;
+        let has_failed = failed.is(Flags::FAIL) || self.is_mutant(Mutant::StandWithoutFailure);
+        let may = has_failed && !self.node.config.replica_no_failover;
         if !(may || is_manual) || failed.slots.is_empty() {
             return;
         }
@@ -141,8 +147,16 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
             self.rule_once(Rule::ElectExpired);
         } else if !self.node.election.asked {
             self.ask_for_votes();
-        } else if self.node.election.votes >= self.quorum() {
+        } else if self.node.election.votes >= self.votes_needed() {
             self.win();
+        }
+    }
+
+    fn votes_needed(&self) -> usize {
+        match self.quorum() {
+            _ if self.is_mutant(Mutant::WinUnasked) => 0,
+            quorum if self.is_mutant(Mutant::WinByHalf) => quorum - 1,
+            quorum => quorum,
         }
     }
 
@@ -154,7 +168,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
     /// for that long before it was failed.
     fn is_data_old(&self) -> bool {
         let config = &self.node.config;
-        if config.replica_validity_factor == 0 {
+        if config.replica_validity_factor == 0 || self.is_mutant(Mutant::StandWithOldData) {
             return false;
         }
         let Some(fresh_at) = self.node.replication.fresh_at else { return true };
@@ -226,10 +240,14 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
 
     fn ask_for_votes(&mut self) {
         self.rule(Rule::ElectAsked);
-        self.node.current_epoch = self.node.current_epoch.saturating_add(1);
+        if self.unless(Mutant::AskInOldEpoch) {
+            self.node.current_epoch = self.node.current_epoch.saturating_add(1);
+        }
         self.node.election.epoch = self.node.current_epoch;
         self.node.election.asked = true;
-        self.save(Save::Sync);
+        if self.unless(Mutant::AskUnsaved) {
+            self.save(Save::Sync);
+        }
         self.broadcast(&Body::FailoverAuthRequest);
     }
 
@@ -238,7 +256,9 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         let epoch = self.node.election.epoch;
         let me = self.node.me;
         let own_epoch = &mut self.node.peers[me].config_epoch;
-        *own_epoch = (*own_epoch).max(epoch);
+        if !self.node.config.is_mutant(Mutant::WinKeepsEpoch) {
+            *own_epoch = (*own_epoch).max(epoch);
+        }
         self.take_over();
         if self.node.config.profile.election_ends_with_win {
             self.node.election = Election { epoch, ..Election::default() };
@@ -276,8 +296,10 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         self.rule(Rule::RoleFollow);
         let me = self.node.me;
         if self.node.peers[me].is_primary() {
-            self.node.migrating.clear();
-            self.node.importing.clear();
+            if self.unless(Mutant::FollowKeepsMoves) {
+                self.node.migrating.clear();
+                self.node.importing.clear();
+            }
             let flags = &mut self.node.peers[me].flags;
             flags.remove(Flags::PRIMARY | Flags::MIGRATE_TO);
             flags.insert(Flags::REPLICA);

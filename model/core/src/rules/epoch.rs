@@ -12,12 +12,14 @@ use crate::{
 impl<const SLOTS: usize> Turn<'_, SLOTS> {
     /// Takes over the epochs in a member's header.
     pub(super) fn hear_epochs(&mut self, pos: Pos, header: &Header<SLOTS>) {
-        if header.current_epoch > self.node.current_epoch && !self.is_mutant(Mutant::EpochNotRaised) {
+        if header.current_epoch > self.node.current_epoch && self.unless(Mutant::EpochNotRaised) {
             self.rule(Rule::EpochRaised);
             self.node.current_epoch = header.current_epoch;
         }
         let counts = header.primary.is_none() || !self.node.config.profile.epochs_from_primaries;
-        if counts && header.config_epoch > self.node.peers[pos].config_epoch {
+        let recorded = self.node.peers[pos].config_epoch;
+        let falls = header.config_epoch < recorded && self.is_mutant(Mutant::EpochFalls);
+        if counts && (header.config_epoch > recorded || falls) {
             self.rule(Rule::EpochClaimRaised);
             self.node.peers[pos].config_epoch = header.config_epoch;
             self.save(Save::Sync);
@@ -34,7 +36,9 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         let epochs = [header.config_epoch, other.config_epoch];
         let collides =
             header.primary.is_none() && own.is_primary() && other.is_primary() && epochs == [own.config_epoch; 2];
-        if collides && (own.id < other.id || self.is_mutant(Mutant::CollisionBothMove)) {
+        let yields = (own.id < other.id) != self.is_mutant(Mutant::CollisionGreaterMoves);
+        let yields = yields && self.unless(Mutant::CollisionIgnored);
+        if collides && (yields || self.is_mutant(Mutant::CollisionBothMove)) {
             self.rule(Rule::EpochCollision);
             self.take_new_epoch();
         }
@@ -49,6 +53,9 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
             return Reply::Still(own);
         }
         self.rule(Rule::EpochBumped);
+        if self.is_mutant(Mutant::BumpBehind) {
+            self.node.current_epoch = own;
+        }
         self.take_new_epoch();
         Reply::Bumped(self.node.current_epoch)
     }
@@ -56,6 +63,9 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
     /// The epoch of a takeover. A replica's own record may hold the greatest epoch already; others
     /// would ignore a claim under it.
     pub(super) fn bump_for_takeover(&mut self) {
+        if self.is_mutant(Mutant::TakeoverKeepsEpoch) {
+            return;
+        }
         if self.node.config.profile.takeover_always_bumps {
             self.rule(Rule::EpochBumped);
             let claims = self.node.peers.iter().map(|peer| peer.config_epoch);
@@ -67,12 +77,12 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
     }
 
     pub(super) fn take_new_epoch(&mut self) {
-        if !self.is_mutant(Mutant::CollisionReusesEpoch) {
+        if self.unless(Mutant::CollisionReusesEpoch) {
             self.node.current_epoch = self.node.current_epoch.saturating_add(1);
         }
         let (me, epoch) = (self.node.me, self.node.current_epoch);
         self.node.peers[me].config_epoch = epoch;
-        if !self.is_mutant(Mutant::EpochNotSaved) {
+        if self.unless(Mutant::EpochNotSaved) {
             self.save(Save::Sync);
         }
     }
@@ -92,7 +102,9 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         self.rule(Rule::EpochSet);
         let me = self.node.me;
         self.node.peers[me].config_epoch = epoch;
-        self.node.current_epoch = self.node.current_epoch.max(epoch);
+        if self.unless(Mutant::SetEpochAlone) {
+            self.node.current_epoch = self.node.current_epoch.max(epoch);
+        }
         self.save(Save::Soon);
         self.evaluate_later();
         Ok(Reply::Done)

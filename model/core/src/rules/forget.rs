@@ -3,6 +3,7 @@
 use crate::{
     effect::{Refusal, Reply},
     ids::NodeId,
+    mutant::Mutant,
     peer::Pos,
     rule::Rule,
     step::{Save, Turn},
@@ -13,7 +14,9 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         let refusal = match self.node.peers.find(&id) {
             None => Refusal::UnknownNode(id),
             Some(pos) if pos == self.node.me => Refusal::ForgetMyself,
-            Some(_) if self.node.myself().primary == Some(id) => Refusal::ForgetMyPrimary,
+            Some(_) if self.node.myself().primary == Some(id) && self.unless(Mutant::ForgetsPrimary) => {
+                Refusal::ForgetMyPrimary
+            }
             Some(pos) => {
                 self.rule(Rule::ForgetDone);
                 self.ban(id, self.node.config.timing.forget_ms);
@@ -65,9 +68,11 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         self.close_outbound(pos);
         self.close_inbound(pos);
         self.attach(pos, None);
+        let [keeps_reports, keeps_ties] =
+            [Mutant::ForgetKeepsReports, Mutant::ForgetKeepsTie].map(|mutant| self.is_mutant(mutant));
         for peer in self.node.peers.iter_mut() {
-            peer.reports.retain(|report| report.by != id);
-            if peer.primary == Some(id) {
+            peer.reports.retain(|report| report.by != id || keeps_reports);
+            if peer.primary == Some(id) && !keeps_ties {
                 peer.primary = None;
             }
         }

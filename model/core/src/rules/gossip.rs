@@ -55,9 +55,11 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         let pong = Millis(u64::from(entry.pong_received_s) * 1000);
         let peer = &self.node.peers[pos];
         let is_fresher = peer.pong_received.is_none_or(|known| pong > self.counted(known)) && pong > Millis(0);
-        let is_past = pong <= self.now.after(self.node.config.timing.gossip_ahead_ms);
+        let is_past =
+            pong <= self.now.after(self.node.config.timing.gossip_ahead_ms) || self.is_mutant(Mutant::GossipFromFuture);
         let is_doubted = self.node.config.profile.pong_news_if_healthy && peer.is_any(FAILING);
-        if peer.ping_sent.is_some() || !is_fresher || !is_past || is_doubted || self.count_reports(pos) > 0 {
+        let is_awaited = peer.ping_sent.is_some() && self.unless(Mutant::GossipSparesPing);
+        if is_awaited || !is_fresher || !is_past || is_doubted || self.count_reports(pos) > 0 {
             return;
         }
         self.rule(Rule::GossipFresher);
@@ -68,7 +70,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         if entry.flags.contains(Flags::NOADDR) {
             return;
         }
-        if self.is_banned(&entry.node) {
+        if self.is_banned(&entry.node) && self.unless(Mutant::GossipRevives) {
             self.rule(Rule::GossipBanned);
             return;
         }

@@ -6,6 +6,7 @@ use crate::{
     effect::{Refusal, Reply},
     ids::LinkId,
     message::{Body, Flags, Header},
+    mutant::Mutant,
     peer::{Peer, Pos},
     rule::Rule,
     step::{Save, Turn},
@@ -60,7 +61,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
                 None => self.handshake_done(pos, header),
             };
         }
-        if self.node.peers[pos].id == header.sender {
+        if self.node.peers[pos].id == header.sender || self.is_mutant(Mutant::WrongIdTrusted) {
             return true;
         }
         self.rule(Rule::HandshakeWrongId);

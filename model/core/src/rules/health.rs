@@ -12,7 +12,7 @@ use crate::{
 impl<const SLOTS: usize> Turn<'_, SLOTS> {
     /// Suspects a member that was silent too long.
     pub(super) fn suspect(&mut self, pos: Pos) {
-        if self.node.peers[pos].is_any(Flags::PFAIL | Flags::FAIL) {
+        if self.node.peers[pos].is_any(Flags::PFAIL | Flags::FAIL) || self.is_mutant(Mutant::SuspectNobody) {
             return;
         }
         self.rule(Rule::HealthSuspected);
@@ -32,7 +32,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
             self.node.peers[pos].flags.remove(Flags::PFAIL);
             self.save(Save::Soon);
             self.evaluate_later();
-        } else if peer.is(Flags::FAIL) {
+        } else if peer.is(Flags::FAIL) && self.unless(Mutant::FailForEver) {
             self.clear_failure(pos);
         }
     }
@@ -57,7 +57,8 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
 
     /// Adds or refreshes a report about a node.
     pub(super) fn report(&mut self, pos: Pos, reporter: Pos) {
-        if self.node.config.profile.reports_from_voters && !self.node.peers[reporter].is_voter() {
+        let is_voter = self.node.peers[reporter].is_voter() || self.is_mutant(Mutant::ReportByAnybody);
+        if self.node.config.profile.reports_from_voters && !is_voter {
             return;
         }
         self.rule(Rule::HealthReported);
@@ -65,6 +66,9 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         let at = self.now;
         let reports = &mut self.node.peers[pos].reports;
         match reports.binary_search_by_key(&by, |report| report.by) {
+            Ok(index) if self.node.config.is_mutant(Mutant::ReportCountedTwice) => {
+                reports.insert(index, Report { by, at })
+            }
             Ok(index) => reports[index].at = at,
             Err(index) => reports.insert(index, Report { by, at }),
         }
@@ -72,6 +76,9 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
 
     /// Takes a report back.
     pub(super) fn withdraw_report(&mut self, pos: Pos, reporter: Pos) {
+        if self.is_mutant(Mutant::ReportNeverWithdrawn) {
+            return;
+        }
         let by = self.node.peers[reporter].id;
         let reports = &mut self.node.peers[pos].reports;
         if let Ok(index) = reports.binary_search_by_key(&by, |report| report.by) {
@@ -97,7 +104,8 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         }
         // A reporter that has lost its slots since is no voter any more.
         let reporters = self.node.peers[pos].reports.iter().filter_map(|report| self.node.peers.get(&report.by));
-        reporters.filter(|reporter| reporter.is_voter()).count()
+        let by_anybody = self.is_mutant(Mutant::ReportByAnybody);
+        reporters.filter(|reporter| reporter.is_voter() || by_anybody).count()
     }
 
     /// Fails a suspected node if enough primaries report it, this one included.
@@ -108,7 +116,10 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         }
         let own = self.node.myself();
         let counts = if self.node.config.profile.reports_from_voters { own.is_voter() } else { own.is_primary() };
-        let extra = usize::from(self.is_mutant(Mutant::FailWithoutQuorum));
+        let extra = usize::from(
+            self.is_mutant(Mutant::FailWithoutQuorum)
+                || self.is_mutant(Mutant::FailByHalf) && self.node.size.is_multiple_of(2),
+        );
         let reporters = self.count_reports(pos) + usize::from(counts) + extra;
         if reporters < self.quorum() {
             return;
@@ -116,12 +127,15 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         self.rule(Rule::HealthFailed);
         self.fail(pos);
         let id = self.node.peers[pos].id;
-        self.broadcast(&Body::Fail(id));
+        if self.unless(Mutant::FailUntold) {
+            self.broadcast(&Body::Fail(id));
+        }
     }
 
     /// A FAIL message came.
     pub(super) fn told_of_failure(&mut self, member: Option<Pos>, id: &NodeId) {
-        let subject = self.node.peers.find(id).filter(|&pos| pos != self.node.me);
+        let is_other = |pos: &Pos| *pos != self.node.me || self.is_mutant(Mutant::FailOfOneself);
+        let subject = self.node.peers.find(id).filter(is_other);
         let is_believed = member.is_some() || self.is_mutant(Mutant::FailFromStranger);
         match subject {
             Some(pos) if is_believed && !self.node.peers[pos].is(Flags::FAIL) => {

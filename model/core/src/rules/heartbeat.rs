@@ -5,6 +5,7 @@ use crate::{
     address::Host,
     ids::LinkId,
     message::{Body, Extension, Flags, GossipEntry, Header, Heartbeat, Message, MessageFlags},
+    mutant::Mutant,
     peer::{Peer, Places, Pos},
     rule::Rule,
     step::Turn,
@@ -149,7 +150,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         let wanted = GOSSIP_MIN.max(known / GOSSIP_SHARE).min(known.saturating_sub(2));
         let receiver = receiver.filter(|_| self.node.config.profile.gossip_skips_receiver);
         let mut chosen = self.choose_gossip(wanted, receiver);
-        if self.node.suspected > 0 {
+        if self.node.suspected > 0 && self.unless(Mutant::SuspectsUntold) {
             let suspects = self.node.peers.positions().filter(|&pos| {
                 let peer = &self.node.peers[pos];
                 peer.is(Flags::PFAIL) && !peer.is_any(Flags::HANDSHAKE | Flags::NOADDR)

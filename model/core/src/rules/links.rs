@@ -6,6 +6,7 @@ use crate::{
     ids::LinkId,
     link::Link,
     message::{Flags, Header},
+    mutant::Mutant,
     peer::Pos,
     rule::Rule,
     step::Turn,
@@ -79,7 +80,9 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         let Some(link) = self.node.links.get(id) else { return self.rule(Rule::LinkUnknown) };
         if let Some(pos) = link.peer.filter(|_| matches!(id, LinkId::Outbound(_))) {
             self.rule(Rule::LinkRefusedAtOnce);
-            self.node.peers[pos].ping_sent.get_or_insert(self.now);
+            if self.unless(Mutant::RefusalUnheard) {
+                self.node.peers[pos].ping_sent.get_or_insert(self.now);
+            }
         }
         self.forget_link(id);
     }

@@ -5,6 +5,7 @@ use crate::{
     ids::{LinkId, NodeId},
     input::{FailoverMode, Replication},
     message::{Body, Flags, Header, Message, MessageFlags},
+    mutant::Mutant,
     node::{Election, ManualFailover},
     peer::Pos,
     rule::Rule,
@@ -66,7 +67,9 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         let end = self.now.after(pause_ms);
         let replica: NodeId = self.node.peers[replica].id;
         self.node.manual = Some(ManualFailover { end, replica: Some(replica), primary_offset: None, can_start: false });
-        self.perform(Effect::PauseWrites { until: self.now.after(pause_ms.saturating_mul(2)) });
+        if self.unless(Mutant::PauseForgotten) {
+            self.perform(Effect::PauseWrites { until: self.now.after(pause_ms.saturating_mul(2)) });
+        }
         self.send_ping_on(link);
     }
 
@@ -95,7 +98,11 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
     /// Lets a replica that has caught up with its paused primary ask for votes.
     pub(crate) fn manual_failover_step(&mut self) {
         let offset = self.node.replication.offset;
-        let has_caught_up = |manual: &&mut ManualFailover| !manual.can_start && manual.primary_offset == Some(offset);
+        let is_hasty = self.is_mutant(Mutant::CatchUpSkipped);
+        let has_caught_up = |manual: &&mut ManualFailover| {
+            let target = manual.primary_offset;
+            !manual.can_start && (target == Some(offset) || (is_hasty && target.is_some()))
+        };
         if self.node.my_primary().is_none() {
             return;
         }
@@ -106,7 +113,8 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
     }
 
     pub(super) fn check_manual_failover_timeout(&mut self) {
-        if self.node.manual.is_some_and(|manual| manual.end < self.now) {
+        let may_end = self.unless(Mutant::ManualForEver);
+        if may_end && self.node.manual.is_some_and(|manual| manual.end < self.now) {
             self.rule(Rule::ManualTimeout);
             self.end_manual_failover();
         }

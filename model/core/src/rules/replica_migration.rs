@@ -2,6 +2,7 @@
 
 use crate::{
     message::{ClusterState, Flags},
+    mutant::Mutant,
     peer::{Peer, Places, Pos},
     rule::Rule,
     step::{Save, Turn},
@@ -26,7 +27,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         }
         let healthy = |pos: &Pos| !self.node.peers[*pos].is_any(Flags::FAIL | Flags::PFAIL);
         let stay = self.node.replicas(self.node.peers[primary].id).filter(healthy).count();
-        if stay <= self.node.config.migration_barrier {
+        if stay <= self.node.config.migration_barrier && self.unless(Mutant::BarrierIgnored) {
             return;
         }
         if let Some(target) = self.orphan_to_serve().filter(|_| self.is_chosen(&counts, most)) {
@@ -48,8 +49,8 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         for pos in self.node.peers.positions() {
             let peer = &self.node.peers[pos];
             let is_candidate = pos != self.node.me && is_working_primary(peer);
-            let is_orphan =
-                is_candidate && !served.contains(pos) && !peer.slots.is_empty() && peer.is(Flags::MIGRATE_TO);
+            let is_served = served.contains(pos) && self.unless(Mutant::MigrateToServed);
+            let is_orphan = is_candidate && !is_served && !peer.slots.is_empty() && peer.is(Flags::MIGRATE_TO);
             orphans += usize::from(is_orphan);
             let since = is_orphan.then(|| peer.orphaned_at.unwrap_or(self.now));
             if since.is_some() && peer.orphaned_at.is_none() {

@@ -3,6 +3,7 @@
 use crate::{
     effect::{Effect, Refusal, Reply},
     ids::NodeId,
+    mutant::Mutant,
     rule::Rule,
     step::{Save, Turn},
 };
@@ -25,7 +26,8 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         self.node.importing.clear();
         self.end_manual_failover();
         let others: Vec<_> = self.node.peers.iter().map(|peer| peer.id).filter(|&id| id != self.node.id()).collect();
-        for pos in self.node.peers.positions() {
+        let kept = Some(self.node.me).filter(|_| self.is_mutant(Mutant::ResetKeepsSlots));
+        for pos in self.node.peers.positions().filter(|&pos| Some(pos) != kept) {
             self.node.unbind_all(pos);
         }
         for id in others {

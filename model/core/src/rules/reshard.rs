@@ -4,6 +4,7 @@ use crate::{
     effect::{Refusal, Reply},
     ids::NodeId,
     input::SlotChange,
+    mutant::Mutant,
     peer::Pos,
     rule::Rule,
     slots::Slot,
@@ -51,7 +52,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
             }
             SlotChange::Node(id) => {
                 let target = self.primary_called(id, Refusal::UnknownNode(id))?;
-                if is_mine && target != self.node.me && has_keys {
+                if is_mine && target != self.node.me && has_keys && self.unless(Mutant::SetslotLeavesKeys) {
                     return Err(Refusal::SlotHasKeys(slot));
                 }
                 self.give_slot(slot, target, has_keys);
@@ -88,9 +89,12 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         }
         if target == me {
             self.remember_grant(slot, former);
-            let was_importing = self.node.importing.remove(&slot).is_some();
+            let was_importing = self.node.importing.contains_key(&slot);
+            if self.unless(Mutant::SetslotKeepsMark) {
+                self.node.importing.remove(&slot);
+            }
             let is_taken = former.is_some_and(|pos| pos != me) && self.node.config.profile.setslot_always_bumps;
-            if was_importing || is_taken {
+            if (was_importing || is_taken) && self.unless(Mutant::SetslotKeepsEpoch) {
                 self.rule(Rule::ReshardClosed);
                 self.bump_epoch();
                 self.broadcast_pong();

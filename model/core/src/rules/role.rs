@@ -3,6 +3,7 @@
 use crate::{
     ids::NodeId,
     message::{Flags, Header},
+    mutant::Mutant,
     peer::Pos,
     rule::Rule,
     step::{Save, Turn},
@@ -30,7 +31,9 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
                 if self.node.peers[pos].is_primary() {
                     self.rule(Rule::RoleReplica);
                     self.hand_over(pos, primary, header);
-                    self.node.unbind_all(pos);
+                    if self.unless(Mutant::DemotedKeepsSlots) {
+                        self.node.unbind_all(pos);
+                    }
                     let flags = &mut self.node.peers[pos].flags;
                     flags.remove(Flags::PRIMARY | Flags::MIGRATE_TO);
                     flags.insert(Flags::REPLICA);
@@ -51,7 +54,8 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
     /// Has `head`, which `follower` is about to follow, follow nobody, if the way from it to its
     /// primary would lead through `follower`. A node that leads again for this reason claims nothing.
     fn open_loop(&mut self, head: Pos, follower: Pos) {
-        if !self.node.config.profile.loops_opened || !self.leads_to(head, follower) {
+        let is_on = self.node.config.profile.loops_opened && self.unless(Mutant::LoopKept);
+        if !is_on || !self.leads_to(head, follower) {
             return;
         }
         self.rule(Rule::RoleLoopOpened);
@@ -77,7 +81,8 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
     fn is_stale_role(&self, pos: Pos, header: &Header<SLOTS>) -> bool {
         let peer = &self.node.peers[pos];
         let is_change = peer.is_primary() != header.primary.is_none() || peer.primary != header.primary;
-        if !is_change || !self.node.config.profile.stale_role_ignored {
+        let is_on = self.node.config.profile.stale_role_ignored && self.unless(Mutant::RoleOfAnyAge);
+        if !is_change || !is_on {
             return false;
         }
         let named = match header.primary {

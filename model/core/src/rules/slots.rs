@@ -19,7 +19,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         if self.node.claimant(pos).is_none_or(is_known) {
             return;
         }
-        if self.node.peers[pos].is_primary() {
+        if self.node.peers[pos].is_primary() || self.is_mutant(Mutant::ClaimOfReplica) {
             self.bind_claim(pos, header.config_epoch, &header.slots);
         }
         self.correct_stale_claim(pos, header);
@@ -35,13 +35,13 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
     /// It is withstood once: a former owner that claims it anew was told to.
     fn withstands(&mut self, slot: Slot, claimant: Pos) -> bool {
         let is_former = self.node.granted.get(&slot) == Some(&self.node.peers[claimant].id);
-        is_former && self.node.granted.remove(&slot).is_some()
+        is_former && self.node.granted.remove(&slot).is_some() && self.unless(Mutant::GrantYields)
     }
 
     /// Binds to a primary the slots that it claims and may take, and marks those that it lets go.
     fn bind_claim(&mut self, pos: Pos, epoch: u64, claimed: &SlotSet<SLOTS>) {
         for slot in self.node.peers[pos].slots.without(claimed).iter() {
-            if self.node.unclaimed.insert(slot) {
+            if self.unless(Mutant::ClaimMarksNothing) && self.node.unclaimed.insert(slot) {
                 self.rule_once(Rule::SlotUnclaimed);
             }
         }
@@ -64,7 +64,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
                     lost.insert(slot);
                 }
                 from_shard += usize::from(owner.is_some() && owner == shard_head);
-                if !self.is_mutant(Mutant::ClaimKeepsLoser) {
+                if self.unless(Mutant::ClaimKeepsLoser) {
                     self.node.unbind(slot);
                 }
                 self.node.bind(slot, pos);
@@ -89,7 +89,10 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         let primary = self.node.my_primary();
         let grand_primary = primary.and_then(|pos| self.node.peers[pos].primary);
         let grand_primary = grand_primary.and_then(|id| self.node.peers.find(&id));
-        if is_emptied && (self.node.config.allow_replica_migration || took_all_from_it) {
+        if is_emptied
+            && self.unless(Mutant::LoserNotDemoted)
+            && (self.node.config.allow_replica_migration || took_all_from_it)
+        {
             self.rule(Rule::SlotDemoted);
             self.follow(claimant);
             self.save(Save::Sync);
@@ -106,7 +109,8 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
     }
 
     fn may_take(&self, slot: Slot, epoch: u64) -> bool {
-        let is_newer = |owner: Pos| self.node.peers[owner].config_epoch < epoch;
+        let ahead = u64::from(self.is_mutant(Mutant::ClaimTakesEqual));
+        let is_newer = |owner: Pos| self.node.peers[owner].config_epoch < epoch.saturating_add(ahead);
         if self.is_mutant(Mutant::ClaimIgnoresEpoch) {
             return true;
         }
@@ -130,11 +134,11 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         if let Some(number) = self.node.peers[to].outbound {
             self.rule(Rule::SlotUpdateSent);
             let peer = &self.node.peers[owner];
-            let claim = Claim {
-                node: peer.id,
-                config_epoch: peer.config_epoch,
-                slots: peer.slots.without(&self.node.unclaimed),
-            };
+            let mut slots = peer.slots.without(&self.node.unclaimed);
+            if self.is_mutant(Mutant::UpdateTellsUnclaimed) {
+                slots = peer.slots.clone();
+            }
+            let claim = Claim { node: peer.id, config_epoch: peer.config_epoch, slots };
             let message = Message { header: self.header(), body: Body::Update(claim) };
             self.send(LinkId::Outbound(number), message);
         }
@@ -143,7 +147,9 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
     /// An UPDATE came.
     pub(super) fn told_of_claim(&mut self, member: Option<Pos>, claim: &Claim<SLOTS>) {
         let subject = self.node.peers.find(&claim.node).filter(|_| member.is_some());
-        let newer = subject.filter(|&pos| self.node.peers[pos].config_epoch < claim.config_epoch);
+        let newer = subject.filter(|&pos| {
+            self.node.peers[pos].config_epoch < claim.config_epoch || self.is_mutant(Mutant::UpdateOfAnyEpoch)
+        });
         let ignores_own = self.node.config.profile.own_update_ignored;
         let Some(pos) = newer.filter(|&pos| pos != self.node.me || !ignores_own) else {
             self.rule(Rule::SlotUpdateStale);
@@ -153,7 +159,9 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         if !self.node.peers[pos].is_primary() {
             self.take_primary(pos);
         }
-        self.node.peers[pos].config_epoch = claim.config_epoch;
+        if self.unless(Mutant::UpdateKeepsEpoch) {
+            self.node.peers[pos].config_epoch = claim.config_epoch;
+        }
         self.save(Save::Sync);
         if pos != self.node.me {
             self.bind_claim(pos, claim.config_epoch, &claim.slots);
@@ -165,7 +173,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
             self.rule(Rule::SlotRequestRefused);
             return Err(Refusal::ReplicaOwnsNothing);
         }
-        let is_busy = |turn: &Self, slot| turn.node.owners.get(slot).is_some();
+        let is_busy = |turn: &Self, slot| turn.node.owners.get(slot).is_some() && turn.unless(Mutant::AddedTwice);
         let wanted = self.check_slots(slots, |turn, slot| is_busy(turn, slot).then_some(Refusal::SlotBusy(slot)))?;
         self.rule(Rule::SlotAdded);
         let me = self.node.me;

@@ -9,6 +9,7 @@ use crate::{
     input::Replication,
     link::Links,
     message::{ClusterState, Flags},
+    mutant::Mutant,
     node::{BadImage, Election, Node, Origin},
     peer::{Peer, Peers, Pos},
     random::Random,
@@ -75,12 +76,12 @@ impl<const SLOTS: usize> Node<SLOTS> {
         }
         let mut node = Self::fresh(config, own.id, now);
         let own_host = own.address.host.clone();
-        node.peers[node.me] = restored_peer(own, now);
+        node.peers[node.me] = restored_peer(&node.config, own, now);
         for view in image.nodes.iter().filter(|view| !view.flags.contains(Flags::MYSELF)) {
             if node.peers.len() >= Pos::MAX {
                 return Err(BadImage::TooMany);
             }
-            node.insert_peer(restored_peer(view, now)).ok_or(BadImage::Repeated(view.id))?;
+            node.insert_peer(restored_peer(&node.config, view, now)).ok_or(BadImage::Repeated(view.id))?;
         }
         node.insert_named_only(&image, now);
         for view in &image.nodes {
@@ -89,8 +90,12 @@ impl<const SLOTS: usize> Node<SLOTS> {
         }
         node.migrating = image.migrating;
         node.importing = image.importing;
-        node.current_epoch = image.current_epoch;
-        node.last_vote_epoch = image.last_vote_epoch;
+        if !node.config.is_mutant(Mutant::StartForgetsEpoch) {
+            node.current_epoch = image.current_epoch;
+        }
+        if !node.config.is_mutant(Mutant::StartForgetsVote) {
+            node.last_vote_epoch = image.last_vote_epoch;
+        }
         node.adopt_config();
         if node.peers[node.me].address.host.is_unknown() {
             let me = node.me;
@@ -149,12 +154,13 @@ impl<const SLOTS: usize> Node<SLOTS> {
     }
 }
 
-fn restored_peer<const SLOTS: usize>(view: &NodeView<SLOTS>, now: Millis) -> Peer<SLOTS> {
+fn restored_peer<const SLOTS: usize>(config: &Config, view: &NodeView<SLOTS>, now: Millis) -> Peer<SLOTS> {
     let is_replica = view.flags.contains(Flags::REPLICA);
     let mut peer = Peer::new(view.id, view.flags, view.address.clone(), now);
     peer.hostname = view.hostname.clone();
     // A replica's stored epoch is its primary's: kept as its own, a takeover would bump nothing.
-    peer.config_epoch = if is_replica && view.primary.is_some() { 0 } else { view.config_epoch };
+    let is_kept = !is_replica || view.primary.is_none() || config.is_mutant(Mutant::StartKeepsEpochOfPrimary);
+    peer.config_epoch = if is_kept { view.config_epoch } else { 0 };
     peer.ping_sent = view.ping_sent.map(|_| now);
     peer.pong_received = view.pong_received.map(|_| now);
     peer.failed_at = view.flags.contains(Flags::FAIL).then_some(now);

@@ -13,6 +13,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         let first = *self.node.first_evaluated.get_or_insert(self.now);
         let is_primary = self.node.myself().is_primary();
         let held_by_start = self.now.since(first) < self.node.config.timing.writable_delay_ms;
+        let held_by_start = held_by_start && self.unless(Mutant::WritableAtOnce);
         if is_primary && self.node.state == ClusterState::Fail && held_by_start {
             self.rule(Rule::StateWritableDelay);
             return;
@@ -21,12 +22,15 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         let mut state = ClusterState::Ok;
         if self.node.config.require_full_coverage && !self.is_covered() {
             self.rule(Rule::StateUncovered);
-            state = ClusterState::Fail;
+            if self.unless(Mutant::OkUncovered) {
+                state = ClusterState::Fail;
+            }
         }
-        if reachable_voters < self.quorum() {
+        let spared = usize::from(self.is_mutant(Mutant::OkByHalf) && self.node.size.is_multiple_of(2));
+        if reachable_voters + spared < self.quorum() {
             self.rule(Rule::StateMinority);
             self.node.minority_at = Some(self.now);
-            if !self.is_mutant(Mutant::OkInMinority) {
+            if self.unless(Mutant::OkInMinority) {
                 state = ClusterState::Fail;
             }
         }
@@ -34,7 +38,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
             return;
         }
         if state == ClusterState::Ok {
-            if is_primary && self.is_rejoining() {
+            if is_primary && self.is_rejoining() && self.unless(Mutant::RejoinsAtOnce) {
                 self.rule(Rule::StateRejoinDelay);
                 return;
             }

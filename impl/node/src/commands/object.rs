@@ -1,0 +1,79 @@
+//! Owns the commands about how values are held: OBJECT and MEMORY.
+
+use super::{help_of, options::integer, syntax_error};
+use crate::{
+    command::Answer,
+    store::{Store, entry::Entry, eviction::Eviction},
+};
+use slotbus_wire::resp::{Args, Reply, parse_i64};
+
+const NOT_COUNTED: &str = "An LFU maxmemory policy is not selected, access frequency not tracked. Please note that \
+    when switching between policies at runtime LRU and LFU data will take some time to adjust.";
+const NOT_TIMED: &str = "An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching \
+    between policies at runtime LRU and LFU data will take some time to adjust.";
+
+pub(super) fn help<'e>(_: &'e mut Store, _: Args<'e>) -> Answer<'e> {
+    Ok(help_of(
+        "OBJECT",
+        &[
+            ("ENCODING <key>", "The form in which a value is held."),
+            ("FREQ <key>", "How often a key is used."),
+            ("IDLETIME <key>", "For how many seconds a key was not used."),
+            ("REFCOUNT <key>", "How many share a value."),
+        ],
+    ))
+}
+
+pub(super) fn help_memory<'e>(_: &'e mut Store, _: Args<'e>) -> Answer<'e> {
+    Ok(help_of("MEMORY", &[("USAGE <key> [SAMPLES <count>]", "How many bytes a key and its value take.")]))
+}
+
+/// The entry that a request is about. To look at it is no use of it.
+fn entry<'e>(store: &'e Store, args: Args<'_>) -> Option<&'e Entry> {
+    store.peek(args.at(2)).filter(|entry| !entry.is_expired(store.now))
+}
+
+pub(super) fn encoding<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
+    Ok(entry(store, args).map_or(Reply::Null, |entry| Reply::text(entry.view().encoding())))
+}
+
+/// Small numbers count as shared by everybody, as those do that nobody may change.
+pub(super) fn refcount<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
+    const SHARED_MAX: i64 = 9999;
+    let is_shared = |entry: &Entry| {
+        let number = entry.view().string().and_then(parse_i64);
+        entry.view().encoding() == "int" && number.is_some_and(|number| (0..=SHARED_MAX).contains(&number))
+    };
+    let count = |entry: &Entry| if is_shared(entry) { i32::MAX.into() } else { 1 };
+    Ok(entry(store, args).map_or(Reply::Null, |entry| Reply::Integer(count(entry))))
+}
+
+pub(super) fn idletime<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
+    let Some(entry) = entry(store, args) else { return Ok(Reply::Null) };
+    if store.eviction.counts_use() {
+        return Err(Reply::err(NOT_TIMED));
+    }
+    Ok(Reply::Integer(Eviction::idle_s(entry.used(), store.now).into()))
+}
+
+pub(super) fn freq<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
+    let Some(entry) = entry(store, args) else { return Ok(Reply::Null) };
+    if !store.eviction.counts_use() {
+        return Err(Reply::err(NOT_COUNTED));
+    }
+    Ok(Reply::Integer(store.eviction.frequency(entry.used(), store.now).into()))
+}
+
+pub(super) fn usage<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
+    match (args.len(), args.get(3)) {
+        (3, _) => {}
+        (5, Some(word)) if word.eq_ignore_ascii_case(b"samples") => {
+            // What is counted is exact: there is nothing to sample.
+            if integer(args.at(4))? < 0 {
+                return Err(syntax_error());
+            }
+        }
+        _ => return Err(syntax_error()),
+    }
+    Ok(entry(store, args).map_or(Reply::Null, |entry| Reply::count(entry.bytes())))
+}

@@ -1,0 +1,252 @@
+//! Owns the clients that wait for an element of a list or a sorted set: what each wishes for, since
+//! when, and until when.
+//!
+//! Must not know how a wish is written: that is `commands::waiting`. Who has waited longest for a key
+//! is served first.
+
+use crate::{
+    client::{Session, Wait},
+    command::Answer,
+    commands::{Extreme, grant},
+    dispatch,
+    server::Server,
+    slab::Key,
+    store::{
+        Store,
+        list::Side,
+        news::{Class, News},
+    },
+};
+use slotbus_core::{Millis, message::Publication};
+use slotbus_wire::resp::Reply;
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+
+/// What a client waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// An element from an end of a list.
+    Element(Side),
+    /// Up to so many of them.
+    Elements(Side, usize),
+    /// An element from an end of a list, to be moved to an end of another.
+    Move {
+        /// From which end.
+        from: Side,
+        /// To which list.
+        to: Box<[u8]>,
+        /// To which end.
+        side: Side,
+    },
+    /// A member from an end of a sorted set.
+    Member(Extreme),
+    /// Up to so many of them.
+    Members(Extreme, usize),
+}
+
+impl Wish {
+    /// Takes what is wished for from a key; none if it is not there.
+    fn grant(&self, store: &mut Store, key: &[u8]) -> Result<Option<Reply<'static>>, Reply<'static>> {
+        match self {
+            Self::Element(side) => grant::element(store, key, *side),
+            Self::Elements(side, count) => grant::elements(store, key, *side, *count),
+            Self::Move { from, to, side } => grant::moved(store, [(key, *from), (to, *side)]),
+            Self::Member(extreme) => grant::member(store, key, *extreme),
+            Self::Members(extreme, count) => grant::members(store, key, *extreme, *count),
+        }
+    }
+
+    /// Whether a value of this kind may grant it.
+    fn is_of(&self, kind: &str) -> bool {
+        match self {
+            Self::Element(_) | Self::Elements(..) | Self::Move { .. } => kind == "list",
+            Self::Member(_) | Self::Members(..) => kind == "zset",
+        }
+    }
+
+    /// What is answered at once if there is nothing, and no wait.
+    fn nothing(&self) -> Reply<'static> {
+        match self {
+            Self::Move { .. } => Reply::Null,
+            Self::Element(_) | Self::Elements(..) | Self::Member(_) | Self::Members(..) => Reply::NullArray,
+        }
+    }
+}
+
+/// A wish, of any of some keys, for some time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// The keys, in the order in which they are looked at.
+    pub keys: Vec<Box<[u8]>>,
+    /// What is wished for.
+    pub wish: Wish,
+    /// How long; none for ever.
+    pub timeout_ms: Option<u64>,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    waiting: Waiting,
+    end: Option<Millis>,
+}
+
+/// Every client that waits.
+#[derive(Debug, Default)]
+pub struct Waiters {
+    by_client: BTreeMap<Key, Waiter>,
+    by_key: HashMap<Box<[u8]>, VecDeque<Key>>,
+    ends: BTreeSet<(Millis, Key)>,
+}
+
+impl Waiters {
+    /// How many wait.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.by_client.len()
+    }
+
+    /// Whether nobody waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.by_client.is_empty()
+    }
+
+    /// When the first of them has waited long enough.
+    #[must_use]
+    pub fn next_end(&self) -> Option<Millis> {
+        self.ends.first().map(|(end, _)| *end)
+    }
+
+    fn add(&mut self, client: Key, waiting: Waiting, now: Millis, news: &mut News) {
+        let end = waiting.timeout_ms.map(|timeout_ms| now.after(timeout_ms));
+        self.ends.extend(end.map(|end| (end, client)));
+        for key in &waiting.keys {
+            let queue = self.by_key.entry(key.clone()).or_default();
+            if !queue.contains(&client) {
+                queue.push_back(client);
+                news.wait_for(key);
+            }
+        }
+        self.by_client.insert(client, Waiter { waiting, end });
+    }
+
+    /// Has a client wait no more; says what it waited for.
+    pub fn remove(&mut self, client: Key, news: &mut News) -> Option<Waiting> {
+        let Waiter { waiting, end } = self.by_client.remove(&client)?;
+        self.ends.retain(|(other_end, other)| Some(*other_end) != end || *other != client);
+        for key in &waiting.keys {
+            let Some(queue) = self.by_key.get_mut(key) else { continue };
+            let before = queue.len();
+            queue.retain(|other| *other != client);
+            if queue.len() < before {
+                news.give_up(key);
+            }
+            if queue.is_empty() {
+                self.by_key.remove(key);
+            }
+        }
+        Some(waiting)
+    }
+
+    /// Who waits for a key, the longest first, and for what.
+    fn of(&self, key: &[u8]) -> Vec<(Key, Wish)> {
+        let queue = self.by_key.get(key).into_iter().flatten();
+        queue.filter_map(|client| Some((*client, self.by_client.get(client)?.waiting.wish.clone()))).collect()
+    }
+}
+
+impl Server {
+    /// Grants a wish at once, or has the client wait for it.
+    pub fn grant_or_wait<'e>(&mut self, session: &mut Session, waiting: Waiting) -> Answer<'e> {
+        for key in &waiting.keys {
+            if let Some(reply) = waiting.wish.grant(&mut self.store, key)? {
+                return Ok(reply);
+            }
+        }
+        // The other replies of a transaction cannot wait for this one.
+        if session.is_executing {
+            return Ok(waiting.wish.nothing());
+        }
+        self.waiters.add(session.key, waiting, self.now, &mut self.store.news);
+        session.waits = Some(Wait::Reply);
+        Ok(Reply::Silence)
+    }
+
+    /// Tells what has happened to keys, to all whom it concerns, until nothing more happens.
+    pub fn follow_up(&mut self, mut session: Option<&mut Session>) {
+        while self.store.news.is_pending() {
+            for event in self.store.news.take_events() {
+                self.publish_event(session.as_deref_mut(), &event.key, event.name);
+            }
+            for key in self.store.news.take_ready() {
+                self.serve_waiters(&key);
+            }
+        }
+    }
+
+    fn publish_event(&mut self, mut session: Option<&mut Session>, key: &[u8], name: &str) {
+        let by =
+            [(Class::BY_KEY, "keyspace", key, name.as_bytes()), (Class::BY_EVENT, "keyevent", name.as_bytes(), key)];
+        for (class, prefix, channel, payload) in by {
+            if self.store.news.classes.contains(class) {
+                let channel = [format!("__{prefix}@0__:").as_bytes(), channel].concat();
+                let publication = Publication { channel, payload: payload.to_vec() };
+                self.deliver(session.as_deref_mut(), &publication, false);
+            }
+        }
+    }
+
+    /// Grants the wishes of those who wait for a key, as long as there is anything to grant.
+    fn serve_waiters(&mut self, key: &[u8]) {
+        self.store.now = self.now;
+        for (client, wish) in self.waiters.of(key) {
+            let Some(entry) = self.store.peek(key) else { return };
+            if !wish.is_of(entry.view().kind()) {
+                continue;
+            }
+            match wish.grant(&mut self.store, key) {
+                Ok(None) => {}
+                Ok(Some(reply)) | Err(reply) => {
+                    self.end_wait(client, &reply);
+                }
+            }
+        }
+    }
+
+    /// Ends a client's wait with a reply.
+    pub fn end_wait(&mut self, client: Key, reply: &Reply<'_>) -> bool {
+        if self.waiters.remove(client, &mut self.store.news).is_none() {
+            return false;
+        }
+        if let Some(waiter) = self.clients.get_mut(client) {
+            waiter.finish(reply);
+            self.ready.insert(client);
+        }
+        true
+    }
+
+    /// Ends a client's wait as if its time had come.
+    pub fn end_wait_empty(&mut self, client: Key) -> bool {
+        self.end_wait(client, &Reply::NullArray)
+    }
+
+    /// Ends the waits that have lasted long enough.
+    pub fn end_late_waits(&mut self) {
+        while let Some(&(end, client)) = self.waiters.ends.first() {
+            if end > self.now {
+                return;
+            }
+            self.end_wait_empty(client);
+        }
+    }
+
+    /// Ends the waits for keys that this node does not serve any more.
+    pub(crate) fn end_unserved_waits(&mut self) {
+        let moved = self.waiters.by_client.iter().filter_map(|(client, waiter)| {
+            let keys = waiter.waiting.keys.iter().map(|key| &**key);
+            Some((*client, dispatch::relocate(self, keys)?))
+        });
+        for (client, reply) in moved.collect::<Vec<_>>() {
+            self.end_wait(client, &reply);
+        }
+    }
+}

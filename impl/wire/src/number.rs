@@ -1,0 +1,106 @@
+//! Owns the texts of floating point numbers: how a client may write one, and the exact digits in
+//! which redis-server shows one.
+//!
+//! Must not know what a number stands for.
+
+/// The number that a text spells, as `strtod` reads it; none if there is anything else in it, if it
+/// is not a number, or if it is too large or too small for one.
+#[must_use]
+pub fn parse_f64(text: &[u8]) -> Option<f64> {
+    let text = std::str::from_utf8(text).ok()?;
+    let number: f64 = text.parse().ok()?;
+    let digits = text.split(['e', 'E']).next().unwrap_or_default();
+    let names_infinity = text.to_ascii_lowercase().contains("inf");
+    let is_overflown = number.is_infinite() && !names_infinity;
+    let is_underflown = number == 0.0 && digits.bytes().any(|byte| matches!(byte, b'1'..=b'9'));
+    (!number.is_nan() && !is_overflown && !is_underflown).then_some(number)
+}
+
+/// A number with 17 significant digits, as `%.17g` shows it.
+#[must_use]
+pub fn format_f64(number: f64) -> String {
+    const DIGITS: i32 = 17;
+    if number.is_infinite() {
+        return if number > 0.0 { "inf" } else { "-inf" }.to_owned();
+    }
+    if number.is_nan() {
+        return "nan".to_owned();
+    }
+    let scientific = format!("{number:.16e}");
+    let Some((mantissa, exponent)) = scientific.split_once('e') else { return scientific };
+    let exponent: i32 = exponent.parse().unwrap_or_default();
+    if (-4..DIGITS).contains(&exponent) {
+        let decimals = usize::try_from(DIGITS - 1 - exponent).unwrap_or_default();
+        return without_zeros(&format!("{number:.decimals$}")).to_owned();
+    }
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("{}e{sign}{:02}", without_zeros(mantissa), exponent.unsigned_abs())
+}
+
+/// A number in the fewest digits that read back as the same, without an exponent where it is a whole
+/// number of moderate size: the form of scores inside of a listpack.
+#[must_use]
+pub fn format_score(number: f64) -> String {
+    const WHOLE_MAX: f64 = (i64::MAX / 2) as f64;
+    if number.fract() == 0.0 && number.abs() <= WHOLE_MAX {
+        // A whole number of this size loses nothing but the sign of a zero.
+        return (number as i64).to_string();
+    }
+    format_f64(number)
+}
+
+/// A fixed-point text without the zeros that end its fraction.
+#[must_use]
+pub fn without_zeros(text: &str) -> &str {
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{format_f64, format_score, parse_f64};
+
+    #[test]
+    fn numbers_show_as_seventeen_digits_do() {
+        for (number, text) in [
+            (0.0, "0"),
+            (-0.0, "-0"),
+            (1.0, "1"),
+            (0.1, "0.10000000000000001"),
+            (3.14, "3.1400000000000001"),
+            (1e16, "10000000000000000"),
+            (1e17, "1e+17"),
+            (1.5e300, "1.5000000000000001e+300"),
+            (0.0001, "0.0001"),
+            (0.00001, "1.0000000000000001e-05"),
+            (-123456.789, "-123456.789"),
+            (f64::INFINITY, "inf"),
+            (f64::NEG_INFINITY, "-inf"),
+        ] {
+            assert_eq!(format_f64(number), text);
+        }
+        assert_eq!(format_score(-3.0), "-3");
+        assert_eq!(format_score(0.5), "0.5");
+        assert_eq!(format_score(-0.0), "0");
+    }
+
+    #[test]
+    fn numbers_are_read_whole_or_not_at_all() {
+        for (text, number) in [
+            ("1", Some(1.0)),
+            ("+1.5e3", Some(1500.0)),
+            (".5", Some(0.5)),
+            ("inf", Some(f64::INFINITY)),
+            ("-Infinity", Some(f64::NEG_INFINITY)),
+            ("nan", None),
+            ("", None),
+            (" 1", None),
+            ("1 ", None),
+            ("1e400", None),
+            ("1e-400", None),
+            ("0e-400", Some(0.0)),
+            ("x", None),
+        ] {
+            assert_eq!(parse_f64(text.as_bytes()), number, "{text:?}");
+        }
+    }
+}

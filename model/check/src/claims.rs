@@ -1,0 +1,25 @@
+//! Owns which goals each configuration is held to. Knows no search.
+//!
+//! Only timely worlds are: elsewhere hosts stop ticking, and nothing more can come about.
+
+use crate::goals::Goal;
+
+/// The goals that the configuration called `name` is held to; none if it is held to safety only.
+#[must_use]
+pub fn claims(name: &str) -> &'static [Goal] {
+    let found = CLAIMS.iter().find(|(configuration, _)| *configuration == name);
+    found.map_or(&[], |(_, goals)| goals)
+}
+
+use Goal::{Converge, Detect, EpochUnique, FailCleared, Flatten, MeetCompletes, StaleCorrected};
+
+const CLAIMS: &[(&str, &[Goal])] = &[
+    ("failure_3", &[EpochUnique, Converge, FailCleared, Detect, MeetCompletes, Flatten, StaleCorrected]),
+    ("minority_3", &[EpochUnique, Converge, FailCleared, Detect, MeetCompletes]),
+    ("partition_3", &[EpochUnique, Converge, FailCleared, MeetCompletes, StaleCorrected]),
+    // Who is forgotten by one node only may be known by one node only, for ever.
+    ("forget_3", &[EpochUnique, FailCleared, StaleCorrected]),
+    ("stale_report_4", &[EpochUnique, FailCleared, Detect]),
+    ("collision_3", &[EpochUnique, Converge, MeetCompletes, StaleCorrected]),
+    ("bump_3", &[EpochUnique, Converge, MeetCompletes, StaleCorrected]),
+];

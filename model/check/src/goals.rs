@@ -1,0 +1,191 @@
+//! Owns what a cluster must come to in the end: situations that every fair run reaches again and
+//! again once administrators are silent. Knows no search.
+//!
+//! A goal is a condition on one world, and speaks only of hosts that run and can reach each other:
+//! what a later fault changes is part of the condition. "Eventually P" for every node and every pair
+//! then is: again and again, P holds for all of them at once.
+
+use slotbus_core::{Flags, Node, NodeId, Peer, Slot};
+use slotbus_world::{Place, Setup, World};
+
+/// A situation that must come about in the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Goal {
+    /// No two primaries share a config epoch.
+    EpochUnique,
+    /// All agree on roles, primaries and owners, and with what each says of itself.
+    Converge,
+    /// Every slot is served.
+    Failover,
+    /// Nobody holds a node failed that runs.
+    FailCleared,
+    /// Who is down is held failed, if a majority can say so.
+    Detect,
+    /// Knowing each other is mutual.
+    MeetCompletes,
+    /// No replica replicates a replica.
+    Flatten,
+    /// No primary is left without slots.
+    ExPrimaryRejoins,
+    /// No manual failover is under way.
+    ManualEnds,
+    /// No slot is claimed twice.
+    StaleCorrected,
+}
+
+impl Goal {
+    /// Every goal.
+    pub const ALL: &'static [Self] = &[
+        Self::EpochUnique,
+        Self::Converge,
+        Self::Failover,
+        Self::FailCleared,
+        Self::Detect,
+        Self::MeetCompletes,
+        Self::Flatten,
+        Self::ExPrimaryRejoins,
+        Self::ManualEnds,
+        Self::StaleCorrected,
+    ];
+
+    /// Its name in reports.
+    #[must_use]
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::EpochUnique => "L1 EpochUnique",
+            Self::Converge => "L2 Converge",
+            Self::Failover => "L3 Failover",
+            Self::FailCleared => "L4 FailCleared",
+            Self::Detect => "L5 Detect",
+            Self::MeetCompletes => "L6 MeetCompletes",
+            Self::Flatten => "L8 Flatten",
+            Self::ExPrimaryRejoins => "L9 ExPrimaryRejoins",
+            Self::ManualEnds => "L10 ManualEnds",
+            Self::StaleCorrected => "L11 StaleCorrected",
+        }
+    }
+
+    /// What must come about.
+    #[must_use]
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::EpochUnique => "no two primaries that know each other share a config epoch",
+            Self::Converge => "all agree on roles, primaries, owners and epochs, and with what each says of itself",
+            Self::Failover => "every slot that has an owner has one that runs",
+            Self::FailCleared => "nobody holds a node failed that it can reach",
+            Self::Detect => "every voter that is down is held failed, if a majority of voters runs",
+            Self::MeetCompletes => "of two nodes, both know each other or neither does",
+            Self::Flatten => "every replica's primary is a primary",
+            Self::ExPrimaryRejoins => "every primary has a slot",
+            Self::ManualEnds => "no manual failover is under way",
+            Self::StaleCorrected => "no two nodes claim a slot",
+        }
+    }
+
+    /// What is assumed of every run: `G` no more commands, every partition heals, deliveries and
+    /// ticks go on. `N` means the same, and no node forgets another.
+    #[must_use]
+    pub const fn assumes(self) -> &'static str {
+        match self {
+            Self::EpochUnique
+            | Self::FailCleared
+            | Self::Detect
+            | Self::MeetCompletes
+            | Self::Flatten
+            | Self::StaleCorrected => "G",
+            Self::Converge | Self::Failover | Self::ExPrimaryRejoins | Self::ManualEnds => "N,G",
+        }
+    }
+
+    /// Whether `world` is such a situation.
+    #[must_use]
+    pub fn holds<const SLOTS: usize>(self, setup: &Setup, world: &World<SLOTS>) -> bool {
+        match self {
+            Self::EpochUnique => every_pair(world, |left, right| !is_collision(left, right)),
+            Self::Converge => every_pair(world, agree),
+            Self::Failover => world.nodes().all(|(_, node)| is_served(setup, world, node)),
+            Self::FailCleared => every_pair(world, |left, right| sees(left, right).is_none_or(is_trusted)),
+            Self::Detect => {
+                setup.places().filter(|&place| world.node(place).is_none()).all(|down| is_held(world, down))
+            }
+            Self::MeetCompletes => every_pair(world, |left, right| knows(left, right) == knows(right, left)),
+            Self::Flatten => {
+                every_pair(world, |left, right| left.myself().primary != Some(right.id()) || is_lead(right))
+            }
+            Self::ExPrimaryRejoins => world.nodes().all(|(_, node)| !is_lead(node) || node.myself().is_voter()),
+            Self::ManualEnds => world.nodes().all(|(_, node)| node.manual_failover().is_none()),
+            Self::StaleCorrected => every_pair(world, |left, right| !is_overlap(left, right)),
+        }
+    }
+}
+
+/// Whether something holds for every two nodes that run and can reach each other, in either order.
+fn every_pair<const SLOTS: usize>(world: &World<SLOTS>, holds: impl Fn(&Node<SLOTS>, &Node<SLOTS>) -> bool) -> bool {
+    world.nodes().all(|(here, left)| {
+        let others = world.nodes().filter(|&(there, _)| there != here && !world.are_parted(here, there));
+        others.into_iter().all(|(_, right)| holds(left, right))
+    })
+}
+
+fn sees<'a, const SLOTS: usize>(node: &'a Node<SLOTS>, other: &Node<SLOTS>) -> Option<&'a Peer<SLOTS>> {
+    node.peers().get(&other.id())
+}
+
+fn knows<const SLOTS: usize>(node: &Node<SLOTS>, other: &Node<SLOTS>) -> bool {
+    sees(node, other).is_some_and(|peer| !peer.is(Flags::HANDSHAKE))
+}
+
+fn is_lead<const SLOTS: usize>(node: &Node<SLOTS>) -> bool {
+    node.myself().is_primary()
+}
+
+fn is_trusted<const SLOTS: usize>(peer: &Peer<SLOTS>) -> bool {
+    !peer.is(Flags::FAIL)
+}
+
+fn is_collision<const SLOTS: usize>(left: &Node<SLOTS>, right: &Node<SLOTS>) -> bool {
+    let are_known = knows(left, right) && knows(right, left);
+    are_known && is_lead(left) && is_lead(right) && left.my_epoch() == right.my_epoch()
+}
+
+fn is_overlap<const SLOTS: usize>(left: &Node<SLOTS>, right: &Node<SLOTS>) -> bool {
+    let mut slots = left.myself().slots.iter();
+    knows(left, right) && slots.any(|slot| right.myself().slots.contains(slot))
+}
+
+/// Whether a node sees another as that sees itself, and both see the same owners.
+fn agree<const SLOTS: usize>(node: &Node<SLOTS>, other: &Node<SLOTS>) -> bool {
+    let own = other.myself();
+    let is_as_it_says = sees(node, other).is_some_and(|seen| {
+        let is_role = (seen.is_primary(), seen.primary) == (own.is_primary(), own.primary);
+        let is_claim = !own.is_primary() || (seen.config_epoch == own.config_epoch && seen.slots == own.slots);
+        !seen.is(Flags::HANDSHAKE) && is_role && is_claim
+    });
+    is_as_it_says && owners(node).eq(owners(other))
+}
+
+fn owners<const SLOTS: usize>(node: &Node<SLOTS>) -> impl Iterator<Item = (Slot, Option<NodeId>)> {
+    node.owners().iter().map(|(slot, owner)| (slot, owner.map(|pos| node.peers()[pos].id)))
+}
+
+/// Whether every slot, in a node's view, belongs to a node that runs.
+fn is_served<const SLOTS: usize>(setup: &Setup, world: &World<SLOTS>, node: &Node<SLOTS>) -> bool {
+    let runs = |id: NodeId| setup.owner_of(&id).is_some_and(|place| world.node(place).is_some());
+    owners(node).all(|(_, owner)| owner.is_none_or(runs))
+}
+
+/// Whether all hold a node failed that is down, unless too few voters run to say so.
+fn is_held<const SLOTS: usize>(world: &World<SLOTS>, down: Place) -> bool {
+    let holds = |node: &Node<SLOTS>| {
+        let seen = node.peers().get(&down.id());
+        seen.is_none_or(|peer| !peer.is_voter() || peer.is(Flags::FAIL)) || !has_majority(world, node)
+    };
+    world.nodes().all(|(_, node)| holds(node))
+}
+
+/// Whether of the voters that a node counts a majority runs.
+fn has_majority<const SLOTS: usize>(world: &World<SLOTS>, node: &Node<SLOTS>) -> bool {
+    let voters = || node.peers().iter().filter(|peer| peer.is_voter());
+    let running = voters().filter(|peer| world.nodes().any(|(_, other)| other.id() == peer.id)).count();
+    running > voters().count() / 2
+}
