@@ -17,6 +17,8 @@ pub(crate) const ORDERLY: &str = "hosts tick in turn, a first; news, faults and 
 pub(crate) const STREAM: &str = "a replica has all of its primary's writes at each of its ticks at which it reaches it";
 /// Elections end, one way or the other.
 const VALIDITY: &str = "replica validity factor 1: data grows too old before elections could be repeated for ever";
+/// So they do where hosts take turns.
+const VALIDITY_3: &str = "replica validity factor 3: data grows too old before elections could be repeated for ever";
 
 const ELECTION: &[Rule] =
     &[Rule::ElectScheduled, Rule::ElectAsked, Rule::ElectVoted, Rule::ElectCounted, Rule::ElectWon];
@@ -86,7 +88,7 @@ pub(crate) const ELECTION_RETURN_5: Configuration = Configuration {
         BRISK,
         ORDERLY,
         STREAM,
-        VALIDITY,
+        VALIDITY_3,
         "1 crash, 1 restart",
     ],
     witnesses: &[Witness::Promoted, Witness::Settled],
@@ -98,8 +100,7 @@ pub(crate) const ELECTION_RETURN_5: Configuration = Configuration {
 };
 
 fn election_return_5(setup: &mut Setup) -> World<SLOTS> {
-    brisk(setup);
-    setup.is_orderly = true;
+    orderly(setup);
     setup.budget = Budget { crashes: 1, restarts: 1, ..Budget::default() };
     setup.crashing = killing(&[A]);
     setup.world_after(&two_replicas(setup))
@@ -114,7 +115,7 @@ pub(crate) const VOTE_CRASH_5: Configuration = Configuration {
         BRISK,
         ORDERLY,
         STREAM,
-        VALIDITY,
+        VALIDITY_3,
         "1 crash of a voter by kill, by power loss, or between save and send; 1 restart",
     ],
     witnesses: &[Witness::Promoted],
@@ -126,8 +127,7 @@ pub(crate) const VOTE_CRASH_5: Configuration = Configuration {
 };
 
 fn vote_crash_5(setup: &mut Setup) -> World<SLOTS> {
-    brisk(setup);
-    setup.is_orderly = true;
+    orderly(setup);
     setup.budget = Budget { crashes: 1, restarts: 1, ..Budget::default() };
     setup.crashing = Crashing { mortal: Places::of(&[B]), amid: true, power: true };
     let down = Stage::Happens(slotbus_world::What::Crash { host: A, power: false });
@@ -143,7 +143,7 @@ pub(crate) const TWO_DEATHS_5: Configuration = Configuration {
         BRISK,
         ORDERLY,
         STREAM,
-        VALIDITY,
+        VALIDITY_3,
         "2 crashes, of these two",
     ],
     witnesses: &[Witness::Promoted],
@@ -155,8 +155,7 @@ pub(crate) const TWO_DEATHS_5: Configuration = Configuration {
 };
 
 fn two_deaths_5(setup: &mut Setup) -> World<SLOTS> {
-    brisk(setup);
-    setup.is_orderly = true;
+    orderly(setup);
     setup.budget = Budget { crashes: 2, ..Budget::default() };
     setup.crashing = killing(&[A, B]);
     setup.world_after(&two_shards(setup))
@@ -171,7 +170,7 @@ pub(crate) const TWO_ELECTIONS_5: Configuration = Configuration {
         BRISK,
         ORDERLY,
         STREAM,
-        VALIDITY,
+        VALIDITY_3,
         "1 crash, 1 command",
     ],
     witnesses: &[Witness::Promoted, Witness::ScriptsDone],
@@ -183,8 +182,7 @@ pub(crate) const TWO_ELECTIONS_5: Configuration = Configuration {
 };
 
 fn two_elections_5(setup: &mut Setup) -> World<SLOTS> {
-    brisk(setup);
-    setup.is_orderly = true;
+    orderly(setup);
     setup.budget = Budget { crashes: 1, ..Budget::default() };
     setup.crashing = killing(&[A]);
     setup.scripts = vec![vec![failover(E, FailoverMode::Force)]];
@@ -200,7 +198,7 @@ pub(crate) const MANUAL_4: Configuration = Configuration {
         BRISK,
         ORDERLY,
         STREAM,
-        VALIDITY,
+        VALIDITY_3,
         "1 command, 1 write, 1 crash, 1 restart",
     ],
     witnesses: &[Witness::Promoted, Witness::Settled, Witness::ScriptsDone],
@@ -224,7 +222,7 @@ pub(crate) const MANUAL_FORCE_4: Configuration = Configuration {
         BRISK,
         ORDERLY,
         STREAM,
-        VALIDITY,
+        VALIDITY_3,
         "1 command, 1 write, 1 crash, 1 restart",
     ],
     witnesses: &[Witness::Promoted, Witness::Settled, Witness::ScriptsDone],
@@ -248,7 +246,7 @@ pub(crate) const MANUAL_TAKEOVER_4: Configuration = Configuration {
         BRISK,
         ORDERLY,
         STREAM,
-        VALIDITY,
+        VALIDITY_3,
         "1 command, 1 write, 1 crash, 1 restart",
     ],
     witnesses: &[Witness::Promoted, Witness::Settled, Witness::ScriptsDone],
@@ -264,8 +262,7 @@ fn manual_takeover_4(setup: &mut Setup) -> World<SLOTS> {
 }
 
 fn manual(setup: &mut Setup, mode: FailoverMode) -> World<SLOTS> {
-    brisk(setup);
-    setup.is_orderly = true;
+    orderly(setup);
     setup.budget = Budget { crashes: 1, restarts: 1, writes: 1, ..Budget::default() };
     setup.crashing = killing(&[A]);
     setup.scripts = vec![vec![failover(D, mode)]];
@@ -281,7 +278,7 @@ pub(crate) const MANUAL_PARTITION_4: Configuration = Configuration {
         BRISK,
         ORDERLY,
         STREAM,
-        VALIDITY,
+        VALIDITY_3,
         "1 command, 1 write, primary and replica apart for any time",
     ],
     witnesses: &[Witness::Promoted, Witness::Settled, Witness::ScriptsDone],
@@ -293,8 +290,7 @@ pub(crate) const MANUAL_PARTITION_4: Configuration = Configuration {
 };
 
 fn manual_partition_4(setup: &mut Setup) -> World<SLOTS> {
-    brisk(setup);
-    setup.is_orderly = true;
+    orderly(setup);
     setup.budget = Budget { partitions: 1, writes: 1, ..Budget::default() };
     setup.partible = Places::of(&[A, D]);
     setup.scripts = vec![vec![failover(D, FailoverMode::Coordinated)]];
@@ -308,6 +304,14 @@ pub(crate) fn brisk(setup: &mut Setup) {
         config.replica_validity_factor = 1;
         config.timing.node_timeout_ms = 1000;
     });
+}
+
+/// As before, and hosts tick in turn: a replica always hears of a failure after the same time, which
+/// its data must be young enough for.
+pub(crate) fn orderly(setup: &mut Setup) {
+    brisk(setup);
+    setup.is_orderly = true;
+    setup.configure(|config| config.replica_validity_factor = 3);
 }
 
 /// The process of any of these hosts is killed.

@@ -3,7 +3,7 @@
 
 use crate::{
     configs::{A, B, C, Configuration, D, SLOTS, cluster_of_3, order},
-    configs_failover::{BRISK, ORDERLY, PROMPT, STREAM, brisk, cluster_of_4, killing, replica},
+    configs_failover::{BRISK, ORDERLY, PROMPT, STREAM, brisk, cluster_of_4, killing, orderly, replica},
 };
 use slotbus_core::{Command, Rule, Slot, SlotChange};
 use slotbus_world::{Budget, Crashing, Order, Place, Places, Setup, Stage, Transfer, What, Witness, World};
@@ -114,8 +114,7 @@ fn reshard_target_4(setup: &mut Setup) -> World<SLOTS> {
 
 /// The slot moves while `primary`, which has a replica, may be killed.
 fn reshard_failover(setup: &mut Setup, primary: Place) -> World<SLOTS> {
-    brisk(setup);
-    setup.is_orderly = true;
+    orderly(setup);
     setup.budget = Budget { crashes: 1, restarts: 1, ..Budget::default() };
     setup.crashing = killing(&[primary]);
     reshard(setup);
@@ -143,7 +142,7 @@ pub(crate) const SETSLOT_ALONE_3: Configuration = Configuration {
 fn setslot_alone_3(setup: &mut Setup) -> World<SLOTS> {
     brisk(setup);
     let bump = |host| vec![order(host, Command::BumpEpoch)];
-    setup.scripts = vec![vec![set_slot(setup, B, SlotChange::Node(B.id()))], bump(A), bump(B)];
+    setup.scripts = vec![vec![set_slot(B, SlotChange::Node(B.id()))], bump(A), bump(B)];
     setup.world_after(&cluster_of_3([&[0, 1], &[2], &[3]]))
 }
 
@@ -197,7 +196,7 @@ fn forget_restart_3(setup: &mut Setup) -> World<SLOTS> {
     setup.world_after(&cluster_of_3([&[0], &[1], &[2, 3]]))
 }
 
-fn set_slot(_: &Setup, host: Place, change: SlotChange) -> Order {
+fn set_slot(host: Place, change: SlotChange) -> Order {
     order(host, Command::SetSlot { slot: MOVED, change, has_keys: false })
 }
 
@@ -205,10 +204,10 @@ fn set_slot(_: &Setup, host: Place, change: SlotChange) -> Order {
 fn reshard(setup: &mut Setup) {
     let to_b = SlotChange::Node(B.id());
     setup.scripts = vec![vec![
-        set_slot(setup, B, SlotChange::Importing(A.id())),
-        set_slot(setup, A, SlotChange::Migrating(B.id())),
-        set_slot(setup, B, to_b),
-        set_slot(setup, A, to_b),
+        set_slot(B, SlotChange::Importing(A.id())),
+        set_slot(A, SlotChange::Migrating(B.id())),
+        set_slot(B, to_b),
+        set_slot(A, to_b),
     ]];
     setup.transfers = vec![Transfer { slot: MOVED, from: A, to: B }];
 }

@@ -17,9 +17,15 @@ const PINNED: &[(&str, usize, usize, usize)] = &[
     ("partition_3", 490_471, 1_405_828, 120),
     ("forget_3", 72_201, 159_706, 102),
     ("stale_report_4", 127_660, 388_360, 150),
-    ("collision_2", 52_013, 135_531, 25),
-    ("collision_3", 199_463, 258_754, 121),
-    ("bump_3", 33_325, 56_330, 38),
+    ("collision_2", 55_712, 143_926, 25),
+    ("collision_3", 212_170, 274_401, 121),
+    ("bump_3", 38_737, 63_290, 38),
+    ("election_4", 60_450, 129_375, 50),
+    ("election_5", 51_356, 108_591, 58),
+    ("reshard_last_4", 114_702, 449_261, 24),
+    ("setslot_alone_3", 1_628, 3_785, 15),
+    ("stale_owner_3", 26_958, 54_509, 23),
+    ("forget_restart_3", 24_681, 58_577, 36),
 ];
 
 fn plan(configuration: &'static Configuration) -> Plan {

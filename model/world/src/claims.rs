@@ -45,10 +45,9 @@ impl Claims {
         self.note_gift(seen);
         self.is_released |= matches!(seen.cause, Cause::Admin(command) if releases(command));
         let takes_over = |rule: &Rule| matches!(rule, Rule::ElectWon | Rule::ManualTakeover);
-        if let Some(host) = seen.hosts.get(seen.place.index()) {
-            if seen.effects.rules.iter().any(takes_over) {
-                self.lost |= self.written & bits(&seen.after.myself().slots) & !bits(&host.data.keys);
-            }
+        let winner = seen.hosts.get(seen.place.index()).filter(|_| seen.effects.rules.iter().any(takes_over));
+        if let Some(host) = winner {
+            self.lost |= self.written & bits(&seen.after.myself().slots) & !bits(&host.data.keys);
         }
     }
 

@@ -27,13 +27,16 @@ pub(crate) fn acyclic_graph<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghos
     peers.iter().all(|peer| std::iter::successors(Some(peer), next).nth(peers.len()).is_none())
 }
 
-/// A node that speaks is not dead, whatever is held of it.
+/// A node that speaks is not dead, whatever is held of it; nor is one that has claimed under a newer
+/// epoch since, which a third node may tell of.
 pub(crate) fn no_follow_dead<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
     let Some(before) = seen.before else { return true };
     let (old, new) = (before.myself().primary, seen.after.myself().primary);
-    let is_dead = new.and_then(|id| seen.after.peers().get(&id)).is_some_and(|peer| peer.is(Flags::FAIL));
-    let speaks = seen.cause.message().is_some_and(|message| Some(message.header.sender) == new);
-    old == new || !is_dead || speaks
+    let Some(id) = new.filter(|_| old != new) else { return true };
+    let epoch = |node: &Node<SLOTS>| node.peers().get(&id).map_or(0, |peer| peer.config_epoch);
+    let is_dead = seen.after.peers().get(&id).is_some_and(|peer| peer.is(Flags::FAIL));
+    let speaks = seen.cause.message().is_some_and(|message| message.header.sender == id);
+    !is_dead || speaks || epoch(before) < epoch(seen.after)
 }
 
 /// Siblings count as the replica that moves sees them.
