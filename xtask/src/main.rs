@@ -10,8 +10,14 @@ use std::{
 };
 
 /// Programs that the tests run, with the Debian package that has each.
-const PROGRAMS: [(&str, &str); 4] =
-    [("redis-server", "redis-server"), ("redis-cli", "redis-tools"), ("spin", "spin"), ("cc", "gcc")];
+const PROGRAMS: [(&str, &str); 6] = [
+    ("redis-server", "redis-server"),
+    ("redis-cli", "redis-tools"),
+    ("spin", "spin"),
+    ("cc", "gcc"),
+    ("parallel", "parallel"),
+    ("jq", "jq"),
+];
 
 fn main() -> ExitCode {
     let outcome = match env::args().nth(1).as_deref() {

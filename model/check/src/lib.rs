@@ -23,12 +23,16 @@ pub mod graph;
 pub mod lasso;
 pub mod live;
 pub mod liveness;
+pub mod museum;
 pub mod mutants;
 pub mod promela;
 pub mod report;
 pub mod run;
+pub mod script;
+pub mod shrink;
 pub mod simulate;
 pub mod stateright_engine;
+pub mod swarm;
 pub mod world_labels;
 pub mod world_model;
 

@@ -1,7 +1,14 @@
 //! The command line of the checker: what is asked, and how it ends. Searches nothing itself.
 
+mod compare_command;
+mod museum_command;
+mod simulate_command;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use compare_command::CompareArgs;
 use indicatif::{ProgressBar, ProgressStyle};
+use museum_command::MuseumArgs;
+use simulate_command::SimulateArgs;
 use slotbus_check::{
     CONFIGURATIONS, Configuration, Ending, Engine, Limits, Plan, Progress, Run, bench,
     certificate::{self, Certificate},
@@ -11,7 +18,6 @@ use slotbus_check::{
     live::{Live, run_live},
     mutants::{Hunt, hunt},
     report, run,
-    simulate::{self, Batch, Options, Shard},
 };
 use slotbus_core::{Mutant, Profile};
 use stateright::Model as _;
@@ -41,9 +47,13 @@ Examples:
   slotbus-check run failure_3 --profile redis-7.0 --counterexample /tmp/traces
   slotbus-check explain /tmp/traces/failure_3.W4-Recovered.jsonl --html /tmp/trace.html
   slotbus-check mutants all
+  slotbus-check museum B29 B72
+  slotbus-check compare collision_3 --profiles slotbus,redis-7.0
   slotbus-check simulate --runs 100 --seed 7
   slotbus-check simulate --nodes 100 --replicas 1 --quiet-network --duration-s 3600
   slotbus-check bench meet_3
+  slotbus-check simulate --runs 10000 --keep-going --threads 2 --counterexample /tmp/failures
+  slotbus-check simulate --replay /tmp/failures/seed-1030.txt
   slotbus-check explore meet_2
 
 Exit: 0 exhausted and every property holds; 1 a property is violated;
@@ -72,6 +82,10 @@ enum Asked {
         #[arg(long)]
         json: bool,
     },
+    /// Shows bugs that real clusters have had, each brought back and noticed by a property.
+    Museum(MuseumArgs),
+    /// Shows what several variants of the protocol make of one configuration.
+    Compare(CompareArgs),
     /// Runs real-size clusters in virtual time under random faults and commands.
     Simulate(SimulateArgs),
     /// Checks a certificate, without the explorer that made it.
@@ -155,49 +169,6 @@ struct ExplainArgs {
     mermaid: bool,
 }
 
-#[derive(Args)]
-struct SimulateArgs {
-    /// How many nodes; 5 to 9, drawn, if not given.
-    #[arg(long, value_parser = clap::value_parser!(u16).range(3..=1000))]
-    nodes: Option<u16>,
-    /// How many replicas for each primary; 0 to 2, drawn, if not given.
-    #[arg(long)]
-    replicas: Option<u16>,
-    /// The first seed; each further run takes the next.
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Ends the faults after so many steps of nodes.
-    #[arg(long, value_name = "N")]
-    steps: Option<u64>,
-    /// Ends the faults after so many seconds of virtual time.
-    #[arg(long, value_name = "D", default_value_t = 60)]
-    duration_s: u64,
-    /// How many runs.
-    #[arg(long, value_name = "K", default_value_t = 1)]
-    runs: u64,
-    /// Takes only every Nth of the seeds, beginning with the Ith (from 0).
-    #[arg(long, value_name = "I/N", default_value = "0/1")]
-    shard: Shard,
-    /// Which variant of the protocol.
-    #[arg(long, default_value = "slotbus")]
-    profile: String,
-    /// Switches a deliberate fault on.
-    #[arg(long, value_name = "ID")]
-    mutant: Option<String>,
-    /// No faults, no commands once the cluster is formed, constant latency.
-    #[arg(long)]
-    quiet_network: bool,
-    /// Goes on after a violation.
-    #[arg(long)]
-    keep_going: bool,
-    /// Writes the schedule of the last run, every step of it, into a file.
-    #[arg(long, value_name = "FILE")]
-    trace_out: Option<PathBuf>,
-    /// One JSON document instead of text.
-    #[arg(long)]
-    json: bool,
-}
-
 #[derive(Clone, Copy, ValueEnum)]
 enum EngineName {
     Own,
@@ -252,10 +223,12 @@ fn main() -> ExitCode {
         Asked::List { json } => Ok(list(json)),
         Asked::Run(args) => run_all(&args),
         Asked::Mutants { ids, json } => hunt_all(&ids, json),
-        Asked::Simulate(args) => simulate_all(&args),
+        Asked::Museum(args) => museum_command::museum(&args),
+        Asked::Compare(args) => compare_command::compare(&args),
+        Asked::Simulate(args) => simulate_command::simulate(&args),
         Asked::Certify { file } => certify_file(&file),
         Asked::Explain(args) => explain(&args),
-        Asked::Bench { name } => compare(&name),
+        Asked::Bench { name } => bench_on(&name),
         Asked::Explore { name, addr } => serve(&name, addr),
     };
     match outcome {
@@ -461,73 +434,7 @@ fn hunt_all(ids: &[String], json: bool) -> Result<End, Unusable> {
     Ok(if is_caught { End::AllHolds } else { End::Violated })
 }
 
-fn batch(args: &SimulateArgs) -> Result<Batch, Unusable> {
-    let (profile_name, profile) = profile(&args.profile)?;
-    let mutant = args.mutant.as_deref().map(mutant).transpose()?;
-    let options = Options {
-        seed: args.seed,
-        nodes: args.nodes.map(usize::from),
-        replicas: args.replicas.map(usize::from),
-        duration_ms: args.duration_s.saturating_mul(1000),
-        steps_max: args.steps,
-        is_quiet: args.quiet_network,
-        config: simulate::config(profile, mutant),
-    };
-    Ok(Batch { options, runs: args.runs, shard: args.shard, profile_name, mutant })
-}
-
-fn simulate_all(args: &SimulateArgs) -> Result<End, Unusable> {
-    let batch = batch(args)?;
-    let bar = ProgressBar::new(batch.seeds().count() as u64);
-    let mut end = End::AllHolds;
-    let mut documents = Vec::new();
-    for seed in batch.seeds() {
-        let options = batch.options_for(seed);
-        bar.set_message(format!("seed {seed}"));
-        let started = std::time::Instant::now();
-        let outcome = simulate::simulate(&options);
-        let seconds = started.elapsed().as_secs_f64();
-        bar.inc(1);
-        if args.json {
-            documents.push(simulate::outcome_json(&batch, seed, &outcome, seconds));
-        } else {
-            bar.suspend(|| say(format_args!("{}\n", simulate::outcome_text(seed, &outcome, seconds))));
-        }
-        if outcome.violation.is_some() {
-            end = End::Violated;
-            if !args.json {
-                say(format_args!("{}  replay: {}\n", simulate::story(&options, &outcome), batch.replay(seed)));
-            }
-        }
-        let is_last = (end == End::Violated && !args.keep_going) || batch.seeds().last() == Some(seed);
-        if is_last {
-            write_schedule(args.trace_out.as_ref(), &options)?;
-            break;
-        }
-    }
-    bar.finish_and_clear();
-    if args.json {
-        let document = serde_json::json!({ "properties": simulate::properties_json(), "simulations": documents });
-        say(format_args!("{document}\n"));
-    }
-    Ok(end)
-}
-
-/// Runs a simulation once more, and writes down all that happens.
-fn write_schedule(path: Option<&PathBuf>, options: &Options) -> Result<(), Unusable> {
-    let Some(path) = path else { return Ok(()) };
-    let unusable = |error| unwritten(path, error);
-    let mut file = std::io::BufWriter::new(std::fs::File::create(path).map_err(unusable)?);
-    let mut failure = None;
-    let _ = simulate::retell(options, &mut |line| {
-        if failure.is_none() {
-            failure = writeln!(file, "{}", line.shown()).err();
-        }
-    });
-    failure.map_or(Ok(()), Err).and_then(|()| file.flush()).map_err(unusable)
-}
-
-fn compare(name: &str) -> Result<End, Unusable> {
+fn bench_on(name: &str) -> Result<End, Unusable> {
     let known = with_actors(configuration(name)?)?;
     let text = bench::bench(known.name).map_err(|error| Unusable(format!("cannot run the contenders: {error}")))?;
     say(text);

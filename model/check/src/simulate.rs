@@ -1,10 +1,11 @@
 //! Owns batches of simulations: which seeds, what each came to, and how that is shown. Simulates
 //! nothing itself: that is the world's.
 
+use crate::swarm::Finished;
 use serde_json::{Value, json};
 use slotbus_core::{Config, Mutant, Profile};
 use slotbus_world::simulate::{Outcome, Property, Simulation, tale::Line};
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 pub use slotbus_world::simulate::Options;
 
@@ -20,10 +21,6 @@ pub struct Batch {
     pub runs: u64,
     /// Of all those seeds, every how manieth, and which of them.
     pub shard: Shard,
-    /// The profile's name.
-    pub profile_name: &'static str,
-    /// The fault that is switched on.
-    pub mutant: Option<Mutant>,
 }
 
 /// Every `count`th seed, beginning with the `index`th.
@@ -64,27 +61,6 @@ impl Batch {
     pub fn options_for(&self, seed: u64) -> Options {
         Options { seed, ..self.options.clone() }
     }
-
-    /// The command that repeats one run exactly.
-    #[must_use]
-    pub fn replay(&self, seed: u64) -> String {
-        let Options { nodes, replicas, duration_ms, steps_max, is_quiet, .. } = &self.options;
-        let mut text = format!("slotbus-check simulate --seed {seed} --runs 1 --profile {}", self.profile_name);
-        let flags = [("nodes", nodes.map(|count| count as u64)), ("replicas", replicas.map(|count| count as u64))];
-        for (flag, value) in flags.into_iter().chain([("steps", *steps_max)]) {
-            if let Some(value) = value {
-                let _ = write!(text, " --{flag} {value}");
-            }
-        }
-        let _ = write!(text, " --duration-s {}", duration_ms / 1000);
-        if let Some(mutant) = self.mutant {
-            let _ = write!(text, " --mutant {}", mutant.id());
-        }
-        if *is_quiet {
-            text.push_str(" --quiet-network");
-        }
-        text
-    }
 }
 
 /// Runs one simulation.
@@ -98,11 +74,11 @@ pub fn retell(options: &Options, telling: &mut dyn FnMut(Line)) -> Outcome {
     Simulation::new(options, Some(telling)).run()
 }
 
-/// The end of a run that broke something: what was done from outside, and the last steps of the
-/// node concerned that were more than heartbeats.
+/// The end of a run that breaks something: what is done from outside, and the last steps of the node
+/// concerned that are more than heartbeats. Empty if nothing is broken.
 #[must_use]
-pub fn story(options: &Options, outcome: &Outcome) -> String {
-    let Some(violation) = &outcome.violation else { return String::new() };
+pub fn story(options: &Options) -> String {
+    let Some(violation) = simulate(options).violation else { return String::new() };
     let mut lines: Vec<Line> = Vec::new();
     let is_told = |line: &Line| !line.is_routine && line.machine.is_none_or(|machine| machine == violation.machine);
     let mut last: Option<Line> = None;
@@ -130,10 +106,10 @@ pub fn story(options: &Options, outcome: &Outcome) -> String {
 
 /// One run as JSON.
 #[must_use]
-pub fn outcome_json(batch: &Batch, seed: u64, outcome: &Outcome, seconds: f64) -> Value {
-    let numbers = &outcome.numbers;
+pub fn outcome_json(finished: &Finished) -> Value {
+    let Outcome { numbers, violation, .. } = &finished.outcome;
     json!({
-        "seed": seed,
+        "seed": finished.seed,
         "nodes": numbers.nodes,
         "primaries": numbers.primaries,
         "node_timeout_ms": numbers.node_timeout_ms,
@@ -147,26 +123,25 @@ pub fn outcome_json(batch: &Batch, seed: u64, outcome: &Outcome, seconds: f64) -
         "converged_ms": numbers.converged_ms,
         "virtual_ms": numbers.virtual_ms,
         "digest": format!("{:016x}", numbers.digest),
-        "seconds": (seconds * 1000.0).round() / 1000.0,
-        "violation": outcome.violation.as_ref().map(|violation| json!({
+        "violation": violation.as_ref().map(|violation| json!({
             "property": violation.property.id(),
             "at_ms": violation.at_ms,
             "node": violation.machine,
             "seen": violation.seen,
         })),
-        "replay": batch.replay(seed),
+        "replay": finished.failure.as_ref().map(|failure| failure.script.to_string()),
     })
 }
 
 /// One run as a line.
 #[must_use]
-pub fn outcome_text(seed: u64, outcome: &Outcome, seconds: f64) -> String {
+pub fn outcome_text(seed: u64, outcome: &Outcome) -> String {
     let numbers = &outcome.numbers;
     let verdict = outcome.violation.as_ref().map_or_else(|| "holds".into(), |broken| format!("BROKEN {broken}"));
     let per_node = |count: u64| count / numbers.nodes.max(1) as u64;
     format!(
-        "seed {seed}: {} nodes, {} primaries; {} s virtual in {seconds:.2} s; {} steps, {} acts, {} elections; {} \
-         messages and {} bytes per node; formed in {} ms, converged in {} ms; digest {:016x}; {verdict}",
+        "seed {seed}: {} nodes, {} primaries; {} s virtual; {} steps, {} acts, {} elections; {} messages and {} bytes per \
+         node; formed in {} ms, converged in {} ms; digest {:016x}; {verdict}",
         numbers.nodes,
         numbers.primaries,
         numbers.virtual_ms / 1000,
@@ -181,9 +156,61 @@ pub fn outcome_text(seed: u64, outcome: &Outcome, seconds: f64) -> String {
     )
 }
 
-/// What simulations judge, as JSON.
-#[must_use]
-pub fn properties_json() -> Value {
-    let property = |property: &Property| json!({ "name": property.id(), "sentence": property.sentence() });
-    Property::ALL.iter().map(property).collect()
+/// What all runs of a batch come to.
+#[derive(Debug, Default)]
+pub struct Summary {
+    runs: u64,
+    steps: u64,
+    messages: u64,
+    elections: u64,
+    broken: BTreeMap<Property, Vec<u64>>,
+}
+
+impl Summary {
+    /// Counts one run more.
+    pub fn add(&mut self, seed: u64, outcome: &Outcome) {
+        self.runs += 1;
+        self.steps += outcome.numbers.steps;
+        self.messages += outcome.numbers.messages;
+        self.elections += outcome.numbers.elections;
+        if let Some(violation) = &outcome.violation {
+            self.broken.entry(violation.property).or_default().push(seed);
+        }
+    }
+
+    /// Whether any run broke anything.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        !self.broken.is_empty()
+    }
+
+    /// The seeds that broke a property.
+    fn breakers(&self, property: Property) -> &[u64] {
+        self.broken.get(&property).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// A line for each property.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let Self { runs, steps, messages, elections, .. } = self;
+        let mut text = format!("{runs} runs, {steps} steps, {messages} messages, {elections} elections\n");
+        for property in Property::all() {
+            let verdict = match self.breakers(property) {
+                [] => "holds".into(),
+                seeds => format!("BROKEN by {} runs: seeds {seeds:?}", seeds.len()),
+            };
+            let _ = writeln!(text, "  {:<24} {verdict}", property.id());
+        }
+        text
+    }
+
+    /// An object for each property.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        let property = |property: Property| {
+            let (name, sentence) = (property.id(), property.sentence());
+            json!({ "name": name, "sentence": sentence, "broken_by_seeds": self.breakers(property) })
+        };
+        Property::all().map(property).collect()
+    }
 }

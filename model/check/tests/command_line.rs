@@ -131,3 +131,27 @@ fn a_bench_needs_actors() {
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.code() == Some(2) && text.contains("'failure_3'"), "{text}");
 }
+
+#[test]
+fn a_bug_of_the_museum_is_told_from_its_absence() {
+    let output = check(&["museum", "B29", "B72", "--json"]);
+    assert_eq!(output.status.code(), Some(0));
+    let document = json(&output);
+    let seen = document["museum"].as_array().expect("bugs");
+    assert_eq!(seen.len(), 2);
+    for bug in seen {
+        assert_eq!((bug["buggy"].as_str(), bug["fixed"].as_str()), (Some("violated"), Some("holds")), "{bug}");
+        assert!(bug["trace_len"].as_u64().is_some_and(|steps| steps > 0), "{bug}");
+    }
+    assert_eq!(check(&["museum", "B0"]).status.code(), Some(2));
+}
+
+#[test]
+fn two_profiles_stand_side_by_side() {
+    let output = check(&["compare", "bump_3", "--profiles", "slotbus,valkey-9"]);
+    assert_eq!(output.status.code(), Some(0));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let row = text.lines().find(|line| line.starts_with("S7 EpochFresh")).expect("a row for each property");
+    assert_eq!(row.split_whitespace().filter(|word| *word == "holds").count(), 2, "{text}");
+    assert_eq!(check(&["compare", "bump_3", "--profiles", "redis-9"]).status.code(), Some(2));
+}

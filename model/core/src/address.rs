@@ -49,7 +49,8 @@ impl FromStr for Host {
             return Ok(Self::Unknown);
         }
         match text.parse::<IpAddr>() {
-            Ok(ip) if alloc::string::ToString::to_string(&ip) == text => Ok(Self::Ip(ip)),
+            // Of an IPv4 address only the canonical form can be parsed.
+            Ok(ip) if ip.is_ipv4() || alloc::string::ToString::to_string(&ip) == text => Ok(Self::Ip(ip)),
             Ok(_) | Err(_) => Ok(Self::Name(text.into())),
         }
     }

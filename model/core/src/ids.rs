@@ -10,13 +10,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 pub struct NodeId(pub [u8; 20]);
 
 impl Ord for NodeId {
+    #[inline]
     fn cmp(&self, other: &Self) -> Ordering {
-        // Ids are random: their first words nearly always tell them apart.
-        self.first_word().cmp(&other.first_word()).then_with(|| self.0.cmp(&other.0))
+        self.words().cmp(&other.words())
     }
 }
 
 impl PartialOrd for NodeId {
+    #[inline]
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
@@ -40,25 +41,34 @@ impl NodeId {
 
     /// Reads the textual form; only lowercase digits count, as on the wire.
     pub fn from_text(text: &[u8]) -> Result<Self, BadNodeId> {
-        if text.len() != Self::TEXT_LEN {
-            return Err(BadNodeId);
-        }
-        let mut bytes = [0; 20];
+        let text: &[u8; Self::TEXT_LEN] = text.try_into().map_err(|_| BadNodeId)?;
+        let (mut bytes, mut all) = ([0; 20], 0);
         for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
-            *byte = hex_digit(pair[0])? << 4 | hex_digit(pair[1])?;
+            let digits = [pair[0], pair[1]].map(|digit| DIGIT_VALUES[usize::from(digit)]);
+            *byte = digits[0] << 4 | digits[1];
+            all |= digits[0] | digits[1];
         }
-        Ok(Self(bytes))
+        if all > 15 { Err(BadNodeId) } else { Ok(Self(bytes)) }
     }
 
-    /// The first eight bytes as a number, which sorts as they do.
+    /// The bytes as numbers, which sort as they do: the table of nodes is searched by them.
+    #[inline]
+    fn words(&self) -> (u64, u64, u32) {
+        let [b0, b1, b2, b3, b4, b5, b6, b7, c0, c1, c2, c3, c4, c5, c6, c7, d0, d1, d2, d3] = self.0;
+        let first = u64::from_be_bytes([b0, b1, b2, b3, b4, b5, b6, b7]);
+        let second = u64::from_be_bytes([c0, c1, c2, c3, c4, c5, c6, c7]);
+        (first, second, u32::from_be_bytes([d0, d1, d2, d3]))
+    }
+
+    /// The first eight bytes as a number.
+    #[inline]
     pub(crate) fn first_word(&self) -> u64 {
-        self.0.first_chunk().map_or(0, |word| u64::from_be_bytes(*word))
+        self.words().0
     }
 
     /// The 40 bytes that stand for this id on the wire.
     #[must_use]
     pub fn to_text(self) -> [u8; 40] {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut text = [0; 40];
         for (pair, byte) in text.chunks_exact_mut(2).zip(self.0) {
             pair[0] = DIGITS[usize::from(byte >> 4)];
@@ -68,13 +78,18 @@ impl NodeId {
     }
 }
 
-fn hex_digit(digit: u8) -> Result<u8, BadNodeId> {
-    match digit {
-        b'0'..=b'9' => Ok(digit - b'0'),
-        b'a'..=b'f' => Ok(digit - b'a' + 10),
-        _ => Err(BadNodeId),
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
+/// The value of each byte as a digit; beyond 15 if it is none.
+const DIGIT_VALUES: [u8; 256] = {
+    let mut values = [u8::MAX; 256];
+    let mut value = 0;
+    while value < 16 {
+        values[DIGITS[value as usize] as usize] = value;
+        value += 1;
     }
-}
+    values
+};
 
 impl fmt::Display for NodeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

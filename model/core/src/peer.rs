@@ -171,20 +171,16 @@ impl<const SLOTS: usize> Peers<SLOTS> {
     /// Where the node called `id` stands.
     #[must_use]
     pub fn find(&self, id: &NodeId) -> Option<Pos> {
-        let index = self.place(id);
-        self.peers.get(index).filter(|peer| peer.id == *id).map(|_| Pos::new(index))
+        self.search(id).ok().map(Pos::new)
     }
 
-    /// How many nodes have a smaller id.
-    fn place(&self, id: &NodeId) -> usize {
+    /// Where the node called `id` stands, or would stand.
+    fn search(&self, id: &NodeId) -> Result<usize, usize> {
         let word = id.first_word();
-        let mut index = self.words.partition_point(|&other| other < word);
-        if self.words.get(index + 1) == Some(&word) {
-            index += self.peers[index..].partition_point(|peer| peer.id < *id);
-        } else if self.peers.get(index).is_some_and(|peer| peer.id < *id) {
-            index += 1;
-        }
-        index
+        let first = self.words.partition_point(|&other| other < word);
+        let alike = self.words[first..].iter().take_while(|&&other| other == word).count();
+        let place = self.peers[first..first + alike].binary_search_by(|peer| peer.id.cmp(id));
+        place.map(|index| first + index).map_err(|index| first + index)
     }
 
     /// The node called `id`.
@@ -226,7 +222,7 @@ impl<const SLOTS: usize> Peers<SLOTS> {
 
     /// Adds a node whose id is not in the table, and says where; the caller renumbers what it keeps.
     pub(crate) fn insert(&mut self, peer: Peer<SLOTS>) -> Pos {
-        let index = self.place(&peer.id);
+        let index = self.search(&peer.id).unwrap_or_else(|index| index);
         self.words.insert(index, peer.id.first_word());
         self.peers.insert(index, peer);
         Pos::new(index)

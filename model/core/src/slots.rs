@@ -50,13 +50,18 @@ impl<const SLOTS: usize> SlotSet<SLOTS> {
     /// Every slot.
     #[must_use]
     pub fn all() -> Self {
-        (0..SLOTS).map(slot).collect()
+        Self::range(0, u16::MAX)
     }
 
     /// The slots `start..=end`, cut at the last slot there is.
     #[must_use]
     pub fn range(start: u16, end: u16) -> Self {
-        (usize::from(start)..=usize::from(end)).take_while(|&index| index < SLOTS).map(slot).collect()
+        let (start, end) = (usize::from(start), (usize::from(end) + 1).min(SLOTS));
+        let ones_below = |limit: usize, index: usize| match limit.saturating_sub(index * 64) {
+            count @ 0..64 => (1 << count) - 1,
+            _ => u64::MAX,
+        };
+        Self::from_words((0..Self::WORDS).map(|index| ones_below(end, index) & !ones_below(start, index)))
     }
 
     /// The set whose slot `64 * w + b` is bit `b` of word `w`; bits beyond the last slot are dropped.
@@ -83,6 +88,12 @@ impl<const SLOTS: usize> SlotSet<SLOTS> {
         zeros(before).chain(self.words.iter().copied()).chain(zeros(after))
     }
 
+    /// Of the words of [`SlotSet::from_words`], where those begin that have slots, and these.
+    #[must_use]
+    pub fn window(&self) -> (usize, &[u64]) {
+        (self.start.into(), &self.words)
+    }
+
     fn word(&self, index: usize) -> u64 {
         let place = index.checked_sub(self.start.into());
         place.and_then(|place| self.words.get(place)).copied().unwrap_or(0)
@@ -90,16 +101,22 @@ impl<const SLOTS: usize> SlotSet<SLOTS> {
 
     /// The word at `index`, brought into the window; the caller sets a bit in it.
     fn word_mut(&mut self, index: usize) -> &mut u64 {
+        let place = index.wrapping_sub(self.start.into());
+        if place >= self.words.len() {
+            self.widen(index);
+        }
+        &mut self.words[index - usize::from(self.start)]
+    }
+
+    #[cold]
+    fn widen(&mut self, index: usize) {
         let start = if self.words.is_empty() { index } else { index.min(self.start.into()) };
         if start < usize::from(self.start) {
             self.words.insert_many(0, core::iter::repeat_n(0, usize::from(self.start) - start));
         }
         self.start = u16::try_from(start).unwrap_or(u16::MAX);
-        let place = index - start;
-        if place >= self.words.len() {
-            self.words.resize(place + 1, 0);
-        }
-        &mut self.words[place]
+        let len = (index - start + 1).max(self.words.len());
+        self.words.resize(len, 0);
     }
 
     /// Ends the window where the slots end.
@@ -134,24 +151,34 @@ impl<const SLOTS: usize> SlotSet<SLOTS> {
 
     /// Adds `slot`; false if it was there, or there is no such slot.
     pub fn insert(&mut self, slot: Slot) -> bool {
-        if slot.index() >= SLOTS || self.contains(slot) {
+        if slot.index() >= SLOTS {
             return false;
         }
-        *self.word_mut(slot.index() / 64) |= 1 << (slot.index() % 64);
-        true
+        let (word, bit) = (self.word_mut(slot.index() / 64), 1 << (slot.index() % 64));
+        let is_new = *word & bit == 0;
+        *word |= bit;
+        is_new
+    }
+
+    /// Adds every slot of `other`.
+    pub fn insert_all(&mut self, other: &Self) {
+        let (first, words) = other.window();
+        for (index, word) in (first..).zip(words) {
+            *self.word_mut(index) |= word;
+        }
     }
 
     /// Takes `slot` out; false if it was not there.
     pub fn remove(&mut self, slot: Slot) -> bool {
-        if !self.contains(slot) {
-            return false;
-        }
-        let word = self.word_mut(slot.index() / 64);
-        *word &= !(1 << (slot.index() % 64));
+        let place = (slot.index() / 64).wrapping_sub(self.start.into());
+        let Some(word) = self.words.get_mut(place) else { return false };
+        let bit = 1 << (slot.index() % 64);
+        let was_there = *word & bit != 0;
+        *word &= !bit;
         if *word == 0 {
             self.trim();
         }
-        true
+        was_there
     }
 
     /// The slots in ascending order.
@@ -297,6 +324,9 @@ impl<const SLOTS: usize> Owners<SLOTS> {
 
     /// Applies a change of table positions.
     pub(crate) fn renumber(&mut self, change: impl Fn(Pos) -> Pos) {
+        if self.free == SLOTS {
+            return;
+        }
         for owner in self.table.iter_mut().flatten() {
             *owner = change(*owner);
         }

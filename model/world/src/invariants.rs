@@ -14,17 +14,18 @@ use crate::{
     },
     ghost::Ghost,
     host::{Host, own_view},
+    judgement::{
+        claim_is_saved, current_dominates, epochs_rise, fails_by_majority, is_failed_by_majority, is_itself,
+        marks_have_owners, replicas_own_nothing, reporters_are_known, state_is_sound, table_agrees, takes_by_epoch,
+        ways_end, yields_to_collision,
+    },
     place::Place,
-    roles::{acyclic_graph, barrier_kept, no_follow_dead, no_stale_role},
+    roles::{barrier_kept, no_follow_dead, no_stale_role},
     setup::Setup,
     shared::Shared,
     world::World,
 };
-use slotbus_core::{
-    Body, ClusterState, Durable, Effect, Effects, Flags, Header, LinkId, Message, Millis, Node, NodeId, Origin, Peer,
-    Rule, Slot, peer::Pos,
-};
-use std::collections::BTreeMap;
+use slotbus_core::{Body, Durable, Effect, Effects, Flags, LinkId, Message, Millis, Node, NodeId, Origin, Peer, Rule};
 
 /// One step of one node, as an invariant sees it.
 pub struct Seen<'a, const SLOTS: usize> {
@@ -193,20 +194,12 @@ fn monotone<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
         | Cause::Received { .. }
         | Cause::Tick
         | Cause::Replicated(_)
-        | Cause::Admin(_) => seen.before.is_none_or(|before| has_risen(before, seen.after)),
+        | Cause::Admin(_) => seen.before.is_none_or(|before| epochs_rise(before, seen.after).is_ok()),
     }
 }
 
-fn has_risen<const SLOTS: usize>(before: &Node<SLOTS>, after: &Node<SLOTS>) -> bool {
-    let falls =
-        |peer: &Peer<SLOTS>| after.peers().get(&peer.id).is_some_and(|later| later.config_epoch < peer.config_epoch);
-    before.current_epoch() <= after.current_epoch()
-        && before.last_vote_epoch() <= after.last_vote_epoch()
-        && !before.peers().iter().any(falls)
-}
-
 fn cur_dominates<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
-    seen.after.peers().iter().all(|peer| peer.config_epoch <= seen.after.current_epoch())
+    current_dominates(seen.after).is_ok()
 }
 
 fn epoch_fresh<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
@@ -222,68 +215,24 @@ fn epoch_fresh<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
 
 fn persist_before_claim<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
     let saved = own_view(seen.disk).map_or(0, |own| own.config_epoch);
-    let is_saved = |header: &Header<SLOTS>| !header.flags.contains(Flags::PRIMARY) || header.config_epoch <= saved;
-    seen.sent().all(|message| is_saved(&message.header))
+    seen.sent().all(|message| claim_is_saved(&message.header, saved).is_ok())
 }
 
 fn table_consistent<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
-    let (peers, owners) = (seen.after.peers(), seen.after.owners());
-    let in_set = |pos: Pos, slot: Slot| peers[pos].slots.contains(slot);
-    owners.iter().all(|(slot, owner)| peers.positions().all(|pos| in_set(pos, slot) == (owner == Some(pos))))
+    table_agrees(seen.before, seen.after).is_ok()
 }
 
 fn replica_owns_nothing<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
-    seen.after.peers().iter().all(|peer| !peer.is(Flags::REPLICA) || peer.slots.is_empty())
+    replicas_own_nothing(seen.after).is_ok()
 }
 
 fn epoch_guard<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
     let (Some(before), Some(message)) = (seen.before, seen.cause.message()) else { return true };
-    let owner = |node: &Node<SLOTS>, slot| node.owner(slot).map(|peer| peer.id);
-    before.owners().iter().all(|(slot, _)| {
-        let (old, new) = (owner(before, slot), owner(seen.after, slot));
-        old == new || may_move(before, seen.after, message, slot, new)
-    })
-}
-
-/// Whether `message` entitles `new` to a slot, or its owner to lose it.
-fn may_move<const SLOTS: usize>(
-    before: &Node<SLOTS>,
-    after: &Node<SLOTS>,
-    message: &Message<SLOTS>,
-    slot: Slot,
-    new: Option<NodeId>,
-) -> bool {
-    let Some(old) = before.owner(slot) else { return true };
-    let Some(new) = new else {
-        return after.peers().get(&old.id).is_none_or(|peer| peer.is(Flags::REPLICA));
-    };
-    let claimed_epoch = match &message.body {
-        Body::Update(claim) if claim.node == new => claim.config_epoch,
-        // A former primary hands over what it repeats as its new primary's claim.
-        Body::Ping(_) | Body::Pong(_) | Body::Meet(_)
-            if message.header.sender == new || message.header.primary == Some(new) =>
-        {
-            message.header.config_epoch
-        }
-        // The last vote makes its receiver the owner, under an epoch of its own.
-        Body::FailoverAuthAck if new == after.id() => after.my_epoch(),
-        Body::Update(_)
-        | Body::Ping(_)
-        | Body::Pong(_)
-        | Body::Meet(_)
-        | Body::Fail(_)
-        | Body::Publish(_)
-        | Body::FailoverAuthRequest
-        | Body::FailoverAuthAck
-        | Body::ManualFailoverStart
-        | Body::Module(_)
-        | Body::PublishShard(_) => return false,
-    };
-    claimed_epoch > old.config_epoch || before.unclaimed().contains(slot)
+    takes_by_epoch(before, seen.after, message).is_ok()
 }
 
 fn mark_has_owner<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
-    seen.after.unclaimed().iter().all(|slot| seen.after.owner(slot).is_some())
+    marks_have_owners(seen.after).is_ok()
 }
 
 fn image_loads<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
@@ -307,23 +256,11 @@ fn without_echoes<const SLOTS: usize>(mut image: Durable<SLOTS>) -> Durable<SLOT
 }
 
 fn self_well_formed<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
-    let own = seen.after.myself();
-    let is_one_role = own.is(Flags::PRIMARY) != own.is(Flags::REPLICA);
-    let selves = seen.after.peers().iter().filter(|peer| peer.is(Flags::MYSELF)).count();
-    is_one_role && own.is(Flags::MYSELF) && selves == 1 && own.id == seen.setup.hosts[seen.place.index()].id
+    is_itself(seen.after, seen.setup.hosts[seen.place.index()].id).is_ok()
 }
 
 fn fail_sound<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
     let Some(before) = seen.before else { return true };
-    let is_new = |peer: &&Peer<SLOTS>| {
-        peer.is(Flags::FAIL) && before.peers().get(&peer.id).is_some_and(|earlier| !earlier.is(Flags::FAIL))
-    };
-    let told = |id: &NodeId| {
-        let message = seen.cause.message().filter(|message| message.body == Body::Fail(*id));
-        message.is_some_and(|message| seen.sender(message).is_some())
-    };
-    let mut failed = seen.after.peers().iter().filter(is_new);
-    let is_sound = failed.all(|peer| told(&peer.id) || is_failed_by_majority(seen, before, peer));
     let mut tells = seen.sent().filter_map(|message| match &message.body {
         Body::Fail(id) => Some(id),
         Body::Ping(_)
@@ -337,18 +274,11 @@ fn fail_sound<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
         | Body::Module(_)
         | Body::PublishShard(_) => None,
     });
-    is_sound && tells.all(|id| seen.after.peers().get(id).is_some_and(|peer| is_failed_by_majority(seen, before, peer)))
-}
-
-/// Whether a majority of the voters, as many as the node counted last, report `peer` within the window.
-fn is_failed_by_majority<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, before: &Node<SLOTS>, peer: &Peer<SLOTS>) -> bool {
-    let valid_ms = seen.after.config().timing.report_valid_ms();
-    let is_vote = |report: &&slotbus_core::peer::Report| {
-        let is_voter = seen.after.peers().get(&report.by).is_some_and(Peer::is_voter);
-        is_voter && seen.now.since(report.at) <= valid_ms
+    let is_told = |id| {
+        let subject = seen.after.peers().get(id);
+        subject.is_some_and(|peer| is_failed_by_majority(before, seen.after, peer, seen.now))
     };
-    let votes = peer.reports.iter().filter(is_vote).count() + usize::from(seen.after.myself().is_voter());
-    votes > before.size() / 2
+    fails_by_majority(before, seen.after, seen.cause.message(), seen.now).is_ok() && tells.all(is_told)
 }
 
 fn report_sound<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
@@ -374,8 +304,7 @@ fn is_failing(flags: Flags) -> bool {
 }
 
 fn reporters_known<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
-    let mut reports = seen.after.peers().iter().flat_map(|peer| &peer.reports);
-    reports.all(|report| seen.after.peers().get(&report.by).is_some())
+    reporters_are_known(seen.after).is_ok()
 }
 
 fn membership_isolation<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, ghost: &Ghost) -> bool {
@@ -409,39 +338,13 @@ fn forget_ban<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, ghost: &Ghost) -> bool
 
 fn collision_yields<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
     let (Some(before), Some(message)) = (seen.before, seen.cause.message()) else { return true };
-    let header = &message.header;
-    let (own_before, own_after) = (before.myself(), seen.after.myself());
-    let is_collision = header.config_epoch == own_before.config_epoch && header.flags.contains(Flags::PRIMARY);
-    let is_new = own_before.is_primary() && own_after.is_primary() && own_after.config_epoch != own_before.config_epoch;
-    !is_new || (is_collision && before.id() < header.sender) || claims_granted(before.granted(), message)
+    yields_to_collision(before, seen.after, message).is_ok()
 }
 
-/// Whether a message claims one of these slots for the node that it was taken from.
-pub(crate) fn claims_granted<const SLOTS: usize>(granted: &BTreeMap<Slot, NodeId>, message: &Message<SLOTS>) -> bool {
-    let (claimant, slots) = match &message.body {
-        Body::Update(claim) => (claim.node, &claim.slots),
-        Body::Ping(_) | Body::Pong(_) | Body::Meet(_) => (message.header.sender, &message.header.slots),
-        Body::Fail(_)
-        | Body::Publish(_)
-        | Body::FailoverAuthRequest
-        | Body::FailoverAuthAck
-        | Body::ManualFailoverStart
-        | Body::Module(_)
-        | Body::PublishShard(_) => return false,
-    };
-    granted.iter().any(|(slot, from)| *from == claimant && slots.contains(*slot))
+fn acyclic_graph<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
+    ways_end(seen.after).is_ok()
 }
 
 fn state_sound<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
-    let node = seen.after;
-    if node.state() == ClusterState::Fail {
-        return true;
-    }
-    let voters = node.peers().iter().filter(|peer| peer.is_voter());
-    let (trusted, all) = voters
-        .fold((0_usize, 0_usize), |(trusted, all), peer| (trusted + usize::from(!is_failing(peer.flags)), all + 1));
-    let has_majority = trusted > all / 2;
-    let serves = |slot: Slot| node.owner(slot).is_some_and(|owner| !owner.is(Flags::FAIL));
-    let is_covered = node.owners().iter().all(|(slot, _)| serves(slot));
-    has_majority && (is_covered || !node.config().require_full_coverage)
+    state_is_sound(seen.after).is_ok()
 }

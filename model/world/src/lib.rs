@@ -21,6 +21,7 @@ pub mod elections;
 pub mod ghost;
 pub mod host;
 pub mod invariants;
+mod judgement;
 pub mod place;
 pub mod roles;
 pub mod scenario;

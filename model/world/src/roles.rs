@@ -20,13 +20,6 @@ fn is_current<const SLOTS: usize>(before: &Node<SLOTS>, header: &Header<SLOTS>) 
     owner.is_none_or(|owner| header.config_epoch >= owner.config_epoch)
 }
 
-/// From every entry of a table the way from replica to primary ends.
-pub(crate) fn acyclic_graph<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
-    let peers = seen.after.peers();
-    let next = |peer: &&Peer<SLOTS>| peer.primary.and_then(|id| peers.get(&id));
-    peers.iter().all(|peer| std::iter::successors(Some(peer), next).nth(peers.len()).is_none())
-}
-
 /// A node that speaks is not dead, whatever is held of it; nor is one that has claimed under a newer
 /// epoch since, which a third node may tell of.
 pub(crate) fn no_follow_dead<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {

@@ -20,6 +20,7 @@ pub mod run;
 pub mod tale;
 
 pub use oracle::{Property, Violation};
+pub use plan::Act;
 pub use run::{Numbers, Options, Outcome, Simulation};
 
 /// A node with as many slots as a real cluster has.

@@ -4,7 +4,7 @@ use super::{
     BusMessage,
     layout::{
         EXTENSION_ALIGN, EXTENSION_HEADER, EXTENSION_MAX, EXTENSIONS_AT, GOSSIP, HEADER, HEADER_UNUSED, HEARTBEAT_MAX,
-        HOST, LENGTH_AT, MFLAGS_AT, PAYLOAD_MAX, SIGNATURE, VERSION, extension,
+        HOST, LENGTH_AT, MFLAGS_AT, PAYLOAD_MAX, SIGNATURE, SLOTS, VERSION, extension,
     },
 };
 use crate::names;
@@ -12,6 +12,7 @@ use slotbus_core::{
     CLUSTER_SLOTS, ClusterState, Host, NodeId, SlotSet,
     message::{Body, Claim, Extension, GossipEntry, Header, Heartbeat, MessageFlags, ModuleMessage, Publication},
 };
+use std::net::{IpAddr, Ipv4Addr};
 
 /// Appends the packet of `message` to `out`.
 ///
@@ -22,7 +23,7 @@ use slotbus_core::{
 /// the message forgot to.
 pub fn encode(message: &BusMessage, out: &mut Vec<u8>) {
     let start = out.len();
-    out.reserve(HEADER);
+    out.reserve(HEADER + message.heartbeat().map_or(0, |heartbeat| GOSSIP * heartbeat.gossip.len()));
     put_header(message, out);
     let extensions = put_body(&message.body, out);
     let packet = &mut out[start..];
@@ -156,14 +157,34 @@ fn put_module_message(message: &ModuleMessage, out: &mut Vec<u8>) {
 }
 
 fn put_slots(slots: &SlotSet<CLUSTER_SLOTS>, out: &mut Vec<u8>) {
-    slots.words().for_each(|word| out.extend(word.to_le_bytes()));
+    let start = out.len();
+    out.resize(start + SLOTS, 0);
+    let (first, words) = slots.window();
+    for (place, word) in out[start..].chunks_exact_mut(8).skip(first).zip(words) {
+        place.copy_from_slice(&word.to_le_bytes());
+    }
 }
 
 fn put_host(host: &Host, out: &mut Vec<u8>) {
-    let text = host.to_string();
-    let text = names::host(&text).map_or("", |_| &text);
-    out.extend(text.as_bytes());
-    out.extend(std::iter::repeat_n(0, HOST - text.len()));
+    let end = out.len() + HOST;
+    match host {
+        Host::Unknown => {}
+        Host::Ip(IpAddr::V4(ip)) => put_ipv4(*ip, out),
+        Host::Ip(IpAddr::V6(ip)) => out.extend(ip.to_string().as_bytes()),
+        Host::Name(name) if names::host(name).is_some() => out.extend(name.as_bytes()),
+        Host::Name(_) => {}
+    }
+    out.resize(end, 0);
+}
+
+/// Every gossip entry has an address: they are written without taking memory.
+fn put_ipv4(ip: Ipv4Addr, out: &mut Vec<u8>) {
+    for (index, octet) in ip.octets().into_iter().enumerate() {
+        if index > 0 {
+            out.push(b'.');
+        }
+        out.extend(itoa::Buffer::new().format(octet).as_bytes());
+    }
 }
 
 /// How many of `len` items the header can count.

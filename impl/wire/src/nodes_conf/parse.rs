@@ -215,11 +215,9 @@ impl Reader {
         if start > end {
             return Err(bad());
         }
-        for slot in (start..=end).map(Slot) {
-            if self.taken.insert(slot) {
-                owned.insert(slot);
-            }
-        }
+        let free = SlotSet::range(start, end).without(&self.taken);
+        self.taken.insert_all(&free);
+        owned.insert_all(&free);
         Ok(())
     }
 }

@@ -19,7 +19,7 @@ const MEET_AGAIN_TIMEOUTS: u64 = 3;
 
 impl Engine<'_> {
     pub(super) fn act_at(&mut self, after_ms: u64, act: Act) {
-        self.push(self.now_ms + after_ms, Due::Act(act));
+        self.push(self.now_ms + after_ms, Due::Act(Box::new(act)));
     }
 
     pub(super) fn has_acts_ahead(&self) -> bool {
@@ -27,7 +27,7 @@ impl Engine<'_> {
     }
 
     pub(super) fn act(&mut self, act: Act) -> Result<(), Violation> {
-        self.tell_act(|| format!("{act:?}"));
+        self.tell_act(|| act.to_string());
         match act {
             Act::Crash(place, Crash::AfterSave) => {
                 self.machines[place].dies_after_save = self.machines[place].node.is_some();
@@ -46,7 +46,8 @@ impl Engine<'_> {
                 Ok(())
             }
             Act::Resume(place) => self.resume(place),
-            Act::Command(place, command) => self.command(place, command).map(|_| ()),
+            Act::Failover(place, mode) => self.command(place, Command::Failover(mode)).map(|_| ()),
+            Act::BumpEpoch(place) => self.command(place, Command::BumpEpoch).map(|_| ()),
             Act::Replicate(replica, primary) => self.make_replica(replica, primary),
             Act::Move(next) => self.move_slot(next),
             Act::Expel(place) => self.expel(place),
@@ -129,8 +130,8 @@ impl Engine<'_> {
         for due in std::mem::take(&mut self.inboxes[place]) {
             match due {
                 Due::Arrive(connection, to, parcel) => self.take(connection, to, parcel)?,
-                Due::Wake(place) => self.step(place, Event::Tick, Trigger::Other)?,
-                Due::Establish(..) | Due::Refuse(..) | Due::Replicate | Due::Act(_) => {}
+                Due::Wake(place) => self.step(place, Event::Tick, &Trigger::Other)?,
+                Due::Establish(..) | Due::Refuse(..) | Due::Replicate | Due::Command(..) | Due::Act(_) => {}
             }
         }
         Ok(())
@@ -166,7 +167,7 @@ impl Engine<'_> {
                 let (place, link) = (machines[side as usize], link_at(numbers, side));
                 if self.machines[place].connection(link) == Some(id) {
                     self.machines[place].set_connection(link, None);
-                    self.step(place, Event::LinkDown { link }, Trigger::Other)?;
+                    self.step(place, Event::LinkDown { link }, &Trigger::Other)?;
                 }
             }
         }
@@ -174,7 +175,7 @@ impl Engine<'_> {
     }
 
     /// Gives a command; none if nobody takes it.
-    fn command(&mut self, place: usize, command: Command) -> Result<Option<Reply>, Violation> {
+    pub(super) fn command(&mut self, place: usize, command: Command) -> Result<Option<Reply>, Violation> {
         let machine = &mut self.machines[place];
         if machine.node.is_none() || machine.is_stalled {
             return Ok(None);
@@ -182,7 +183,7 @@ impl Engine<'_> {
         machine.reply = None;
         // A takeover changes who owns slots without asking voters.
         self.oracle.has_resized |= matches!(command, Command::Failover(FailoverMode::Takeover));
-        self.step(place, Event::Admin { request: RequestId(0), command }, Trigger::Command)?;
+        self.step(place, Event::Admin { request: RequestId(0), command }, &Trigger::Command)?;
         Ok(self.machines[place].reply.take())
     }
 

@@ -8,16 +8,17 @@ use super::{
     RealNode,
     machine::{LocalClock, Machine},
     network::{ConnectionId, Network, Parcel, Side},
-    oracle::{Oracle, Property, Step, Trigger, Violation},
+    oracle::{Oracle, Packet, Property, Step, Trigger, Violation},
     plan::{Act, Crash},
     run::{self, Numbers},
     tale::{self, Line},
 };
+use crate::invariants::Invariant;
 use fastrand::Rng;
 use siphasher::sip::SipHasher13;
 use slotbus_core::{
-    Address, CLUSTER_SLOTS, Config, Durable, Effect, Effects, Event, Flags, Input, LinkId, Message, Millis, Node,
-    NodeId, Origin, Random, Replication, Rule, SlotSet, next_deadline, step,
+    Address, CLUSTER_SLOTS, Command, Config, Durable, Effect, Effects, Event, Flags, Input, LinkId, Message, Millis,
+    Node, NodeId, Origin, Random, Replication, Rule, SlotSet, next_deadline, step,
 };
 use slotbus_wire::{bus, nodes_conf};
 use std::{
@@ -49,8 +50,10 @@ pub(super) enum Due {
     Refuse(usize, u32),
     /// Writes come in, and replicas receive them.
     Replicate,
+    /// A command that forms the cluster is given.
+    Command(usize, Box<Command>),
     /// Something is done from outside.
-    Act(Act),
+    Act(Box<Act>),
 }
 
 /// What is due, ordered by time and then by age.
@@ -186,8 +189,13 @@ impl<'a> Engine<'a> {
         self.hasher.finish()
     }
 
-    pub(super) fn start_all(&mut self) -> Result<(), Violation> {
-        for place in 0..self.machines.len() {
+    /// Starts every machine, evenly spread over a span of time.
+    pub(super) fn start_all(&mut self, span_ms: u64) -> Result<(), Violation> {
+        let count = self.machines.len();
+        for place in 0..count {
+            if span_ms > 0 {
+                self.run_until(span_ms * place as u64 / count as u64, u64::MAX)?;
+            }
             self.start(place)?;
         }
         self.push(self.replication_ms, Due::Replicate);
@@ -226,10 +234,11 @@ impl<'a> Engine<'a> {
             Due::Establish(connection, tries) => self.establish(connection, tries),
             Due::Refuse(place, number) => self.refuse(place, number),
             Due::Replicate => self.replicate(),
+            Due::Command(place, command) => self.command(place, *command).map(|_| ()),
             Due::Act(act) => {
                 self.acts_ahead = self.acts_ahead.saturating_sub(1);
                 self.numbers.acts += 1;
-                self.act(act)
+                self.act(*act)
             }
         }
     }
@@ -243,7 +252,7 @@ impl<'a> Engine<'a> {
             self.inboxes[place].push_back(Due::Wake(place));
             return Ok(());
         }
-        self.step(place, Event::Tick, Trigger::Other)?;
+        self.step(place, Event::Tick, &Trigger::Other)?;
         self.delay_late_alarm(place);
         Ok(())
     }
@@ -264,7 +273,7 @@ impl<'a> Engine<'a> {
         if !is_asked || self.machines[place].connection(link).is_some() {
             return Ok(());
         }
-        self.step(place, Event::LinkRefused { link }, Trigger::Other)
+        self.step(place, Event::LinkRefused { link }, &Trigger::Other)
     }
 
     /// A parcel arrives: now, or once the machine goes on, or once the network heals.
@@ -300,12 +309,12 @@ impl<'a> Engine<'a> {
             Parcel::Fin => {
                 self.network.close(id, to);
                 self.machines[place].set_connection(link, None);
-                self.step(place, Event::LinkDown { link }, Trigger::Other)
+                self.step(place, Event::LinkDown { link }, &Trigger::Other)
             }
             Parcel::Packet(bytes) => match bus::decode(&bytes) {
                 Ok(bus::Packet::Full(message)) => {
                     let event = Event::Received { link, message: Box::new(message) };
-                    self.step(place, event, Trigger::Packet(&bytes))
+                    self.step(place, event, &Trigger::Packet(Packet::new(&bytes)))
                 }
                 Ok(bus::Packet::Light(_)) => Ok(()),
                 Err(error) => Err(self.violation(Property::WireFaithful, place, error.to_string())),
@@ -326,7 +335,7 @@ impl<'a> Engine<'a> {
         if self.machines[target].node.is_none() {
             self.network.close(id, Side::Opener);
             self.machines[opener].set_connection(link, None);
-            return self.step(opener, Event::LinkDown { link }, Trigger::Other);
+            return self.step(opener, Event::LinkDown { link }, &Trigger::Other);
         }
         self.connected(id, link, opener, target)
     }
@@ -347,12 +356,12 @@ impl<'a> Engine<'a> {
         }
         let (near, far) = (self.machines[opener].ip.clone(), self.machines[target].ip.clone());
         let seen = Event::LinkUp { link: accepted, local: far.clone(), remote: near.clone() };
-        self.step(target, seen, Trigger::Other)?;
+        self.step(target, seen, &Trigger::Other)?;
         // The target's first step may be its last, and takes the connection with it.
         if self.network.get(id).is_none_or(|connection| !connection.is_open[0]) {
             return Ok(());
         }
-        self.step(opener, Event::LinkUp { link, local: near, remote: far }, Trigger::Other)
+        self.step(opener, Event::LinkUp { link, local: near, remote: far }, &Trigger::Other)
     }
 
     /// Puts a parcel on its way from one end to the other.
@@ -416,7 +425,7 @@ impl<'a> Engine<'a> {
 
     fn tell_replication(&mut self, place: usize) -> Result<(), Violation> {
         let Machine { offset, fresh_at, .. } = self.machines[place];
-        self.step(place, Event::Replication(Replication { offset, fresh_at }), Trigger::Other)
+        self.step(place, Event::Replication(Replication { offset, fresh_at }), &Trigger::Other)
     }
 
     /// Starts a machine's process, from its disk unless that is empty.
@@ -427,13 +436,13 @@ impl<'a> Engine<'a> {
         let origin = if is_new { Origin::Fresh(machine.id) } else { Origin::Restored(Box::new(reread(&machine.disk))) };
         let (node, effects) = match Node::start(machine.config.clone(), origin, now) {
             Ok(started) => started,
-            Err(error) => return Err(self.violation(Property::ImageLoads, place, error.to_string())),
+            Err(error) => return Err(self.violation(Invariant::ImageLoads.into(), place, error.to_string())),
         };
         machine.node = Some(node);
         machine.is_powered = true;
         self.tell(place, &effects, || if is_new { "starts".into() } else { "starts from its disk".into() });
-        self.settle(place, now, effects, Trigger::Start)?;
-        self.step(place, Event::Loaded { slots: SlotSet::new() }, Trigger::Other)?;
+        self.settle(place, now, effects, &Trigger::Start)?;
+        self.step(place, Event::Loaded { slots: SlotSet::new() }, &Trigger::Other)?;
         self.tell_replication(place)
     }
 
@@ -442,7 +451,7 @@ impl<'a> Engine<'a> {
         &mut self,
         place: usize,
         event: Event<CLUSTER_SLOTS>,
-        trigger: Trigger<'_>,
+        trigger: &Trigger<'_>,
     ) -> Result<(), Violation> {
         let random = Random::new(self.rng.u64(..));
         let now = self.machines[place].clock.shows(self.now_ms);
@@ -473,22 +482,32 @@ impl<'a> Engine<'a> {
         place: usize,
         now: Millis,
         mut effects: Effects<CLUSTER_SLOTS>,
-        trigger: Trigger<'_>,
+        trigger: &Trigger<'_>,
     ) -> Result<(), Violation> {
         self.count(place, &effects);
         let has_saved = effects.persist.is_some();
         let machine = &mut self.machines[place];
-        if let Some(persist) = &effects.persist {
-            machine.disk.clone_from(&persist.image);
+        if let Some(persist) = effects.persist.take() {
+            machine.disk = persist.image.into();
             machine.disk_epoch = own_epoch(&machine.disk);
             if persist.sync {
-                machine.synced.clone_from(&machine.disk);
+                machine.synced = machine.disk.clone();
             }
         }
         let is_performed = !(has_saved && machine.dies_after_save);
         let Some(after) = &machine.node else { return Ok(()) };
-        let (disk, disk_epoch) = (&machine.disk, machine.disk_epoch);
-        let seen = Step { machine: place, now, trigger, after, effects: &effects, disk, disk_epoch, is_performed };
+        let seen = Step {
+            machine: place,
+            id: machine.id,
+            now,
+            trigger,
+            after,
+            effects: &effects,
+            has_saved,
+            disk: &machine.disk,
+            disk_epoch: machine.disk_epoch,
+            is_performed,
+        };
         if let Err((property, seen)) = self.oracle.judge(&seen) {
             return Err(self.violation(property, place, seen));
         }
@@ -544,7 +563,7 @@ impl<'a> Engine<'a> {
 
     fn connect(&mut self, place: usize, link: LinkId, address: &Address) {
         let LinkId::Outbound(number) = link else { return };
-        let target = self.machines.iter().position(|machine| machine.ip == address.host);
+        let target = run::place(&address.host).filter(|&place| place < self.machines.len());
         match target.filter(|_| address.cport == BUS_PORT) {
             Some(target) => {
                 let id = self.network.open(place, target, number);

@@ -9,6 +9,8 @@ use std::sync::Arc;
 /// far from zero and within what gossip can carry in seconds.
 const BASE_MS: u64 = 1_000_000_000;
 
+const MILLION: i64 = 1_000_000;
+
 /// A clock that differs from the virtual time by a constant and by a drift.
 #[derive(Clone, Copy, Debug)]
 pub struct LocalClock {
@@ -22,17 +24,16 @@ impl LocalClock {
     /// What it shows at a virtual instant.
     #[must_use]
     pub fn shows(&self, virtual_ms: u64) -> Millis {
-        let drift = i128::from(virtual_ms) * i128::from(self.drift_ppm) / 1_000_000;
-        let gained = u64::try_from(i128::from(virtual_ms) + drift).unwrap_or_default();
-        Millis(BASE_MS + self.ahead_ms + gained)
+        let drift_ms = virtual_ms.cast_signed() * self.drift_ppm / MILLION;
+        Millis(BASE_MS + self.ahead_ms + virtual_ms.saturating_add_signed(drift_ms))
     }
 
     /// The first virtual instant at which it shows `local` or later.
     #[must_use]
     pub fn when(&self, local: Millis) -> u64 {
-        let gained = i128::from(local.0.saturating_sub(BASE_MS + self.ahead_ms));
-        let guess = gained * 1_000_000 / (1_000_000 + i128::from(self.drift_ppm));
-        let mut at = u64::try_from(guess).unwrap_or_default().saturating_sub(2);
+        let gained_ms = local.0.saturating_sub(BASE_MS + self.ahead_ms);
+        let drift_ms = gained_ms.cast_signed() * self.drift_ppm / (MILLION + self.drift_ppm);
+        let mut at = gained_ms.saturating_add_signed(-drift_ms).saturating_sub(2);
         while self.shows(at) < local {
             at += 1;
         }
@@ -56,9 +57,9 @@ pub struct Machine {
     /// Whether it answers connection attempts while no process runs: a killed process's machine does.
     pub is_powered: bool,
     /// The image that the process wrote last.
-    pub disk: Durable<CLUSTER_SLOTS>,
+    pub disk: Arc<Durable<CLUSTER_SLOTS>>,
     /// The image that survives a power loss.
-    pub synced: Durable<CLUSTER_SLOTS>,
+    pub synced: Arc<Durable<CLUSTER_SLOTS>>,
     /// The config epoch of the node itself on the disk.
     pub disk_epoch: u64,
     outbound: Vec<Option<ConnectionId>>,
@@ -92,8 +93,8 @@ impl Machine {
             clock,
             node: None,
             is_powered: true,
-            disk: Durable::default(),
-            synced: Durable::default(),
+            disk: Arc::default(),
+            synced: Arc::default(),
             disk_epoch: 0,
             outbound: Vec::new(),
             inbound: Vec::new(),

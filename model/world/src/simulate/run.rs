@@ -33,6 +33,8 @@ pub struct Options {
     pub is_quiet: bool,
     /// What the nodes are told, but for what is drawn.
     pub config: Config,
+    /// What is done to the cluster while it suffers, and when; drawn if none.
+    pub acts: Option<Vec<(u64, Act)>>,
 }
 
 /// What was counted.
@@ -42,6 +44,8 @@ pub struct Numbers {
     pub nodes: usize,
     /// How many of them began as primaries.
     pub primaries: usize,
+    /// How many replicas each of these was to have.
+    pub replicas: usize,
     /// The node timeout.
     pub node_timeout_ms: u64,
     /// Steps of nodes.
@@ -73,6 +77,8 @@ pub struct Outcome {
     pub numbers: Numbers,
     /// What did not hold.
     pub violation: Option<Violation>,
+    /// What was to be done to the cluster while it suffered, and when.
+    pub acts: Vec<(u64, Act)>,
 }
 
 /// One run.
@@ -80,6 +86,8 @@ pub struct Simulation<'a> {
     engine: Engine<'a>,
     options: &'a Options,
     primaries: usize,
+    replicas: usize,
+    acts: Vec<(u64, Act)>,
 }
 
 /// How often a cluster that should converge is looked at.
@@ -94,12 +102,13 @@ impl<'a> Simulation<'a> {
     #[must_use]
     pub fn new(options: &'a Options, telling: Option<&'a mut dyn FnMut(Line)>) -> Self {
         let mut rng = Rng::with_seed(options.seed);
-        let nodes = options.nodes.unwrap_or_else(|| rng.usize(5..=9));
-        let replicas = options.replicas.unwrap_or_else(|| rng.usize(0..=2));
+        // Drawn in any case: a run is the same if it is told what it would draw.
+        let (nodes, replicas) = (rng.usize(5..=9), rng.usize(0..=2));
+        let (nodes, replicas) = (options.nodes.unwrap_or(nodes), options.replicas.unwrap_or(replicas));
         let primaries = (nodes / (replicas + 1)).max(1);
         let config = Arc::new(Self::drawn_config(options, &mut rng));
         let engine = Engine::new(nodes, config, options.is_quiet, rng, telling);
-        Self { engine, options, primaries }
+        Self { engine, options, primaries, replicas, acts: Vec::new() }
     }
 
     /// A cluster of unusual pace shows more in less time, but a quiet one keeps its configuration.
@@ -123,14 +132,17 @@ impl<'a> Simulation<'a> {
         let mut numbers = self.engine.numbers;
         numbers.nodes = self.engine.machines.len();
         numbers.primaries = self.primaries;
+        numbers.replicas = self.replicas;
         numbers.node_timeout_ms = self.engine.timeout_ms();
         numbers.virtual_ms = self.engine.now_ms;
         numbers.digest = self.engine.digest();
-        Outcome { numbers, violation }
+        Outcome { numbers, violation, acts: self.acts }
     }
 
     fn phases(&mut self) -> Result<(), Violation> {
-        self.engine.start_all()?;
+        // Nodes that work in the same instant would send all at once.
+        let cron_ms = self.options.config.timing.cron_ms;
+        self.engine.start_all(if self.options.is_quiet { cron_ms } else { 0 })?;
         self.form();
         self.engine.numbers.formed_ms = self.converge()?;
         self.engine.is_calm = false;
@@ -147,9 +159,9 @@ impl<'a> Simulation<'a> {
         let is_sparse = !self.options.is_quiet && !self.engine.machines[0].config.require_full_coverage;
         for place in 0..primaries {
             let epoch = place as u64 + 1;
-            self.engine.act_at(1, Act::Command(place, Command::SetConfigEpoch(epoch)));
+            self.command_at(1, place, Command::SetConfigEpoch(epoch));
             let slots = slots_of(place, primaries, if is_sparse { 2 } else { CLUSTER_SLOTS });
-            self.engine.act_at(2, Act::Command(place, Command::AddSlots(slots)));
+            self.command_at(2, place, Command::AddSlots(slots));
         }
         for place in 1..count {
             self.engine.act_at(10, Act::Readmit(place));
@@ -159,14 +171,20 @@ impl<'a> Simulation<'a> {
         }
     }
 
+    fn command_at(&mut self, after_ms: u64, place: usize, command: Command) {
+        self.engine.push(self.engine.now_ms + after_ms, Due::Command(place, Box::new(command)));
+    }
+
     fn suffer(&mut self) -> Result<(), Violation> {
         let start_ms = self.engine.now_ms;
         let end_ms = start_ms + self.options.duration_ms;
         if !self.options.is_quiet {
             let count = self.engine.machines.len();
             let timeout_ms = self.engine.timeout_ms();
-            for (at_ms, act) in plan::draw(&mut self.engine.rng, count, start_ms..end_ms, timeout_ms) {
-                self.engine.push(at_ms, Due::Act(act));
+            let drawn = plan::draw(&mut self.engine.rng, count, start_ms..end_ms, timeout_ms);
+            self.acts = self.options.acts.clone().unwrap_or(drawn);
+            for (at_ms, act) in &self.acts {
+                self.engine.push(*at_ms, Due::Act(Box::new(act.clone())));
             }
         }
         let steps_max =
@@ -181,9 +199,11 @@ impl<'a> Simulation<'a> {
         loop {
             let next_ms = self.engine.now_ms + LOOK_MS;
             self.engine.run_until(next_ms, u64::MAX)?;
+            if self.engine.has_acts_ahead() && next_ms < end_ms {
+                continue;
+            }
             let difference = agreement::difference(&self.engine.machines);
             match difference {
-                None if self.engine.has_acts_ahead() => {}
                 None => return Ok(self.engine.now_ms - start_ms),
                 Some((machine, seen)) if next_ms >= end_ms => {
                     let at_ms = self.engine.now_ms;
@@ -215,8 +235,19 @@ pub(super) fn ids(rng: &mut Rng, count: usize) -> Vec<NodeId> {
     ids
 }
 
+/// The address of the first machine; the others follow it.
+const FIRST_IP: u32 = 0x0a00_0001;
+
 /// The address of a machine.
 pub(super) fn ip(place: usize) -> Host {
-    let bits = 0x0a00_0001 + u32::try_from(place).unwrap_or_default();
+    let bits = FIRST_IP + u32::try_from(place).unwrap_or_default();
     Host::Ip(IpAddr::V4(Ipv4Addr::from_bits(bits)))
+}
+
+/// The machine of an address, if there are so many.
+pub(super) fn place(host: &Host) -> Option<usize> {
+    match host {
+        Host::Ip(IpAddr::V4(ip)) => usize::try_from(ip.to_bits().checked_sub(FIRST_IP)?).ok(),
+        Host::Ip(IpAddr::V6(_)) | Host::Name(_) | Host::Unknown => None,
+    }
 }
