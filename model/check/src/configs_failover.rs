@@ -93,7 +93,7 @@ pub(crate) const ELECTION_RETURN_5: Configuration = Configuration {
     ],
     witnesses: &[Witness::Promoted, Witness::Settled],
     rules: ELECTION,
-    is_quick: false,
+    is_quick: true,
     has_actors: false,
     hosts: 5,
     build: election_return_5,
@@ -120,7 +120,7 @@ pub(crate) const VOTE_CRASH_5: Configuration = Configuration {
     ],
     witnesses: &[Witness::Promoted],
     rules: ELECTION,
-    is_quick: false,
+    is_quick: true,
     has_actors: false,
     hosts: 5,
     build: vote_crash_5,
@@ -148,7 +148,7 @@ pub(crate) const TWO_DEATHS_5: Configuration = Configuration {
     ],
     witnesses: &[Witness::Promoted],
     rules: ELECTION,
-    is_quick: false,
+    is_quick: true,
     has_actors: false,
     hosts: 5,
     build: two_deaths_5,
@@ -175,7 +175,7 @@ pub(crate) const TWO_ELECTIONS_5: Configuration = Configuration {
     ],
     witnesses: &[Witness::Promoted, Witness::ScriptsDone],
     rules: ELECTION,
-    is_quick: false,
+    is_quick: true,
     has_actors: false,
     hosts: 5,
     build: two_elections_5,
@@ -198,7 +198,7 @@ pub(crate) const MANUAL_4: Configuration = Configuration {
         BRISK,
         ORDERLY,
         STREAM,
-        VALIDITY_3,
+        VALIDITY,
         "1 command, 1 write, 1 crash, 1 restart",
     ],
     witnesses: &[Witness::Promoted, Witness::Settled, Witness::ScriptsDone],
@@ -222,7 +222,7 @@ pub(crate) const MANUAL_FORCE_4: Configuration = Configuration {
         BRISK,
         ORDERLY,
         STREAM,
-        VALIDITY_3,
+        VALIDITY,
         "1 command, 1 write, 1 crash, 1 restart",
     ],
     witnesses: &[Witness::Promoted, Witness::Settled, Witness::ScriptsDone],
@@ -246,7 +246,7 @@ pub(crate) const MANUAL_TAKEOVER_4: Configuration = Configuration {
         BRISK,
         ORDERLY,
         STREAM,
-        VALIDITY_3,
+        VALIDITY,
         "1 command, 1 write, 1 crash, 1 restart",
     ],
     witnesses: &[Witness::Promoted, Witness::Settled, Witness::ScriptsDone],
@@ -262,7 +262,8 @@ fn manual_takeover_4(setup: &mut Setup) -> World<SLOTS> {
 }
 
 fn manual(setup: &mut Setup, mode: FailoverMode) -> World<SLOTS> {
-    orderly(setup);
+    brisk(setup);
+    setup.is_orderly = true;
     setup.budget = Budget { crashes: 1, restarts: 1, writes: 1, ..Budget::default() };
     setup.crashing = killing(&[A]);
     setup.scripts = vec![vec![failover(D, mode)]];
