@@ -13,6 +13,8 @@ use std::{
 
 /// While more than this waits for a client that does not read, its requests wait, too.
 const WAITING_MAX: usize = 1024 * 1024;
+/// Of a client that waits, so much is held at least before it is read no more.
+const HELD_WAITING_MAX: usize = 64 * 1024;
 /// Buffers beyond this are given back once they are empty.
 const KEPT_MAX: usize = 64 * 1024;
 /// So many reads in a row, and others get their turn.
@@ -201,7 +203,7 @@ impl Client {
         }
         let mut reads = 0;
         self.serve_held(server);
-        while self.wants_more() && self.can_read && reads < READS_MAX {
+        while self.may_read() && self.can_read && reads < READS_MAX {
             reads += 1;
             match self.stream.read(scratch) {
                 Ok(0) => return Fate::Ends,
@@ -209,7 +211,12 @@ impl Client {
                     server.counters.reads += 1;
                     server.counters.bytes_in += count as u64;
                     self.session.last_active = server.now;
-                    self.take(server, &scratch[..count]);
+                    // Less than there was room for: the socket has no more, and will say when it has.
+                    self.can_read = count == scratch.len();
+                    match self.session.waits {
+                        None => self.take(server, &scratch[..count]),
+                        Some(_) => self.input.extend_from_slice(&scratch[..count]),
+                    }
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.can_read = false,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -235,6 +242,12 @@ impl Client {
     pub fn refuse(&mut self, message: &[u8]) {
         // The socket is new and its buffer empty: if it does not take one line, the client is gone.
         let _ = self.stream.write(message);
+    }
+
+    /// A client that waits is read, too, but not served: its end must be noticed.
+    fn may_read(&self) -> bool {
+        self.wants_more()
+            || self.session.waits.is_some() && !self.session.is_closing && self.input.len() < HELD_WAITING_MAX
     }
 
     fn wants_more(&self) -> bool {

@@ -19,6 +19,7 @@ mod lists;
 mod migrate;
 mod object;
 mod options;
+mod persistence;
 mod pubsub;
 mod scan;
 mod server;
@@ -33,6 +34,7 @@ mod transaction;
 mod transfer;
 mod waiting;
 
+pub use connection::REDIS_VERSION;
 pub use sorted_sets::Extreme;
 
 use crate::{
@@ -79,6 +81,7 @@ pub static COMMANDS: &[Command] = &[
     Command::data("append", 3, FAST_FILL, strings::append).keys(1, 1, 1, &["RW", "insert"]).groups(STRING).about("2.0.0", "Adds to the end of a string."),
     Command::new("asking", 1, Traits::FAST, cluster::asking).groups(CONN).about("3.0.0", "Lets the next request touch a slot that is being imported."),
     Command::new("auth", -2, GREETING, connection::auth).groups(CONN).about("1.0.0", "Shows a password."),
+    Command::new("bgsave", -1, Traits::ADMIN.union(Traits::NO_ASYNC_LOADING).union(Traits::NOSCRIPT), persistence::bgsave).about("1.0.0", "Saves all keys while the node goes on."),
     Command::data("bitcount", -2, Traits::READONLY, bits::bitcount).keys(1, 1, 1, &["RO", "access"]).groups(BITMAP).about("2.6.0", "Counts the bits that are set."),
     Command::data("bitfield", -2, FILL, bits::bitfield).keys(1, 1, 1, &["RW", "access", "update", "variable_flags"]).note("This command allows both access and modification of the key").groups(BITMAP).about("3.2.0", "Reads and changes numbers within a string."),
     Command::data("bitfield_ro", -2, FAST_READ, bits::bitfield_ro).keys(1, 1, 1, &["RO", "access"]).groups(BITMAP).about("6.0.0", "Reads numbers within a string."),
@@ -139,6 +142,7 @@ pub static COMMANDS: &[Command] = &[
     Command::data("incrbyfloat", 3, FAST_FILL, strings::incrbyfloat).keys(1, 1, 1, &["RW", "access", "update"]).groups(STRING).about("2.6.0", "Adds an amount to a floating point number."),
     Command::new("info", -1, ALWAYS, info::info).groups(DANGER).tips(&["nondeterministic_output", "request_policy:all_shards", "response_policy:special"]).about("1.0.0", "Tells what the node does and has done."),
     Command::data("keys", 2, Traits::READONLY, keyspace::keys).groups(KEY.union(DANGER)).tips(&["request_policy:all_shards", "nondeterministic_output_order"]).about("1.0.0", "Lists the keys that match a pattern."),
+    Command::new("lastsave", 1, FAST_ALWAYS, persistence::lastsave).groups(OFFICE).tips(VARIES).about("1.0.0", "Tells when all keys were last saved."),
     Command::data("lcs", -3, Traits::READONLY, strings::lcs).keys(1, 2, 1, &["RO", "access"]).groups(STRING).about("7.0.0", "Finds the longest common subsequence of two strings."),
     Command::data("lindex", 3, Traits::READONLY, lists::lindex).keys(1, 1, 1, &["RO", "access"]).groups(LIST).about("1.0.0", "Reads an element."),
     Command::data("linsert", 5, FILL, lists::linsert).keys(1, 1, 1, &["RW", "insert"]).groups(LIST).about("2.2.0", "Inserts an element beside another."),
@@ -186,6 +190,7 @@ pub static COMMANDS: &[Command] = &[
     Command::data("rpush", -3, FAST_FILL, lists::rpush).keys(1, 1, 1, &["RW", "insert"]).groups(LIST).about("1.0.0", "Adds elements to the tail."),
     Command::data("rpushx", -3, FAST_FILL, lists::rpushx).keys(1, 1, 1, &["RW", "insert"]).groups(LIST).about("2.2.0", "Adds elements to the tail of a list that is there."),
     Command::data("sadd", -3, FAST_FILL, sets::sadd).keys(1, 1, 1, &["RW", "insert"]).groups(SET).about("1.0.0", "Adds members."),
+    Command::new("save", 1, Traits::ADMIN.union(Traits::NO_ASYNC_LOADING).union(Traits::NO_MULTI).union(Traits::NOSCRIPT), persistence::save).about("1.0.0", "Saves all keys."),
     Command::data("scan", -2, Traits::READONLY, keyspace::scan).groups(KEY).tips(&["nondeterministic_output", "request_policy:special"]).about("2.8.0", "Walks through the keys."),
     Command::data("scard", 2, FAST_READ, sets::scard).keys(1, 1, 1, &["RO"]).groups(SET).about("1.0.0", "Counts the members."),
     Command::data("sdiff", -2, Traits::READONLY, sets::sdiff).keys(1, -1, 1, &["RO", "access"]).groups(SET).tips(VARIES_IN_ORDER).about("1.0.0", "Takes the members of other sets from those of one."),

@@ -44,16 +44,18 @@ pub fn execute<'e>(server: &'e mut Server, session: &mut Session, args: Args<'e>
 pub fn run<'e>(server: &'e mut Server, session: &mut Session, command: &Command, args: Args<'e>) -> Reply<'e> {
     server.counters.commands += 1;
     server.store.now = server.now;
-    if command.name != "asking" && session.transaction.is_none() {
-        session.is_asking = false;
-    }
-    match command.run {
+    let reply = match command.run {
         Run::Session(run) => run(server, session, args),
         Run::Data(run) => run(&mut server.store, args).unwrap_or_else(|refusal| refusal),
         Run::Waiting(run) => {
-            run(args).and_then(|waiting| server.grant_or_wait(session, waiting)).unwrap_or_else(|refusal| refusal)
+            let outcome = run(args).and_then(|waiting| server.grant_or_wait(session, waiting));
+            outcome.unwrap_or_else(|refusal| refusal)
         }
+    };
+    if command.name != "asking" && session.transaction.is_none() {
+        session.is_asking = false;
     }
+    reply
 }
 
 /// The command of a request's name, with its subcommand if it has some.
@@ -86,7 +88,12 @@ fn admit(server: &mut Server, session: &mut Session, args: Args<'_>) -> Result<&
         }
     };
     if !command.takes(args.len()) {
-        return Err(Reply::err(format_args!("wrong number of arguments for '{}' command", command.name)));
+        let refusal = format!("wrong number of arguments for '{}' command", command.name);
+        if command.name == "exec" {
+            session.transaction = None;
+            return Err(Reply::error(format!("EXECABORT Transaction discarded because of: {refusal}")));
+        }
+        return Err(Reply::err(refusal));
     }
     session.last_command = command.name;
     if !session.is_authenticated && !command.traits.contains(Traits::NO_AUTH) {
@@ -99,6 +106,7 @@ fn admit(server: &mut Server, session: &mut Session, args: Args<'_>) -> Result<&
     }
     let refusal = locate(server, session, command, args)
         .or_else(|| refuse_without_memory(server, session, command))
+        .or_else(|| refuse_without_disk(server, session, command))
         .or_else(|| refuse_as_replica(server, session, command))
         .or_else(|| refuse_to_listener(server, session, command));
     match refusal {
@@ -221,6 +229,23 @@ fn refuse_without_memory(server: &mut Server, session: &Session, command: &Comma
     let fits = server.store.evict();
     (!fits && has_trait(session, command, Traits::DENYOOM))
         .then(|| Reply::error("OOM command not allowed when used memory > 'maxmemory'."))
+}
+
+/// What is refused after a snapshot has failed, if it is told so: to write what may never be saved.
+fn refuse_without_disk(server: &Server, session: &Session, command: &Command) -> Option<Reply<'static>> {
+    let is_refused = !server.saves.is_good
+        && server.limits.stops_unsaved
+        && !server.save_points.is_empty()
+        && !server.is_replica()
+        && (may_write(session, command) || command.name == "ping");
+    is_refused.then(|| {
+        Reply::error(
+            "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands \
+             that may modify the data set are disabled, because this instance is configured to report errors during \
+             writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for \
+             details about the RDB error.",
+        )
+    })
 }
 
 /// What a replica refuses: to write, and, cut off from its primary, to answer if it is told so.

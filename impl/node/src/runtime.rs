@@ -147,6 +147,7 @@ impl Runtime {
     fn patience(&self) -> Duration {
         if !self.busy.is_empty()
             || !self.server.ready.is_empty()
+            || self.server.has_to_save()
             || self.server.bus.as_ref().is_some_and(|bus| bus.has_more())
         {
             return Duration::ZERO;
@@ -169,7 +170,7 @@ impl Runtime {
                     Ending::Interrupt => "SIGINT",
                 };
                 self.server.log.warning(format_args!("Received {name} scheduling shutdown..."));
-                self.server.is_ending = true;
+                self.server.is_ending = self.server.save_before_end(None);
             }
             Some(Wake::Client(key)) => self.serve(key, can_read),
             Some(Wake::Link(key)) => {
@@ -207,6 +208,7 @@ impl Runtime {
         }
         self.server.settle();
         self.server.end_late_waits();
+        self.server.go_on_saving();
         self.release_held();
         if self.server.now >= self.chores_at {
             self.chores_at = self.server.now.after(CHORES_MS);
@@ -235,6 +237,7 @@ impl Runtime {
 
     fn do_chores(&mut self) {
         self.drop_expired();
+        self.server.save_if_due();
         for outcome in self.server.migrations.expire(self.server.now) {
             self.server.conclude(&outcome);
         }

@@ -13,6 +13,7 @@ use crate::{
     migration::{Migrations, Outcome},
     pause::Pause,
     pubsub::Subscriptions,
+    saves::{Saves, save_points},
     slab::{Key, Slab},
     store::{Store, eviction::Eviction, limits, news::Class},
     waiters::Waiters,
@@ -39,6 +40,8 @@ pub struct ClientLimits {
     pub pubsub_when_down: bool,
     /// Whether a replica refuses writes.
     pub is_replica_read_only: bool,
+    /// Whether nothing is written after a snapshot has failed.
+    pub stops_unsaved: bool,
     /// Whether a replica that is cut off from its primary answers from what it has.
     pub serves_stale_data: bool,
     /// The most bytes that may wait for a client that listens to channels; 0 for no limit.
@@ -58,6 +61,7 @@ impl ClientLimits {
             pubsub_when_down: settings.flag("cluster-allow-pubsubshard-when-down"),
             is_replica_read_only: settings.flag("replica-read-only"),
             subscriber_waiting_max: subscriber_waiting_max(settings.text("client-output-buffer-limit")),
+            stops_unsaved: settings.flag("stop-writes-on-bgsave-error"),
             serves_stale_data: settings.flag("replica-serve-stale-data"),
         }
     }
@@ -94,6 +98,10 @@ pub struct Server {
     pub clients: Slab<Box<Client>>,
     /// Whom this node replicates, as a replica, and where.
     pub followed: Option<(NodeId, Address)>,
+    /// What has become of snapshots.
+    pub saves: Saves,
+    /// After how many seconds a snapshot is made if there were so many changes.
+    pub save_points: Vec<(u64, u64)>,
     /// Which requests have to wait.
     pub pause: Pause,
     /// Keys on their way to other servers.
@@ -151,6 +159,8 @@ impl Server {
             store,
             clients: Slab::default(),
             followed: None,
+            saves: Saves::new(clock.now().0 / 1000),
+            save_points: save_points(settings.text("save")),
             pause: Pause::default(),
             migrations: Migrations::new(registry),
             subscriptions: Subscriptions::default(),
@@ -230,6 +240,7 @@ impl Server {
     pub fn adopt_settings(&mut self) {
         self.limits = ClientLimits::new(&self.settings);
         adopt(&self.settings, &mut self.store);
+        self.save_points = save_points(self.settings.text("save"));
         self.log.set_level(Level::named(self.settings.text("loglevel")));
         let waiting_max = usize::try_from(self.settings.number("cluster-link-sendbuf-limit")).unwrap_or(usize::MAX);
         if let Some(bus) = &mut self.bus {

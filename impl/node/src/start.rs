@@ -11,6 +11,7 @@ use crate::{
     nodes_file::NodesFile,
     runtime::{Runtime, Stop},
     server::Server,
+    snapshot,
     trace::Trace,
     wake::{Ending, Wake},
 };
@@ -33,6 +34,7 @@ use std::{
         },
     },
     path::PathBuf,
+    time::Instant,
 };
 
 /// Descriptors that the process needs beside those of clients.
@@ -109,7 +111,7 @@ fn start(settings: &mut Settings, config_file: Option<PathBuf>, log: &Log) -> Re
     log.warning(format_args!("Server initialized"));
     let registry = poll.registry().try_clone().map_err(|error| failed("Cannot wait for events", error))?;
     let mut server = Server::new(settings.clone(), config_file, bus, registry, clock, log.clone());
-    // Nothing is kept on disk: whatever the slots, no key is there yet.
+    load(&mut server)?;
     let filled = server.store.filled_slots();
     if let Some(bus) = &mut server.bus {
         bus.loaded(filled);
@@ -117,6 +119,21 @@ fn start(settings: &mut Settings, config_file: Option<PathBuf>, log: &Log) -> Re
     server.settle();
     Runtime::new(poll, server, client_listeners, node_listeners, signals)
         .map_err(|error| failed("Cannot watch the listeners", error))
+}
+
+/// The keys of the last snapshot.
+fn load(server: &mut Server) -> Result<(), String> {
+    let start = Instant::now();
+    server.store.now = server.now;
+    let loaded = snapshot::load(&server.settings.path("dbfilename"), &mut server.store)?;
+    // Nobody is there yet whom it could concern.
+    server.store.news.take_events();
+    server.store.news.changes = 0;
+    if let Some(count) = loaded {
+        let seconds = start.elapsed().as_secs_f64();
+        server.log.notice(format_args!("DB loaded from disk: {seconds:.3} seconds, {count} keys"));
+    }
+    Ok(())
 }
 
 /// The node as its file remembers it, or a new one.

@@ -5,6 +5,7 @@
 pub mod entry;
 pub mod eviction;
 pub mod hash;
+pub mod image;
 pub mod limits;
 pub mod list;
 pub mod memory;
@@ -19,6 +20,7 @@ pub mod walk;
 use self::{
     entry::{Entry, Form},
     eviction::Eviction,
+    image::Image,
     limits::Limits,
     news::{Class, News},
     table::Table,
@@ -84,6 +86,8 @@ pub struct Store {
     pub news: News,
     /// What has been counted.
     pub tally: Tally,
+    image: Option<Image>,
+    image_mark: bool,
     /// Libraries of functions, met in a snapshot: kept, and handed on.
     pub functions: Vec<Vec<u8>>,
 }
@@ -110,6 +114,8 @@ impl Default for Store {
             eviction: Eviction::new(&settings),
             news: News::default(),
             tally: Tally::default(),
+            image: None,
+            image_mark: false,
             functions: Vec::new(),
         }
     }
@@ -200,7 +206,7 @@ impl Store {
     ) -> Result<Option<R>, WrongKind> {
         let Some(place) = self.find(key) else { return Ok(None) };
         let limits = self.limits;
-        let Some(entry) = self.use_entry(place) else { return Ok(None) };
+        let Some(entry) = self.entry_to_change(place) else { return Ok(None) };
         let before = entry.bytes();
         let collection = entry.value_mut().and_then(C::of_mut).ok_or(WrongKind)?;
         let (count, outcome) = change(collection, &limits);
@@ -269,7 +275,7 @@ impl Store {
             return self.news.changed(key);
         };
         self.news.changed(key);
-        let Some(entry) = self.use_entry(place) else { return };
+        let Some(entry) = self.entry_to_change(place) else { return };
         let former = entry.expires_at();
         let end = match expiry {
             Expiry::Never => None,
@@ -286,7 +292,7 @@ impl Store {
     pub fn edit_string<R>(&mut self, key: &[u8], change: impl FnOnce(&mut Vec<u8>) -> R) -> Result<R, WrongKind> {
         let place = self.find(key);
         if let Some(place) = place
-            && let Some(entry) = self.use_entry(place)
+            && let Some(entry) = self.entry_to_change(place)
         {
             let before = entry.bytes();
             if let Some(value) = entry.value_mut() {
@@ -333,6 +339,7 @@ impl Store {
     /// Gives a key an end, or takes it away; false if there is no such key.
     pub fn set_end(&mut self, key: &[u8], end: Option<Millis>) -> bool {
         let Some(place) = self.find(key) else { return false };
+        self.keep_for_image(place);
         let Some(table) = self.tables[place.slot].as_deref_mut() else { return false };
         let Some(entry) = table.entry_mut(place.at) else { return false };
         let (before, had_end) = (entry.bytes(), entry.expires_at().is_some());
@@ -364,6 +371,7 @@ impl Store {
             }
         }
         self.news.changes += self.len as u64;
+        self.end_image();
         self.tables.iter_mut().for_each(|table| *table = None);
         (self.len, self.expiring, self.bytes) = (0, 0, 0);
     }
@@ -523,6 +531,12 @@ impl Store {
         Some(entry)
     }
 
+    /// An entry that is about to be changed.
+    fn entry_to_change(&mut self, place: Place) -> Option<&mut Entry> {
+        self.keep_for_image(place);
+        self.use_entry(place)
+    }
+
     /// Where a key is. Drops it first if it has expired.
     fn find(&mut self, key: &[u8]) -> Option<Place> {
         let slot = key_slot(key).index();
@@ -540,7 +554,8 @@ impl Store {
         is_expired
     }
 
-    fn add(&mut self, entry: Entry) {
+    fn add(&mut self, mut entry: Entry) {
+        entry.set_mark(self.image_mark);
         let (hash, slot) = (self.hash(entry.key()), key_slot(entry.key()).index());
         self.len += 1;
         self.bytes += entry.bytes();
@@ -549,7 +564,9 @@ impl Store {
         self.tables[slot].get_or_insert_default().insert(hash, entry);
     }
 
-    fn replace(&mut self, place: Place, entry: Entry) {
+    fn replace(&mut self, place: Place, mut entry: Entry) {
+        self.keep_for_image(place);
+        entry.set_mark(self.image_mark);
         let Some(table) = self.tables[place.slot].as_deref_mut() else { return };
         let (has_end, bytes) = (usize::from(entry.expires_at().is_some()), entry.bytes());
         let Some(former) = table.entry_mut(place.at).map(|room| std::mem::replace(room, entry)) else { return };
@@ -560,6 +577,7 @@ impl Store {
     }
 
     fn remove_at(&mut self, place: Place) -> Option<Entry> {
+        self.keep_for_image(place);
         let room = &mut self.tables[place.slot];
         let table = room.as_deref_mut()?;
         let entry = table.remove(place.at)?;

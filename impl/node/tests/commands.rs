@@ -401,6 +401,19 @@ fn connections_and_errors_behave_the_same() {
         command getkeys set a b
         command getkeys mset a b c d
         command getkeys mget a b c
+        command getkeys zunionstore d 2 a b
+        command getkeys zunion 2 a b
+        command getkeys zunion 0 a
+        command getkeys zunion 5 a b
+        command getkeys lmpop 2 a b left
+        command getkeys blmpop 0 2 a b left
+        command getkeys sort a by x limit 0 1 get y store b
+        command getkeys sort a store b store c
+        command getkeys lmove a b left right
+        command getkeys blpop a b c 0
+        command getkeys bitop and d a b
+        command getkeys migrate h 1 a 0 1
+        command getkeys migrate h 1 \"\" 0 1 keys a b
         command getkeys ping x
         command getkeys nosuch a
         command getkeys get a b

@@ -45,7 +45,10 @@ fn normal(request: &Request, reply: &[u8]) -> Vec<u8> {
     match request[0].to_ascii_lowercase().as_slice() {
         b"smembers" | b"sinter" | b"sunion" | b"sdiff" | b"hkeys" | b"hvals" | b"keys" | b"spop" => ordered(reply, 1),
         b"hgetall" => ordered(reply, 2),
+        b"sort" | b"sort_ro" if request.iter().any(|word| word == b"by") => ordered(reply, 1),
         b"srandmember" | b"hrandfield" | b"zrandmember" if request.len() == 3 => ordered(reply, 1),
+        // Where a portion ends is up to each server.
+        b"scan" if !request.iter().any(|word| word == b"count") => b"a portion".to_vec(),
         name @ (b"scan" | b"sscan" | b"hscan" | b"zscan") => {
             let size = if matches!(name, b"hscan" | b"zscan") { 2 } else { 1 };
             match parts(reply) {
@@ -55,6 +58,17 @@ fn normal(request: &Request, reply: &[u8]) -> Vec<u8> {
         }
         // To sort a sorted set changes its form there, and not here.
         b"object" => text(reply).replace("$8\r\nskiplist", "$8\r\nlistpack").into_bytes(),
+        _ => reply.to_vec(),
+    }
+}
+
+/// The replies to the requests of a transaction.
+fn normal_of_all(requests: &[Request], reply: &[u8]) -> Vec<u8> {
+    match parts(reply) {
+        Some((head, parts)) if parts.len() == requests.len() => {
+            let normal = requests.iter().zip(&parts).flat_map(|(request, part)| normal(request, part));
+            head.into_iter().chain(normal).collect()
+        }
         _ => reply.to_vec(),
     }
 }
@@ -79,10 +93,16 @@ impl Pair {
             .collect();
         self.ours.send(&bytes);
         self.theirs.send(&bytes);
-        let mut outcome = Ok(());
+        let (mut outcome, mut queued) = (Ok(()), Vec::new());
         for request in requests {
             let (ours, theirs) = (self.ours.reply().unwrap(), self.theirs.reply().unwrap());
-            if outcome.is_ok() && normal(request, &ours) != normal(request, &theirs) {
+            if theirs == b"+QUEUED\r\n" {
+                queued.push(request.clone());
+            }
+            let is_end = request[0].eq_ignore_ascii_case(b"exec") || request[0].eq_ignore_ascii_case(b"discard");
+            let ended = if is_end { std::mem::take(&mut queued) } else { vec![] };
+            let shape = |reply: &[u8]| if is_end { normal_of_all(&ended, reply) } else { normal(request, reply) };
+            if outcome.is_ok() && shape(&ours) != shape(&theirs) {
                 let line = request.iter().map(|word| format!("{:?} ", text(word))).collect::<String>();
                 let shown = |reply: &[u8]| text(&reply[..reply.len().min(300)]);
                 outcome = Err(format!("{line}\n  ours:   {:?}\n  theirs: {:?}", shown(&ours), shown(&theirs)));
@@ -232,6 +252,7 @@ impl Generator {
             "L" => self.name_bound(),
             "S" => self.pick(&["left", "right", "LEFT", "up"]).into(),
             "BIT" => self.pick(&["0", "1", "1", "2"]).into(),
+            "X" => self.pick(&["names0", "names1"]).into(),
             "OFF" => self.0.u32(0..80).to_string(),
             "T" => self.pick(&["u8", "i8", "u1", "i64", "u63", "i5", "u64", "i65", "x"]).into(),
             "END" => self.pick(&["99999999999", "1", "0", "-1", "x", "99999999998"]).into(),
@@ -388,8 +409,6 @@ const FORMS: &[&str] = &[
     "rpoplpush K K",
     "lmpop 2 K K S",
     "lmpop 1 K S count N",
-    "blpop K K 0.01x",
-    "brpop K -1",
     "sadd K M*",
     "sadd K N*",
     "sadd K M*",
@@ -427,24 +446,27 @@ const FORMS: &[&str] = &[
     "zrank K M",
     "zrevrank K M",
     "zcount K B B",
-    "zlexcount K L L",
+    "zadd X 0+M*",
+    "zadd X 0+M*",
+    "zrem X M",
+    "zlexcount X L L",
     "zrange K N N",
     "zrange K N N withscores",
     "zrange K N N rev",
     "zrange K B B byscore",
     "zrange K B B byscore rev limit N N",
-    "zrange K L L bylex",
-    "zrange K L L bylex rev limit N N",
+    "zrange X L L bylex",
+    "zrange X L L bylex rev limit N N",
     "zrangebyscore K B B withscores limit N N",
     "zrevrangebyscore K B B withscores",
-    "zrangebylex K L L limit N N",
-    "zrevrangebylex K L L",
+    "zrangebylex X L L limit N N",
+    "zrevrangebylex X L L",
     "zrevrange K N N withscores",
     "zrangestore K K N N",
     "zrangestore K K B B byscore limit N N",
     "zremrangebyrank K N N",
     "zremrangebyscore K B B",
-    "zremrangebylex K L L",
+    "zremrangebylex X L L",
     "zpopmin K",
     "zpopmax K",
     "zpopmin K N",

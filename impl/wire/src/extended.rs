@@ -9,6 +9,7 @@ use num_bigint::BigUint;
 
 const MANTISSA_BITS: u64 = 64;
 const EXPONENT_MAX: i64 = 16_384;
+const EXPONENT_MIN: i64 = -16_445;
 const TEXT_MAX: usize = 5 * 1024;
 /// Powers of ten beyond this make any number overflow, or vanish.
 const POWER_MAX: i64 = 10_000;
@@ -118,6 +119,7 @@ impl Extended {
         if magnitude > EXPONENT_MAX && mantissa != BigUint::ZERO {
             return Self::Infinite;
         }
+        let mantissa = if magnitude < EXPONENT_MIN { BigUint::ZERO } else { mantissa };
         Self::Finite { is_negative, mantissa, exponent }
     }
 }
@@ -154,7 +156,7 @@ mod tests {
             ("1", "-1", "0"),
             ("-0", "0", "0"),
             ("0", "-1.5", "-1.5"),
-            ("12345.678", "0", "12345.67800000000000011"),
+            ("12345.678", "0", "12345.67799999999999994"),
             ("5", "1e-18", "5"),
             ("1e20", "1", "100000000000000000000"),
             (".5", "5.", "5.5"),

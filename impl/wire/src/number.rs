@@ -3,17 +3,23 @@
 //!
 //! Must not know what a number stands for.
 
-/// The number that a text spells, as `strtod` reads it; none if there is anything else in it, if it
-/// is not a number, or if it is too large or too small for one.
+/// The number that a text spells, or the nearest to it; none if there is anything else in it, or if it
+/// is not a number.
+#[must_use]
+pub fn nearest_f64(text: &[u8]) -> Option<f64> {
+    let number: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
+    (!number.is_nan()).then_some(number)
+}
+
+/// Like [`nearest_f64`]; none if the number is too large, or too small, to be told from others.
 #[must_use]
 pub fn parse_f64(text: &[u8]) -> Option<f64> {
-    let text = std::str::from_utf8(text).ok()?;
-    let number: f64 = text.parse().ok()?;
-    let digits = text.split(['e', 'E']).next().unwrap_or_default();
-    let names_infinity = text.to_ascii_lowercase().contains("inf");
+    let number = nearest_f64(text)?;
+    let digits = text.split(|byte| matches!(byte, b'e' | b'E')).next().unwrap_or_default();
+    let names_infinity = text.iter().any(|byte| matches!(byte, b'i' | b'I'));
     let is_overflown = number.is_infinite() && !names_infinity;
-    let is_underflown = number == 0.0 && digits.bytes().any(|byte| matches!(byte, b'1'..=b'9'));
-    (!number.is_nan() && !is_overflown && !is_underflown).then_some(number)
+    let is_underflown = number == 0.0 && digits.iter().any(|byte| matches!(byte, b'1'..=b'9'));
+    (!is_overflown && !is_underflown).then_some(number)
 }
 
 /// A number with 17 significant digits, as `%.17g` shows it.
@@ -66,7 +72,7 @@ mod tests {
             (-0.0, "-0"),
             (1.0, "1"),
             (0.1, "0.10000000000000001"),
-            (3.14, "3.1400000000000001"),
+            (2.7, "2.7000000000000002"),
             (1e16, "10000000000000000"),
             (1e17, "1e+17"),
             (1.5e300, "1.5000000000000001e+300"),

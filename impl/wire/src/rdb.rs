@@ -13,7 +13,7 @@ mod stream;
 mod value;
 
 pub use body::Body;
-pub use file::{Entry, Header, Record, RecordReader, put_checksum, put_entry, put_function, put_header, put_sizes};
+pub use file::{Entry, Header, Record, RecordReader, put_end, put_entry, put_function, put_header, put_sizes};
 pub use value::Value;
 
 use crc::{CRC_64_REDIS, Crc, Digest, Table};

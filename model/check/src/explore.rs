@@ -5,12 +5,16 @@
 //! found again by walking the model. A run is exhausted only if its frontier ran empty. Edges are
 //! kept only for who asks for the graph.
 
-use crate::graph::{ClassId, Graph, Labelling, Marks, ROOT};
+use crate::{
+    frontier::{Frontier, Whole},
+    graph::{ClassId, Graph, Labelling, Marks, ROOT},
+};
 use hashbrown::HashTable;
 use slotbus_world::digest;
 use stateright::{Expectation, Model, Property};
 use std::{
     hash::Hash,
+    ops::Range,
     sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
@@ -116,13 +120,30 @@ where
     M::State: Hash + Clone + Send + Sync,
     M::Action: Clone + Send,
 {
-    search_whole(model, limits, None, progress).0
+    search_whole(model, Whole::default(), limits, None, progress).0
+}
+
+/// Searches like [`explore`](fn@explore), keeping states in a frontier of the caller's.
+pub fn explore_in<M, F>(
+    model: &M,
+    frontier: F,
+    limits: Limits,
+    progress: &mut dyn FnMut(Progress),
+) -> Findings<M::State, M::Action>
+where
+    M: Model + Sync,
+    M::State: Hash + Clone + Send + Sync,
+    M::Action: Clone + Send,
+    F: Frontier<M::State>,
+{
+    search_whole(model, frontier, limits, None, progress).0
 }
 
 /// Searches like [`explore`](fn@explore), and keeps the labelled graph of what it saw.
 pub fn explore_graph<M>(
     model: &M,
     labelling: &impl Labelling<M>,
+    frontier: impl Frontier<M::State>,
     limits: Limits,
     progress: &mut dyn FnMut(Progress),
 ) -> (Findings<M::State, M::Action>, Graph)
@@ -133,11 +154,12 @@ where
 {
     let class = |state: &M::State, action: &M::Action| labelling.class(model, state, action);
     let marks = |state: &M::State| labelling.marks(model, state);
-    search_whole(model, limits, Some(Recorder { class: &class, marks: &marks }), progress)
+    search_whole(model, frontier, limits, Some(Recorder { class: &class, marks: &marks }), progress)
 }
 
-fn search_whole<M>(
+fn search_whole<M, F>(
     model: &M,
+    frontier: F,
     limits: Limits,
     recorder: Option<Recorder<'_, M>>,
     progress: &mut dyn FnMut(Progress),
@@ -146,8 +168,9 @@ where
     M: Model + Sync,
     M::State: Hash + Clone + Send + Sync,
     M::Action: Clone + Send,
+    F: Frontier<M::State>,
 {
-    let mut search = Search::new(model, limits, recorder);
+    let mut search = Search::new(model, frontier, limits, recorder);
     let ending = search.run(progress);
     search.findings(ending)
 }
@@ -213,8 +236,9 @@ struct News<S> {
     marks: Marks,
 }
 
-struct Search<'a, M: Model> {
+struct Search<'a, M: Model, F> {
     model: &'a M,
+    frontier: F,
     limits: Limits,
     recorder: Option<Recorder<'a, M>>,
     started: Instant,
@@ -228,19 +252,21 @@ struct Search<'a, M: Model> {
     is_cut: AtomicBool,
 }
 
-impl<'a, M> Search<'a, M>
+impl<'a, M, F> Search<'a, M, F>
 where
     M: Model + Sync,
     M::State: Hash + Clone + Send + Sync,
     M::Action: Clone + Send,
+    F: Frontier<M::State>,
 {
-    fn new(model: &'a M, limits: Limits, recorder: Option<Recorder<'a, M>>) -> Self {
+    fn new(model: &'a M, frontier: F, limits: Limits, recorder: Option<Recorder<'a, M>>) -> Self {
         let properties = model.properties();
         let decided = vec![None; properties.len()];
         let started = Instant::now();
         let visited = Visited::default();
         Self {
             model,
+            frontier,
             limits,
             recorder,
             started,
@@ -254,23 +280,22 @@ where
     }
 
     fn run(&mut self, progress: &mut dyn FnMut(Progress)) -> Ending {
-        let mut frontier = Vec::new();
         let starts = self.model.init_states().into_iter().map(|state| self.reached(ROOT, 0, state)).collect();
-        self.merge(starts, &mut frontier);
-        while !frontier.is_empty() {
-            let mut next = Vec::new();
-            for batch in frontier.chunks(BATCH * self.limits.threads.max(1)) {
+        self.merge(starts);
+        let mut level = self.frontier.advance();
+        while !level.is_empty() {
+            for batch in batches(level.clone(), BATCH * self.limits.threads.max(1)) {
                 if let Some(ending) = self.ending() {
                     return ending;
                 }
                 let reached = self.expand(batch);
                 self.edges += reached.len();
-                self.merge(reached, &mut next);
+                self.merge(reached);
                 let (states, edges) = (self.visited.len(), self.edges);
-                progress(Progress { states, edges, depth: self.depth, frontier: next.len() });
+                progress(Progress { states, edges, depth: self.depth, frontier: states - level.end });
             }
-            self.depth += usize::from(!next.is_empty());
-            frontier = next;
+            level = self.frontier.advance();
+            self.depth += usize::from(!level.is_empty());
         }
         if self.is_violated() { Ending::Violated } else { Ending::Exhausted }
     }
@@ -288,12 +313,12 @@ where
         judged.any(|(property, decided)| matches!(property.expectation, Expectation::Always) && decided.is_some())
     }
 
-    fn expand(&self, batch: &[(u32, M::State)]) -> Vec<Reached<M::State>> {
+    fn expand(&self, batch: Range<usize>) -> Vec<Reached<M::State>> {
         if self.limits.threads <= 1 {
             return self.expand_part(batch);
         }
         std::thread::scope(|scope| {
-            let parts = batch.chunks(BATCH).map(|part| scope.spawn(|| self.expand_part(part)));
+            let parts = batches(batch, BATCH).map(|part| scope.spawn(move || self.expand_part(part)));
             let parts: Vec<_> = parts.collect();
             // A panic of the model is a panic of the search.
             parts
@@ -303,16 +328,19 @@ where
         })
     }
 
-    fn expand_part(&self, part: &[(u32, M::State)]) -> Vec<Reached<M::State>> {
+    fn expand_part(&self, part: Range<usize>) -> Vec<Reached<M::State>> {
         let mut reached = Vec::new();
-        for (index, state) in part {
-            for (action, next) in self.model.next_steps(state) {
+        for number in part {
+            let state = self.frontier.get(number);
+            // There is a number for every state that was visited.
+            let parent = u32::try_from(number).unwrap_or(ROOT);
+            for (action, next) in self.model.next_steps(&state) {
                 if !self.model.within_boundary(&next) {
                     self.is_cut.store(true, Ordering::Relaxed);
                     continue;
                 }
-                let class = self.recorder.as_ref().map_or(0, |recorder| (recorder.class)(state, &action));
-                reached.push(self.reached(*index, class, next));
+                let class = self.recorder.as_ref().map_or(0, |recorder| (recorder.class)(&state, &action));
+                reached.push(self.reached(parent, class, next));
             }
         }
         reached
@@ -343,24 +371,18 @@ where
         deciding.map(|(index, _)| index).collect()
     }
 
-    fn merge(&mut self, reached: Vec<Reached<M::State>>, next: &mut Vec<(u32, M::State)>) {
+    fn merge(&mut self, reached: Vec<Reached<M::State>>) {
         for Reached { parent, class, fingerprint, news } in reached {
             let known =
                 if news.is_none() && self.recorder.is_none() { continue } else { self.visited.find(fingerprint) };
-            let index = known.or_else(|| self.add(fingerprint, parent, news?, next));
+            let index = known.or_else(|| self.add(fingerprint, parent, news?));
             if let Some(index) = index.filter(|_| self.recorder.is_some() && parent != ROOT) {
                 self.visited.graph.connect(parent, class, index);
             }
         }
     }
 
-    fn add(
-        &mut self,
-        fingerprint: u128,
-        parent: u32,
-        news: News<M::State>,
-        next: &mut Vec<(u32, M::State)>,
-    ) -> Option<u32> {
+    fn add(&mut self, fingerprint: u128, parent: u32, news: News<M::State>) -> Option<u32> {
         let index = self.visited.insert(fingerprint, parent)?;
         for property in news.decides {
             self.decided[property].get_or_insert(index);
@@ -368,7 +390,7 @@ where
         if self.recorder.is_some() {
             self.visited.graph.marks.push(news.marks);
         }
-        next.push((index, news.state));
+        self.frontier.push(news.state);
         Some(index)
     }
 
@@ -406,6 +428,12 @@ where
         }
         path
     }
+}
+
+/// Parts of a range, each of at most `size`.
+fn batches(range: Range<usize>, size: usize) -> impl Iterator<Item = Range<usize>> {
+    let end = range.end;
+    range.step_by(size).map(move |start| start..(start + size).min(end))
 }
 
 /// What a search that ended so says of a property that it found decided by a state, or not.

@@ -19,6 +19,8 @@ pub enum Goal {
     Failover,
     /// Nobody holds a node failed that runs.
     FailCleared,
+    /// Nobody suspects a node that runs.
+    SuspicionCleared,
     /// Who is down is held failed, if a majority can say so.
     Detect,
     /// Knowing each other is mutual.
@@ -40,6 +42,7 @@ impl Goal {
         Self::Converge,
         Self::Failover,
         Self::FailCleared,
+        Self::SuspicionCleared,
         Self::Detect,
         Self::MeetCompletes,
         Self::Flatten,
@@ -56,6 +59,7 @@ impl Goal {
             Self::Converge => "L2 Converge",
             Self::Failover => "L3 Failover",
             Self::FailCleared => "L4 FailCleared",
+            Self::SuspicionCleared => "L4 SuspicionCleared",
             Self::Detect => "L5 Detect",
             Self::MeetCompletes => "L6 MeetCompletes",
             Self::Flatten => "L8 Flatten",
@@ -73,6 +77,7 @@ impl Goal {
             Self::Converge => "all agree on roles, primaries, owners and epochs, and with what each says of itself",
             Self::Failover => "every slot that has an owner has one that runs",
             Self::FailCleared => "nobody holds a node failed that it can reach",
+            Self::SuspicionCleared => "nobody suspects a node that it can reach, or holds it failed",
             Self::Detect => "every voter that is down is held failed, if a majority of voters runs",
             Self::MeetCompletes => "of two nodes, both know each other or neither does",
             Self::Flatten => "every replica's primary is a primary",
@@ -89,6 +94,7 @@ impl Goal {
         match self {
             Self::EpochUnique
             | Self::FailCleared
+            | Self::SuspicionCleared
             | Self::Detect
             | Self::MeetCompletes
             | Self::Flatten
@@ -104,7 +110,8 @@ impl Goal {
             Self::EpochUnique => every_pair(world, |left, right| !is_collision(left, right)),
             Self::Converge => every_pair(world, agree),
             Self::Failover => world.nodes().all(|(_, node)| is_served(setup, world, node)),
-            Self::FailCleared => every_pair(world, |left, right| sees(left, right).is_none_or(is_trusted)),
+            Self::FailCleared => every_pair(world, |left, right| !holds(left, right, Flags::FAIL)),
+            Self::SuspicionCleared => every_pair(world, |left, right| !holds(left, right, Flags::PFAIL | Flags::FAIL)),
             Self::Detect => {
                 setup.places().filter(|&place| world.node(place).is_none()).all(|down| is_held(world, down))
             }
@@ -139,8 +146,9 @@ fn is_lead<const SLOTS: usize>(node: &Node<SLOTS>) -> bool {
     node.myself().is_primary()
 }
 
-fn is_trusted<const SLOTS: usize>(peer: &Peer<SLOTS>) -> bool {
-    !peer.is(Flags::FAIL)
+/// Whether a node holds another for any of `flags`.
+fn holds<const SLOTS: usize>(node: &Node<SLOTS>, other: &Node<SLOTS>, flags: Flags) -> bool {
+    sees(node, other).is_some_and(|peer| peer.is_any(flags))
 }
 
 fn is_collision<const SLOTS: usize>(left: &Node<SLOTS>, right: &Node<SLOTS>) -> bool {

@@ -44,14 +44,6 @@ impl Lasso {
     pub fn to(graph: &Graph, state: u32) -> Self {
         Self { start: graph.way_to(state)[0], stem: stem_to(graph, state), cycle: Vec::new() }
     }
-
-    /// The states of the cycle, without its last, which is its first.
-    #[must_use]
-    pub fn cycle_states(&self) -> Vec<u32> {
-        let entry = self.stem.last().map_or(self.start, |&(_, state)| state);
-        let passed = self.cycle.iter().map(|&(_, state)| state);
-        std::iter::once(entry).chain(passed).take(self.cycle.len().max(1)).collect()
-    }
 }
 
 fn stem_to(graph: &Graph, state: u32) -> Vec<Move> {

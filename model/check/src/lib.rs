@@ -18,6 +18,7 @@ mod configs_slots;
 pub mod counterexample;
 pub mod explain;
 pub mod explore;
+pub mod frontier;
 pub mod goals;
 pub mod graph;
 pub mod lasso;
@@ -37,7 +38,7 @@ pub mod world_labels;
 pub mod world_model;
 
 pub use configs::{CONFIGURATIONS, Configuration, PENDING, SLOTS};
-pub use explore::{Ending, Findings, Judged, Limits, Path, Progress, Verdict, explore, explore_graph};
+pub use explore::{Ending, Findings, Judged, Limits, Path, Progress, Verdict, explore, explore_graph, explore_in};
 pub use run::{Engine, Plan, Run, run};
 pub use stateright_engine::explore_with_stateright;
 pub use world_model::WorldModel;

@@ -6,6 +6,7 @@ use crate::{
     configs::SLOTS,
     counterexample::Counterexample,
     explore::{Path, Progress, Verdict, explore_graph},
+    frontier::PackedWorlds,
     goals::Goal,
     graph::{Graph, Marks},
     lasso::{Lasso, reenact, walk},
@@ -33,7 +34,7 @@ pub struct Live {
 pub fn run_live(plan: Plan, progress: &mut dyn FnMut(Progress)) -> Live {
     let model = plan.configuration.model(plan.profile, plan.mutant);
     let labels = WorldLabels::new(&model.setup, claims(plan.configuration.name));
-    let (findings, graph) = explore_graph(&model, &labels, plan.limits, progress);
+    let (findings, graph) = explore_graph(&model, &labels, PackedWorlds::default(), plan.limits, progress);
     let judged = outcomes_of_world(&plan, &model, &findings.judged);
     let inquiry = Inquiry { plan: &plan, model: &model, labels: &labels, graph: &graph };
     let outcomes = judged.into_iter().chain(inquiry.outcomes()).collect();

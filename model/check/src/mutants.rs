@@ -4,7 +4,8 @@
 use crate::{
     configs::{CONFIGURATIONS, Configuration},
     explore::{Limits, Progress},
-    run::{Engine, Plan, Run, run},
+    live::run_live,
+    run::{Engine, Plan, Run},
 };
 use slotbus_core::{Mutant, Profile};
 
@@ -50,7 +51,7 @@ pub fn hunt(mutant: Mutant, limits: Limits, progress: &mut dyn FnMut(Progress)) 
     let is_expected = |configuration: &&Configuration| Some(configuration.name) == name;
     let (first, others): (Vec<_>, Vec<_>) = CONFIGURATIONS.iter().partition(is_expected);
     let caught = first.into_iter().chain(others).find_map(|configuration| {
-        let found = run(plan(configuration, mutant, limits), progress);
+        let found = run_live(plan(configuration, mutant, limits), progress).run;
         found.is_violated().then_some(found)
     });
     Hunt { mutant, caught }

@@ -1,8 +1,10 @@
 //! Owns how runs and hunts are shown: tables for people, JSON for scripts. Searches nothing.
 
 use crate::{
+    claims::claims,
     configs::Configuration,
     explore::{Ending, Verdict},
+    goals::Goal,
     mutants::Hunt,
     run::{Outcome, Run},
 };
@@ -32,6 +34,17 @@ pub fn peak_rss_bytes() -> u64 {
     kibibytes * 1024
 }
 
+/// How long this process has computed so far, in seconds; 0 where the system does not tell.
+fn cpu_seconds() -> f64 {
+    /// Parts of a second that Linux counts processor time in.
+    const PER_SECOND: f64 = 100.0;
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // The name of the program, in parentheses, may hold anything; user and system time are 12th and 13th after it.
+    let fields = stat.rsplit_once(')').map(|(_, fields)| fields).unwrap_or_default();
+    let times = fields.split_whitespace().skip(11).take(2).filter_map(|time| time.parse::<f64>().ok());
+    times.sum::<f64>() / PER_SECOND
+}
+
 fn tool() -> (Value, Value) {
     (json!(env!("CARGO_PKG_NAME")), json!(env!("CARGO_PKG_VERSION")))
 }
@@ -57,6 +70,7 @@ fn run_json(run: &Run) -> Value {
         "edges": run.edges,
         "depth_max": run.depth_max,
         "seconds": (seconds * 1000.0).round() / 1000.0,
+        "cpu_seconds": cpu_seconds(),
         "peak_rss_bytes": peak_rss_bytes(),
         "states_per_second": rate,
         "bounds": bounds_json(run.plan.configuration),
@@ -103,6 +117,12 @@ fn bounds_json(configuration: &Configuration) -> Value {
     })
 }
 
+/// Every property: its name, its kind, what it says and what it assumes.
+fn properties() -> impl Iterator<Item = (&'static str, &'static str, &'static str, &'static str)> {
+    let invariants = Invariant::ALL.iter().map(|it| (it.id(), "always", it.sentence(), it.assumes()));
+    invariants.chain(Goal::ALL.iter().map(|it| (it.id(), "leads_to", it.sentence(), it.assumes())))
+}
+
 /// Configurations, properties and profiles as JSON.
 #[must_use]
 pub fn list_json(configurations: &[Configuration]) -> Value {
@@ -113,16 +133,17 @@ pub fn list_json(configurations: &[Configuration]) -> Value {
             "summary": configuration.summary,
             "bounds": bounds_json(configuration),
             "reachable": configuration.witnesses.iter().map(|witness| witness.id()).collect::<Vec<_>>(),
+            "goals": claims(configuration.name).iter().map(|goal| goal.id()).collect::<Vec<_>>(),
             "rules_claimed": ids(configuration.rules),
             "actor": configuration.has_actors,
         })
     };
-    let property = |invariant: &Invariant| json!({ "name": invariant.id(), "kind": "always", "sentence": invariant.sentence(), "assumes": invariant.assumes() });
+    let property = |(name, kind, sentence, assumes): (&str, &str, &str, &str)| json!({ "name": name, "kind": kind, "sentence": sentence, "assumes": assumes });
     json!({
         "tool": tool,
         "version": version,
         "configs": configurations.iter().map(configuration).collect::<Vec<_>>(),
-        "properties": Invariant::ALL.iter().map(property).collect::<Vec<_>>(),
+        "properties": properties().map(property).collect::<Vec<_>>(),
         "profiles": Profile::NAMED.iter().map(|(name, _)| *name).collect::<Vec<_>>(),
     })
 }
@@ -136,12 +157,15 @@ pub fn list_text(configurations: &[Configuration]) -> String {
         for limit in configuration.limits {
             let _ = writeln!(text, "  {:<15} - {limit}", "");
         }
+        let goals: Vec<_> = claims(configuration.name).iter().map(|goal| goal.id()).collect();
+        if !goals.is_empty() {
+            let _ = writeln!(text, "  {:<15} in the end: {}", "", goals.join(", "));
+        }
     }
-    text.push_str("Properties, in every configuration\n");
-    for invariant in Invariant::ALL {
-        let assumes = invariant.assumes();
+    text.push_str("Properties: S in every configuration, L in the end where a configuration claims them\n");
+    for (name, _, sentence, assumes) in properties() {
         let condition = if assumes.is_empty() { String::new() } else { format!(" [{assumes}]") };
-        let _ = writeln!(text, "  {:<24} {}{condition}", invariant.id(), invariant.sentence());
+        let _ = writeln!(text, "  {name:<24} {sentence}{condition}");
     }
     let profiles: Vec<_> = Profile::NAMED.iter().map(|(name, _)| *name).collect();
     let _ = writeln!(text, "Profiles: {}", profiles.join(", "));

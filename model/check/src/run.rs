@@ -6,7 +6,8 @@ use crate::{
     configs::{Configuration, SLOTS},
     counterexample::{Counterexample, Title},
     explain,
-    explore::{Ending, Findings, Judged, Limits, Path, Progress, Verdict, explore},
+    explore::{Ending, Findings, Judged, Limits, Path, Progress, Verdict, explore_in},
+    frontier::{Frontier, PackedWorlds, Whole},
     stateright_engine::explore_with_stateright,
     world_model::WorldModel,
 };
@@ -132,12 +133,14 @@ pub fn run(plan: Plan, progress: &mut dyn FnMut(Progress)) -> Run {
     let model = plan.configuration.model(plan.profile, plan.mutant);
     let setup = &model.setup;
     let searched = match (plan.is_actor, setup.pace) {
-        (true, Pace::Free { ticks }) => search(&|| actors::<SLOTS>(setup, ticks), plan, progress, &|_, _| None),
+        (true, Pace::Free { ticks }) => {
+            search(&|| actors::<SLOTS>(setup, ticks), Whole::default(), plan, progress, &|_, _| None)
+        }
         (true, Pace::Timely | Pace::Prompt) | (false, _) => {
             let recount = |property: &str, path: &Path<World<SLOTS>, Action>| {
                 Some(Counterexample::of(setup, plan.title(property), path, None))
             };
-            search(&|| model.clone(), plan, progress, &recount)
+            search(&|| model.clone(), PackedWorlds::default(), plan, progress, &recount)
         }
     };
     Run { rules_fired: setup.coverage.fired(), ..searched }
@@ -149,6 +152,7 @@ type Recount<'a, S, A> = &'a dyn Fn(&str, &Path<S, A>) -> Option<Counterexample>
 /// Searches a model that can be made anew: one goes to the engine, one tells the ways it found.
 fn search<M>(
     make: &dyn Fn() -> M,
+    frontier: impl Frontier<M::State>,
     plan: Plan,
     progress: &mut dyn FnMut(Progress),
     recount: Recount<'_, M::State, M::Action>,
@@ -160,7 +164,7 @@ where
 {
     let model = make();
     let findings = match plan.engine {
-        Engine::Own => explore(&model, plan.limits, progress),
+        Engine::Own => explore_in(&model, frontier, plan.limits, progress),
         Engine::Stateright => explore_with_stateright(make(), plan.limits, progress),
     };
     let Findings { states, edges, depth_max, elapsed, ending, judged } = findings;

@@ -96,6 +96,12 @@ fn the_list_names_every_configuration_with_its_bounds() {
     for configuration in configurations {
         assert!(configuration["bounds"]["reasons"].as_array().is_some_and(|reasons| !reasons.is_empty()));
     }
+    let goals = |name: &str| configurations.iter().find(|it| it["name"] == name).map(|it| it["goals"].clone());
+    assert_eq!(goals("partition_3"), Some(serde_json::json!(["L4 SuspicionCleared"])));
+    let properties = document["properties"].as_array().expect("properties");
+    assert!(
+        properties.iter().any(|it| it["name"] == "L2 Converge" && it["kind"] == "leads_to" && it["assumes"] == "N,G")
+    );
     let text = String::from_utf8_lossy(&check(&["list"]).stdout).into_owned();
     assert!(text.contains("meet_2") && text.contains("S28 StateSound") && text.contains("redis-7.0"));
 }

@@ -4,6 +4,7 @@ mod toy;
 
 use slotbus_check::{
     Limits, explore_graph,
+    frontier::Whole,
     graph::{Fairness, Marks},
     lasso::{reenact, walk},
     liveness::{Answer, Question, ask, descent},
@@ -171,7 +172,7 @@ fn what_was_not_explored_is_not_answered() {
     assert!(!graph.is_whole());
     assert_eq!(ask(&graph, classes, Question::LeadsTo { trigger: 0, goal: GOAL }), None);
     let limits = Limits { states_max: Some(3), ..Limits::default() };
-    let cut_off = explore_graph(&Toy { boundary: None, ..toy }, &letters, limits, &mut |_| ()).1;
+    let cut_off = explore_graph(&Toy { boundary: None, ..toy }, &letters, Whole::default(), limits, &mut |_| ()).1;
     assert_eq!(ask(&cut_off, classes, Question::Recoverable { goal: GOAL }), None);
 }
 
@@ -183,7 +184,8 @@ fn a_model_without_properties_is_explored_all_the_same() {
 
 #[test]
 fn a_long_graph_needs_no_deep_stack() {
-    let (_, graph) = explore_graph(&Ring(200_000), &Letters::new(WEAK), Limits::default(), &mut |_| ());
+    let (_, graph) =
+        explore_graph(&Ring(200_000), &Letters::new(WEAK), Whole::default(), Limits::default(), &mut |_| ());
     let letters = Letters::new(WEAK);
     assert_eq!(ask(&graph, letters.all(), Question::LeadsTo { trigger: 0, goal: GOAL }), Some(Answer::Holds));
     let calls = CALLS.load(Ordering::Relaxed);
@@ -266,7 +268,7 @@ fn threads_change_nothing_of_the_graph() {
     let toy = dice.toy(3000, 9000);
     let graph = |threads| {
         let limits = Limits { threads, ..Limits::default() };
-        let graph = explore_graph(&toy, &Letters::new(WEAK), limits, &mut |_| ()).1;
+        let graph = explore_graph(&toy, &Letters::new(WEAK), Whole::default(), limits, &mut |_| ()).1;
         let edges: Vec<_> = graph.states().map(|state| graph.edges(state).collect::<Vec<_>>()).collect();
         (edges, graph.states().map(|state| graph.fingerprint(state)).collect::<Vec<_>>())
     };

@@ -30,12 +30,19 @@ impl fmt::Display for Slot {
 }
 
 /// A set of slots below `SLOTS`. Equal sets have equal form, and sets of neighbouring slots are small.
-#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SlotSet<const SLOTS: usize> {
     /// Which word the first of `words` is; 0 in the empty set.
     start: u16,
     /// From the first word that has a slot to the last one that has.
     words: SmallVec<[u64; 2]>,
+}
+
+impl<const SLOTS: usize> Clone for SlotSet<SLOTS> {
+    fn clone(&self) -> Self {
+        // The words as a whole: cloned one by one they take longer.
+        Self { start: self.start, words: SmallVec::from_slice(&self.words) }
+    }
 }
 
 impl<const SLOTS: usize> SlotSet<SLOTS> {
@@ -61,34 +68,24 @@ impl<const SLOTS: usize> SlotSet<SLOTS> {
             count @ 0..64 => (1 << count) - 1,
             _ => u64::MAX,
         };
-        Self::from_words((0..Self::WORDS).map(|index| ones_below(end, index) & !ones_below(start, index)))
+        let words = start / 64..end.div_ceil(64).max(start / 64);
+        Self::from_window(words.start, words.map(|index| ones_below(end, index) & !ones_below(start, index)))
     }
 
-    /// The set whose slot `64 * w + b` is bit `b` of word `w`; bits beyond the last slot are dropped.
+    /// The set whose slot `64 * (first + w) + b` is bit `b` of word `w`; bits beyond the last slot are dropped.
     #[must_use]
-    pub fn from_words(source: impl IntoIterator<Item = u64, IntoIter: Clone>) -> Self {
-        let source = source.into_iter().take(Self::WORDS);
-        let mut used = source.clone().enumerate().filter(|&(_, word)| word != 0).map(|(index, _)| index);
-        let Some(start) = used.next() else { return Self::new() };
-        let end = used.last().unwrap_or(start) + 1;
-        let mut words: SmallVec<_> = source.skip(start).take(end - start).collect();
-        if let (Some(last), false) = (words.last_mut().filter(|_| end == Self::WORDS), SLOTS.is_multiple_of(64)) {
+    pub fn from_window(first: usize, words: impl IntoIterator<Item = u64>) -> Self {
+        let mut words: SmallVec<_> = words.into_iter().take(Self::WORDS.saturating_sub(first)).collect();
+        let is_to_the_end = first + words.len() == Self::WORDS;
+        if let (Some(last), false) = (words.last_mut().filter(|_| is_to_the_end), SLOTS.is_multiple_of(64)) {
             *last &= (1 << (SLOTS % 64)) - 1;
         }
-        let mut set = Self { start: u16::try_from(start).unwrap_or(u16::MAX), words };
+        let mut set = Self { start: u16::try_from(first).unwrap_or(u16::MAX), words };
         set.trim();
         set
     }
 
-    /// The words of [`SlotSet::from_words`], as many as there are words of slots.
-    pub fn words(&self) -> impl Iterator<Item = u64> + '_ {
-        let before = usize::from(self.start);
-        let after = Self::WORDS - before - self.words.len();
-        let zeros = |count| core::iter::repeat_n(0, count);
-        zeros(before).chain(self.words.iter().copied()).chain(zeros(after))
-    }
-
-    /// Of the words of [`SlotSet::from_words`], where those begin that have slots, and these.
+    /// The words of [`SlotSet::from_window`], from the first to the last that has slots, and which is the first.
     #[must_use]
     pub fn window(&self) -> (usize, &[u64]) {
         (self.start.into(), &self.words)

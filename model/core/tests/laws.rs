@@ -5,9 +5,10 @@ mod arbitrary;
 use arbitrary::{SLOTS, START, any_event, any_inputs, config, id};
 use proptest::{collection::vec, prelude::*};
 use slotbus_core::{
-    Body, Effect, Effects, Event, Flags, Input, LinkId, Message, Millis, Node, Origin, Random, SlotSet, next_deadline,
-    step,
+    Body, Effect, Effects, Event, Flags, Input, LinkId, Message, Millis, Node, Origin, Random, Slot, SlotSet,
+    next_deadline, step,
 };
+use std::collections::BTreeSet;
 
 fn start() -> Node<SLOTS> {
     Node::start(config(true).into(), Origin::Fresh(id(3)), START).expect("a fresh node starts").0
@@ -25,6 +26,13 @@ fn run(
         seen(&node, &effects);
     }
     (node, now)
+}
+
+/// Slots of sets that take several words, the last of them in part.
+const MANY: usize = 300;
+
+fn slots() -> impl Strategy<Value = BTreeSet<u16>> {
+    proptest::collection::btree_set(0..MANY as u16, 0..40)
 }
 
 /// Whether the tables of a node agree with each other.
@@ -212,7 +220,7 @@ proptest! {
 
     #[test]
     fn slot_sets_are_sets(left in any::<u64>(), right in any::<u64>()) {
-        let (one, other) = (SlotSet::<SLOTS>::from_words([left]), SlotSet::<SLOTS>::from_words([right]));
+        let (one, other) = (SlotSet::<SLOTS>::from_window(0, [left]), SlotSet::<SLOTS>::from_window(0, [right]));
         let expected = |keep: fn(bool, bool) -> bool| -> Vec<u16> {
             (0..8u16).filter(|slot| keep(left >> slot & 1 == 1, right >> slot & 1 == 1)).collect()
         };
@@ -221,5 +229,22 @@ proptest! {
         prop_assert_eq!(listed(&one.without(&other)), expected(|left, right| left && !right));
         let rebuilt: SlotSet<SLOTS> = one.iter().collect();
         prop_assert_eq!(rebuilt, one);
+    }
+
+    #[test]
+    fn sets_of_many_words_are_sets(left in slots(), right in slots(), start in 0..MANY as u16, end in 0..MANY as u16) {
+        let set = |slots: &BTreeSet<u16>| slots.iter().map(|&slot| Slot(slot)).collect::<SlotSet<MANY>>();
+        let (one, other) = (set(&left), set(&right));
+        prop_assert_eq!(one.len(), left.len());
+        prop_assert_eq!(one.overlaps(&other), !left.is_disjoint(&right));
+        prop_assert_eq!(&one.without(&other), &set(&(&left - &right)));
+        prop_assert_eq!(&SlotSet::<MANY>::range(start, end), &set(&(start..=end).collect()));
+        let mut both = one.clone();
+        both.insert_all(&other);
+        prop_assert_eq!(&both, &set(&(&left | &right)));
+        right.iter().for_each(|&slot| assert!(both.remove(Slot(slot))));
+        prop_assert_eq!(&both, &set(&(&left - &right)));
+        let (first, words) = one.window();
+        prop_assert_eq!(&SlotSet::<MANY>::from_window(first, words.iter().copied()), &one);
     }
 }

@@ -15,9 +15,9 @@ use crate::{
     ghost::Ghost,
     host::{Host, own_view},
     judgement::{
-        claim_is_saved, current_dominates, epochs_rise, fails_by_majority, is_failed_by_majority, is_itself,
-        marks_have_owners, replicas_own_nothing, reporters_are_known, state_is_sound, table_agrees, takes_by_epoch,
-        ways_end, yields_to_collision,
+        Change, changes, claim_is_saved, current_dominates, epochs_rise, fails_by_majority, is_failed_by_majority,
+        is_itself, marks_have_owners, replicas_own_nothing, reporters_are_known, state_is_sound, table_agrees,
+        takes_by_epoch, ways_end, yields_to_collision,
     },
     place::Place,
     roles::{barrier_kept, no_follow_dead, no_stale_role},
@@ -150,6 +150,10 @@ fn at_rest<const SLOTS: usize>(_: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
 }
 
 impl<const SLOTS: usize> Seen<'_, SLOTS> {
+    fn changes(&self) -> Vec<Change<'_, SLOTS>> {
+        changes(self.before, self.after)
+    }
+
     /// The member that `message` is from, in the node's view before it arrived.
     pub(crate) fn sender(&self, message: &Message<SLOTS>) -> Option<&Peer<SLOTS>> {
         let before = self.before?;
@@ -194,12 +198,12 @@ fn monotone<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
         | Cause::Received { .. }
         | Cause::Tick
         | Cause::Replicated(_)
-        | Cause::Admin(_) => seen.before.is_none_or(|before| epochs_rise(before, seen.after).is_ok()),
+        | Cause::Admin(_) => seen.before.is_none_or(|before| epochs_rise(before, seen.after, &seen.changes()).is_ok()),
     }
 }
 
 fn cur_dominates<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
-    current_dominates(seen.after).is_ok()
+    current_dominates(seen.after, &seen.changes()).is_ok()
 }
 
 fn epoch_fresh<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
@@ -219,16 +223,16 @@ fn persist_before_claim<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -
 }
 
 fn table_consistent<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
-    table_agrees(seen.before, seen.after).is_ok()
+    table_agrees(seen.after, &seen.changes()).is_ok()
 }
 
 fn replica_owns_nothing<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
-    replicas_own_nothing(seen.after).is_ok()
+    replicas_own_nothing(&seen.changes()).is_ok()
 }
 
 fn epoch_guard<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
     let (Some(before), Some(message)) = (seen.before, seen.cause.message()) else { return true };
-    takes_by_epoch(before, seen.after, message).is_ok()
+    takes_by_epoch(before, &seen.changes(), message).is_ok()
 }
 
 fn mark_has_owner<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
@@ -256,7 +260,7 @@ fn without_echoes<const SLOTS: usize>(mut image: Durable<SLOTS>) -> Durable<SLOT
 }
 
 fn self_well_formed<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
-    is_itself(seen.after, seen.setup.hosts[seen.place.index()].id).is_ok()
+    is_itself(seen.after, seen.setup.hosts[seen.place.index()].id, &seen.changes()).is_ok()
 }
 
 fn fail_sound<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
@@ -278,7 +282,7 @@ fn fail_sound<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
         let subject = seen.after.peers().get(id);
         subject.is_some_and(|peer| is_failed_by_majority(before, seen.after, peer, seen.now))
     };
-    fails_by_majority(before, seen.after, seen.cause.message(), seen.now).is_ok() && tells.all(is_told)
+    fails_by_majority(before, seen.after, &seen.changes(), seen.cause.message(), seen.now).is_ok() && tells.all(is_told)
 }
 
 fn report_sound<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
@@ -342,7 +346,7 @@ fn collision_yields<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bo
 }
 
 fn acyclic_graph<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
-    ways_end(seen.after).is_ok()
+    ways_end(seen.after, &seen.changes()).is_ok()
 }
 
 fn state_sound<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {

@@ -2,6 +2,9 @@
 //! single node has its one definition here, for the worlds of the checker and for simulations.
 //! Knows no driver: what a node was before is asked through [`Earlier`], of which a driver may
 //! remember as little as it says.
+//!
+//! What held before a step holds after it for every entry of the table that the step left alone: most
+//! properties look at the [`changes`] only.
 
 use slotbus_core::{
     Body, ClusterState, Flags, Header, Message, Millis, Node, NodeId, Peer, Slot, SlotSet, peer::Report,
@@ -23,16 +26,22 @@ pub(crate) struct Entry<'a, const SLOTS: usize> {
     pub(crate) id: NodeId,
     pub(crate) epoch: u64,
     pub(crate) flags: Flags,
+    pub(crate) primary: Option<NodeId>,
     pub(crate) slots: &'a SlotSet<SLOTS>,
 }
 
 impl<'a, const SLOTS: usize> Entry<'a, SLOTS> {
     pub(crate) fn of(peer: &'a Peer<SLOTS>) -> Self {
-        Self { id: peer.id, epoch: peer.config_epoch, flags: peer.flags, slots: &peer.slots }
+        Self { id: peer.id, epoch: peer.config_epoch, flags: peer.flags, primary: peer.primary, slots: &peer.slots }
     }
 
     fn is_voter(&self) -> bool {
         self.flags.contains(Flags::PRIMARY) && !self.slots.is_empty()
+    }
+
+    fn is_unchanged(&self, peer: &Peer<SLOTS>) -> bool {
+        (self.epoch, self.flags, self.primary) == (peer.config_epoch, peer.flags, peer.primary)
+            && *self.slots == peer.slots
     }
 }
 
@@ -87,53 +96,56 @@ impl<const SLOTS: usize> Earlier<SLOTS> for Node<SLOTS> {
     }
 }
 
-/// Every peer with its entry of before, if it had one.
-fn pairs<'a, const SLOTS: usize>(
-    before: &'a impl Earlier<SLOTS>,
-    node: &'a Node<SLOTS>,
-) -> impl Iterator<Item = (Option<Entry<'a, SLOTS>>, &'a Peer<SLOTS>)> {
-    let mut entries = before.entries().peekable();
-    node.peers().iter().map(move |peer| {
-        while entries.next_if(|entry| entry.id < peer.id).is_some() {}
-        (entries.next_if(|entry| entry.id == peer.id), peer)
-    })
+/// A peer that is not what it was, or was not there.
+pub(crate) struct Change<'a, const SLOTS: usize> {
+    pub(crate) before: Option<Entry<'a, SLOTS>>,
+    pub(crate) after: &'a Peer<SLOTS>,
 }
 
-/// The peers whose slots are others than before.
-fn moved<'a, const SLOTS: usize>(
-    before: &'a impl Earlier<SLOTS>,
+impl<const SLOTS: usize> Change<'_, SLOTS> {
+    fn is_of_slots(&self) -> bool {
+        self.before.map_or(!self.after.slots.is_empty(), |before| *before.slots != self.after.slots)
+    }
+}
+
+/// What a step changed in a node's table; all that is there, in a node that has only just started.
+pub(crate) fn changes<'a, const SLOTS: usize>(
+    before: Option<&'a impl Earlier<SLOTS>>,
     node: &'a Node<SLOTS>,
-) -> impl Iterator<Item = (Option<Entry<'a, SLOTS>>, &'a Peer<SLOTS>)> {
-    let is_moved = |(entry, peer): &(Option<Entry<'a, SLOTS>>, &Peer<SLOTS>)| match entry {
-        Some(entry) => *entry.slots != peer.slots,
-        None => !peer.slots.is_empty(),
+) -> Vec<Change<'a, SLOTS>> {
+    let mut entries = before.into_iter().flat_map(Earlier::entries).peekable();
+    let change = |after: &'a Peer<SLOTS>| {
+        while entries.next_if(|entry| entry.id < after.id).is_some() {}
+        let before = entries.next_if(|entry| entry.id == after.id);
+        let is_unchanged = before.is_some_and(|before| before.is_unchanged(after));
+        (!is_unchanged).then_some(Change { before, after })
     };
-    pairs(before, node).filter(is_moved)
+    node.peers().iter().filter_map(change).collect()
 }
 
 /// S6: no epoch falls.
-pub(crate) fn epochs_rise<const SLOTS: usize>(before: &impl Earlier<SLOTS>, node: &Node<SLOTS>) -> Judgement {
+pub(crate) fn epochs_rise<const SLOTS: usize>(
+    before: &impl Earlier<SLOTS>,
+    node: &Node<SLOTS>,
+    changes: &[Change<'_, SLOTS>],
+) -> Judgement {
     let (current, vote) = (before.current_epoch(), before.last_vote_epoch());
     require(node.current_epoch() >= current, || format!("current epoch falls from {current}"))?;
     require(node.last_vote_epoch() >= vote, || format!("last vote falls from {vote}"))?;
-    let fallen = pairs(before, node)
-        .find_map(|(entry, peer)| Some((entry?, peer)).filter(|(entry, _)| peer.config_epoch < entry.epoch));
-    match fallen {
-        Some((entry, peer)) => {
-            Err(format!("config epoch of {} falls from {} to {}", peer.id, entry.epoch, peer.config_epoch))
-        }
-        None => Ok(()),
-    }
+    changes.iter().try_for_each(|change| {
+        let (epoch, peer) = (change.before.map_or(0, |before| before.epoch), change.after);
+        let fall = || format!("config epoch of {} falls from {epoch} to {}", peer.id, peer.config_epoch);
+        require(peer.config_epoch >= epoch, fall)
+    })
 }
 
 /// S7: the current epoch is at least every config epoch.
-pub(crate) fn current_dominates<const SLOTS: usize>(node: &Node<SLOTS>) -> Judgement {
+pub(crate) fn current_dominates<const SLOTS: usize>(node: &Node<SLOTS>, changes: &[Change<'_, SLOTS>]) -> Judgement {
     let current = node.current_epoch();
-    let above = node.peers().iter().find(|peer| peer.config_epoch > current);
-    match above {
-        Some(peer) => Err(format!("knows epoch {} of {} at current epoch {current}", peer.config_epoch, peer.id)),
-        None => Ok(()),
-    }
+    changes.iter().map(|change| change.after).try_for_each(|peer| {
+        let excess = || format!("knows epoch {} of {} at current epoch {current}", peer.config_epoch, peer.id);
+        require(peer.config_epoch <= current, excess)
+    })
 }
 
 /// S8: a primary claims only under an epoch that is on its disk.
@@ -142,30 +154,28 @@ pub(crate) fn claim_is_saved<const SLOTS: usize>(header: &Header<SLOTS>, saved: 
     require(is_saved, || format!("claims epoch {} with epoch {saved} on disk", header.config_epoch))
 }
 
-/// S9: the table of owners and the sets of slots say the same, if they did before. Only the sets
-/// that have changed can have come to differ: a slot of theirs in another set shows in the numbers.
-pub(crate) fn table_agrees<const SLOTS: usize>(before: Option<&impl Earlier<SLOTS>>, node: &Node<SLOTS>) -> Judgement {
-    let owns = |peer: &Peer<SLOTS>| {
+/// S9: the table of owners and the sets of slots say the same. Only sets that have changed can have
+/// come to differ: a slot of theirs that is in another set, too, shows in the numbers.
+pub(crate) fn table_agrees<const SLOTS: usize>(node: &Node<SLOTS>, changes: &[Change<'_, SLOTS>]) -> Judgement {
+    for peer in changes.iter().filter(|change| change.is_of_slots()).map(|change| change.after) {
         let pos = node.peers().find(&peer.id);
-        peer.slots.iter().all(|slot| node.owners().get(slot) == pos)
-    };
-    let wrong = match before {
-        Some(before) => moved(before, node).map(|(_, peer)| peer).find(|peer| !owns(peer)),
-        None => node.peers().iter().find(|peer| !owns(peer)),
-    };
-    require(wrong.is_none(), || format!("has two opinions on the slots of {wrong:?}"))?;
+        let foreign = peer.slots.iter().find(|&slot| node.owners().get(slot) != pos);
+        require(foreign.is_none(), || format!("has two opinions on slot {foreign:?} of {}", peer.id))?;
+    }
+    if changes.is_empty() {
+        return Ok(());
+    }
     let in_sets: usize = node.peers().iter().map(|peer| peer.slots.len()).sum();
     let owned = SLOTS - node.owners().free();
-    require(in_sets == owned, || format!("has {in_sets} slots in sets and {owned} owned ones"))
+    require(in_sets == owned, || format!("has {in_sets} slots in sets and {owned} with owners"))
 }
 
 /// S10: no replica owns a slot.
-pub(crate) fn replicas_own_nothing<const SLOTS: usize>(node: &Node<SLOTS>) -> Judgement {
-    let owner = node.peers().iter().find(|peer| peer.is(Flags::REPLICA) && !peer.slots.is_empty());
-    match owner {
-        Some(peer) => Err(format!("binds slots {} to replica {}", peer.slots, peer.id)),
-        None => Ok(()),
-    }
+pub(crate) fn replicas_own_nothing<const SLOTS: usize>(changes: &[Change<'_, SLOTS>]) -> Judgement {
+    changes.iter().map(|change| change.after).try_for_each(|peer| {
+        let owns = || format!("binds slots {} to replica {}", peer.slots, peer.id);
+        require(!peer.is(Flags::REPLICA) || peer.slots.is_empty(), owns)
+    })
 }
 
 /// S11: a slot that is marked as no longer claimed has an owner.
@@ -177,21 +187,19 @@ pub(crate) fn marks_have_owners<const SLOTS: usize>(node: &Node<SLOTS>) -> Judge
 /// S11: a message takes a slot from an owner only for a greater epoch, unless that let it go.
 pub(crate) fn takes_by_epoch<const SLOTS: usize>(
     before: &impl Earlier<SLOTS>,
-    node: &Node<SLOTS>,
+    changes: &[Change<'_, SLOTS>],
     message: &Message<SLOTS>,
 ) -> Judgement {
-    for (entry, taker) in moved(before, node) {
-        let gained = entry.map_or_else(|| taker.slots.clone(), |entry| taker.slots.without(entry.slots));
+    for change in changes.iter().filter(|change| change.is_of_slots()) {
+        let taker = change.after;
+        let gained = change.before.map_or_else(|| taker.slots.clone(), |before| taker.slots.without(before.slots));
         let claimed = claimed_epoch(message, taker);
         let is_robbed = |owner: &Entry<'_, SLOTS>| {
             let is_other = owner.id != taker.id && claimed <= owner.epoch;
             is_other && gained.overlaps(owner.slots) && gained.overlaps(&owner.slots.without(before.unclaimed()))
         };
-        if let Some(owner) = before.entries().find(is_robbed) {
-            return Err(format!(
-                "gives slots of {} (epoch {}) to {} (epoch {claimed})",
-                owner.id, owner.epoch, taker.id
-            ));
+        if let Some(Entry { id, epoch, .. }) = before.entries().find(is_robbed) {
+            return Err(format!("gives slots of {id} (epoch {epoch}) to {} (epoch {claimed})", taker.id));
         }
     }
     Ok(())
@@ -219,38 +227,46 @@ fn claimed_epoch<const SLOTS: usize>(message: &Message<SLOTS>, taker: &Peer<SLOT
     }
 }
 
-/// S16: from every entry the way from replica to primary ends.
-pub(crate) fn ways_end<const SLOTS: usize>(node: &Node<SLOTS>) -> Judgement {
+/// S16: from every entry the way from replica to primary ends. A way that does not leads through an
+/// entry that has changed.
+pub(crate) fn ways_end<const SLOTS: usize>(node: &Node<SLOTS>, changes: &[Change<'_, SLOTS>]) -> Judgement {
     let most = node.peers().len();
     let primary = |peer: &Peer<SLOTS>| peer.primary.and_then(|id| node.peers().get(&id));
-    let is_endless =
-        |peer: &&Peer<SLOTS>| std::iter::successors(primary(peer), |peer| primary(peer)).take(most).count() == most;
-    match node.peers().iter().find(is_endless) {
-        Some(peer) => Err(format!("never comes to an end from {}", peer.id)),
-        None => Ok(()),
-    }
+    changes.iter().map(|change| change.after).try_for_each(|peer| {
+        let way = std::iter::successors(primary(peer), |peer| primary(peer));
+        require(way.take(most).count() < most, || format!("never comes to an end from {}", peer.id))
+    })
 }
 
 /// S17: the node is itself, alone so, and exactly one of primary and replica.
-pub(crate) fn is_itself<const SLOTS: usize>(node: &Node<SLOTS>, id: NodeId) -> Judgement {
+pub(crate) fn is_itself<const SLOTS: usize>(
+    node: &Node<SLOTS>,
+    id: NodeId,
+    changes: &[Change<'_, SLOTS>],
+) -> Judgement {
     let own = node.myself();
     let is_one_role = own.is(Flags::PRIMARY) != own.is(Flags::REPLICA) && own.is(Flags::MYSELF);
     require(is_one_role, || format!("is {:?} to itself", own.flags))?;
-    let selves = node.peers().iter().filter(|peer| peer.is(Flags::MYSELF)).count();
-    require(selves == 1 && own.id == id, || format!("is {} and {selves} nodes at once", own.id))
+    require(own.id == id, || format!("takes itself for {}", own.id))?;
+    let others = changes.iter().map(|change| change.after).filter(|peer| peer.id != id);
+    others
+        .into_iter()
+        .try_for_each(|peer| require(!peer.is(Flags::MYSELF), || format!("takes itself for {}, too", peer.id)))
 }
 
 /// S18: a member is failed, and called so, only by a majority of the voters or on a member's word.
 pub(crate) fn fails_by_majority<const SLOTS: usize>(
     before: &impl Earlier<SLOTS>,
     node: &Node<SLOTS>,
+    changes: &[Change<'_, SLOTS>],
     message: Option<&Message<SLOTS>>,
     now: Millis,
 ) -> Judgement {
-    let is_new = |entry: Option<Entry<'_, SLOTS>>, peer: &Peer<SLOTS>| {
-        peer.is(Flags::FAIL) && entry.is_some_and(|entry| !entry.flags.contains(Flags::FAIL))
+    let is_new = |change: &&Change<'_, SLOTS>| {
+        let was_trusted = change.before.is_some_and(|before| !before.flags.contains(Flags::FAIL));
+        was_trusted && change.after.is(Flags::FAIL)
     };
-    for (_, peer) in pairs(before, node).filter(|&(entry, peer)| is_new(entry, peer)) {
+    for peer in changes.iter().filter(is_new).map(|change| change.after) {
         let is_told =
             message.is_some_and(|message| message.body == Body::Fail(peer.id) && is_by_member(before, message));
         require(is_told || is_failed_by_majority(before, node, peer, now), || {

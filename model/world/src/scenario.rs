@@ -23,7 +23,7 @@ mod verbs;
 mod wire;
 
 use cluster::Cluster;
-use slotbus_core::Rule;
+use slotbus_core::{Config, Rule};
 use std::{collections::BTreeSet, fmt};
 
 /// Slots of the clusters in scenarios: few enough to read.
@@ -91,7 +91,13 @@ impl Scenario {
 
     /// Runs its verbs in order.
     pub fn run(&self) -> Result<Run, Trouble> {
+        self.run_as(|_| {})
+    }
+
+    /// Runs its verbs in order, on nodes that are told something else at their start.
+    pub fn run_as(&self, change: impl FnOnce(&mut Config)) -> Result<Run, Trouble> {
         let mut cluster = Cluster::default();
+        change(&mut cluster.config);
         let mut text = String::new();
         for (index, line) in self.lines.iter().enumerate() {
             if is_outcome(line) {

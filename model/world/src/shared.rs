@@ -53,10 +53,13 @@ impl<T: Clone> Shared<T> {
 }
 
 impl<T: Hash> Shared<T> {
-    fn digest(&self) -> u128 {
+    /// The digest of the value, taken when it is first asked for.
+    pub(crate) fn digest(&self) -> u128 {
         *self.0.digest.get_or_init(|| digest(&self.0.value))
     }
 }
+
+impl<T: Hash> Shared<T> {}
 
 impl<T> Clone for Shared<T> {
     fn clone(&self) -> Self {

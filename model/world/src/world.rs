@@ -1,6 +1,10 @@
 //! Owns a world's state, what can happen to it next, and what then becomes of it. Decides nothing
 //! about the protocol: every node goes through [`slotbus_core::step`] and nothing else.
 
+mod packed;
+
+pub use packed::Packer;
+
 use crate::{
     action::{Action, What},
     cause::Cause,

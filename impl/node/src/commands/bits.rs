@@ -79,9 +79,9 @@ impl<'s> Bits<'s> {
     fn between(text: &'s [u8], start: i64, end: i64, is_of_bits: bool) -> Self {
         let unit = if is_of_bits { 1 } else { 8 };
         let len = text.len() * 8 / unit;
-        let is_empty = start < 0 && end < 0 && start > end;
+        // An end before the first one stands for the first one.
         let end = end.max(-i64::try_from(len).unwrap_or(i64::MAX));
-        let range = if is_empty { 0..0 } else { places(start, end, len) };
+        let range = places(start, end, len);
         Self { bytes: text, start: (range.start * unit) as u64, end: (range.end * unit) as u64 }
     }
 
@@ -124,16 +124,14 @@ fn is_of_bits(unit: Option<&[u8]>) -> Result<bool, Reply<'static>> {
 }
 
 pub(super) fn bitcount<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
-    let range = match args.len() {
+    let Some(text) = store.string(args.at(1))? else { return Ok(Reply::Integer(0)) };
+    let (start, end, is_of_bits) = match args.len() {
         2 => (0, -1, false),
         4 | 5 => (integer(args.at(2))?, integer(args.at(3))?, is_of_bits(args.get(4))?),
-        _ => {
-            store.string(args.at(1))?;
-            return Err(syntax_error());
-        }
+        _ => return Err(syntax_error()),
     };
-    let text = store.string(args.at(1))?.unwrap_or_default();
-    Ok(Reply::count(Bits::between(text, range.0, range.1, range.2).count_ones()))
+    let is_empty = start < 0 && end < 0 && start > end;
+    Ok(Reply::count(if is_empty { 0 } else { Bits::between(text, start, end, is_of_bits).count_ones() }))
 }
 
 pub(super) fn bitpos<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {

@@ -8,7 +8,7 @@ use slotbus_wire::resp::{Args, Protocol, Reply, parse_i64};
 
 /// What clients are told this is. They choose features by it, so it must name the version whose
 /// behaviour this node has, not this node's own.
-pub(super) const REDIS_VERSION: &str = "7.0.15";
+pub const REDIS_VERSION: &str = "7.0.15";
 
 const WRONG_PASSWORD: &str = "WRONGPASS invalid username-password pair or user is disabled.";
 

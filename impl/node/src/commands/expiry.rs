@@ -25,12 +25,16 @@ pub(super) fn pexpireat<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> 
 }
 
 pub(super) fn persist<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
-    let key = args.at(1);
-    let has_end = store.expires_at(key).is_some_and(|end| end.is_some());
-    if has_end && store.set_end(key, None) {
+    Ok(Reply::Integer(stay(store, args.at(1)).into()))
+}
+
+/// Takes a key's end away; false if it has none.
+pub(super) fn stay(store: &mut Store, key: &[u8]) -> bool {
+    let had_end = store.expires_at(key).flatten().is_some();
+    if had_end && store.set_end(key, None) {
         store.news.tell(Class::GENERIC, "persist", key);
     }
-    Ok(Reply::Integer(has_end.into()))
+    had_end
 }
 
 pub(super) fn ttl<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {

@@ -101,11 +101,14 @@ fn resident_bytes() -> u64 {
     text.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or_default() * PAGE_BYTES
 }
 
-fn about_persistence(_: &Server, fields: &mut Fields) {
-    for name in ["loading", "async_loading", "rdb_bgsave_in_progress", "aof_enabled", "aof_rewrite_in_progress"] {
+fn about_persistence(server: &Server, fields: &mut Fields) {
+    for name in ["loading", "async_loading", "aof_enabled", "aof_rewrite_in_progress"] {
         fields.put(name, 0);
     }
-    fields.put("rdb_last_bgsave_status", "ok");
+    fields.put("rdb_changes_since_last_save", server.store.news.changes);
+    fields.put("rdb_bgsave_in_progress", u8::from(server.saves.is_under_way()));
+    fields.put("rdb_last_save_time", server.saves.last_s);
+    fields.put("rdb_last_bgsave_status", if server.saves.is_good { "ok" } else { "err" });
     fields.put("aof_last_write_status", "ok");
 }
 

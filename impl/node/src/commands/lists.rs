@@ -149,14 +149,11 @@ impl<'a> Pops<'a> {
 
 /// The option COUNT at the end of a request, or 1.
 pub(super) fn count_option(args: Args<'_>, at: usize) -> Result<usize, Reply<'static>> {
-    match (args.get(at), args.get(at + 1), args.len() - at.min(args.len())) {
-        (None, ..) => Ok(1),
-        (Some(word), Some(count), 2) if word.eq_ignore_ascii_case(b"count") => {
-            let count = parse_i64(count).and_then(|count| usize::try_from(count).ok()).filter(|&count| count > 0);
-            count.ok_or_else(|| Reply::err("count should be greater than 0"))
-        }
-        (Some(_), ..) => Err(syntax_error()),
-    }
+    let Some(word) = args.get(at) else { return Ok(1) };
+    let count = args.get(at + 1).filter(|_| word.eq_ignore_ascii_case(b"count")).ok_or_else(syntax_error)?;
+    let count = parse_i64(count).and_then(|count| usize::try_from(count).ok()).filter(|&count| count > 0);
+    let count = count.ok_or_else(|| Reply::err("count should be greater than 0"))?;
+    if args.len() > at + 2 { Err(syntax_error()) } else { Ok(count) }
 }
 
 /// A key with elements that were taken from it.
@@ -315,8 +312,8 @@ impl Search {
 }
 
 fn natural_of(text: &[u8], refusal: &'static str) -> Result<usize, Reply<'static>> {
-    let number = parse_i64(text).ok_or_else(not_an_integer)?;
-    usize::try_from(number).map_err(|_| Reply::err(refusal))
+    let number = parse_i64(text).and_then(|number| usize::try_from(number).ok());
+    number.ok_or_else(|| Reply::err(refusal))
 }
 
 pub(super) fn lpos<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {

@@ -53,6 +53,10 @@ pub(super) fn shutdown<'e>(server: &'e mut Server, session: &mut Session, args: 
         return Reply::err("No shutdown in progress.");
     }
     server.log.warning(format_args!("User requested shutdown..."));
+    let is_asked = if has(b"save") { Some(true) } else { has(b"nosave").then_some(false) };
+    if !server.save_before_end(is_asked) && !has(b"force") {
+        return Reply::err("Errors trying to SHUTDOWN. Check logs.");
+    }
     server.is_ending = true;
     session.is_closing = true;
     Reply::Silence

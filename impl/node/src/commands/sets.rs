@@ -200,13 +200,12 @@ fn intercard<'a>(args: Args<'a>) -> Result<(Vec<&'a [u8]>, usize), Reply<'static
         return Err(Reply::err("Number of keys can't be greater than number of args"));
     }
     let (keys, end) = counted_keys(args, 1, refusal)?;
-    let limit = match (args.get(end), args.get(end + 1), args.len() - end) {
-        (None, ..) => 0,
-        (Some(word), Some(limit), 2) if word.eq_ignore_ascii_case(b"limit") => {
-            let limit = parse_i64(limit).and_then(|limit| usize::try_from(limit).ok());
-            limit.ok_or_else(|| Reply::err("LIMIT can't be negative"))?
-        }
-        (Some(_), ..) => return Err(syntax_error()),
-    };
+    let (mut limit, mut at) = (0, end);
+    while let Some(word) = args.get(at) {
+        let number = args.get(at + 1).filter(|_| word.eq_ignore_ascii_case(b"limit")).ok_or_else(syntax_error)?;
+        let number = parse_i64(number).and_then(|number| usize::try_from(number).ok());
+        limit = number.ok_or_else(|| Reply::err("LIMIT can't be negative"))?;
+        at += 2;
+    }
     Ok((keys, if limit == 0 { usize::MAX } else { limit }))
 }

@@ -1,7 +1,6 @@
 //! Owns the commands about ranges of sorted sets: of ranks, of scores, of names.
 
 use super::{
-    not_an_integer,
     options::{integer, places},
     sorted_sets::pair,
     syntax_error,
@@ -15,8 +14,8 @@ use crate::{
     },
 };
 use slotbus_wire::{
-    number::parse_f64,
-    resp::{Args, Reply, parse_i64},
+    number::nearest_f64,
+    resp::{Args, Reply},
 };
 use std::ops::Range;
 
@@ -47,7 +46,7 @@ impl Scores {
         let bound = |text: &[u8]| {
             let (text, is_open) = text.strip_prefix(b"(").map_or((text, false), |text| (text, true));
             // As an empty text, this one stands for 0.
-            let score = if text.is_empty() { Some(0.0) } else { parse_f64(text) };
+            let score = if text.is_empty() { Some(0.0) } else { nearest_f64(text) };
             score.map(|score| (score, is_open)).ok_or_else(|| Reply::err("min or max is not a float"))
         };
         Ok(Self { low: bound(low)?, high: bound(high)? })
@@ -168,30 +167,35 @@ impl Query {
         Ok(self)
     }
 
-    /// Which ranks are meant, given both ends of the range as they were written.
-    fn range(&self, first: &[u8], second: &[u8]) -> Result<Box<dyn Fn(&SortedSet) -> Range<usize>>, Reply<'static>> {
+    /// The range, given both its ends as they were written.
+    fn range(&self, first: &[u8], second: &[u8]) -> Result<Chosen, Reply<'static>> {
         let (low, high) = if self.is_downwards { (second, first) } else { (first, second) };
-        let (limit, is_downwards) = (self.limit, self.is_downwards);
-        let cut = move |ranks: Range<usize>| cut(ranks, limit, is_downwards);
         Ok(match self.by {
-            By::Rank => {
-                let number = |text| parse_i64(text).ok_or_else(not_an_integer);
-                let (start, end) = (number(first)?, number(second)?);
-                Box::new(move |set| {
-                    let ranks = places(start, end, set.len());
-                    if is_downwards { set.len() - ranks.end..set.len() - ranks.start } else { ranks }
-                })
-            }
-            By::Score => {
-                let scores = Scores::read(low, high)?;
-                Box::new(move |set| cut(scores.ranks(set)))
-            }
-            By::Name => {
-                let names = Names::read(low, high)?;
-                Box::new(move |set| cut(names.ranks(set)))
-            }
+            By::Rank => Chosen::Ranks(integer(first)?, integer(second)?),
+            By::Score => Chosen::Scores(Scores::read(low, high)?),
+            By::Name => Chosen::Names(Names::read(low, high)?),
         })
     }
+
+    /// The ranks that a range means in a set.
+    fn ranks(&self, range: &Chosen, set: &SortedSet) -> Range<usize> {
+        let chosen = match range {
+            Chosen::Ranks(start, end) => {
+                let ranks = places(*start, *end, set.len());
+                return if self.is_downwards { set.len() - ranks.end..set.len() - ranks.start } else { ranks };
+            }
+            Chosen::Scores(scores) => scores.ranks(set),
+            Chosen::Names(names) => names.ranks(set),
+        };
+        cut(chosen, self.limit, self.is_downwards)
+    }
+}
+
+/// A range that was chosen.
+enum Chosen {
+    Ranks(i64, i64),
+    Scores(Scores),
+    Names(Names),
 }
 
 /// The part of some ranks that a limit leaves.
@@ -212,7 +216,7 @@ fn cut(ranks: Range<usize>, limit: Option<(i64, i64)>, is_downwards: bool) -> Ra
 fn answer<'e>(store: &'e mut Store, key: &[u8], ends: [&[u8]; 2], query: &Query) -> Answer<'e> {
     let range = query.range(ends[0], ends[1])?;
     let Some(set) = store.read::<SortedSet>(key)? else { return Ok(Reply::Array(vec![])) };
-    let members = set.ranks(range(set), query.is_downwards);
+    let members = set.ranks(query.ranks(&range, set), query.is_downwards);
     Ok(shown(members, query.with_scores))
 }
 
@@ -260,7 +264,8 @@ pub(super) fn zrangestore<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e
     let range = query.range(args.at(3), args.at(4))?;
     let limits = store.limits;
     let source = store.read::<SortedSet>(args.at(2))?;
-    let members = source.map(|set| SortedSet::collect(set.ranks(range(set), query.is_downwards), &limits));
+    let members =
+        source.map(|set| SortedSet::collect(set.ranks(query.ranks(&range, set), query.is_downwards), &limits));
     let result = members.unwrap_or_default();
     let count = result.len();
     store.store(args.at(1), result, "zrangestore");
@@ -280,9 +285,11 @@ pub(super) fn zremrangebylex<'e>(store: &'e mut Store, args: Args<'e>) -> Answer
 }
 
 fn remove<'e>(store: &mut Store, args: Args<'e>, by: By, event: &'static str) -> Answer<'e> {
-    let range = Query::new(by, false).range(args.at(2), args.at(3))?;
+    let query = Query::new(by, false);
+    let range = query.range(args.at(2), args.at(3))?;
     let remove = |set: &mut SortedSet, _: &Limits| {
-        let members: Vec<_> = set.ranks(range(set), false).map(|(member, _)| member.into_owned()).collect();
+        let members: Vec<_> =
+            set.ranks(query.ranks(&range, set), false).map(|(member, _)| member.into_owned()).collect();
         for member in &members {
             set.remove(member);
         }

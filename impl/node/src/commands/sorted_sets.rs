@@ -242,13 +242,16 @@ impl Extreme {
     }
 }
 
+/// A member that was taken, with its score.
+pub(super) type Popped = (Vec<u8>, f64);
+
 /// Takes up to `count` members; none if there is no sorted set.
 pub(super) fn pop_some(
     store: &mut Store,
     key: &[u8],
     extreme: Extreme,
     count: usize,
-) -> Result<Option<Vec<(Vec<u8>, f64)>>, Reply<'static>> {
+) -> Result<Option<Vec<Popped>>, Reply<'static>> {
     let pop = |set: &mut SortedSet, _: &Limits| {
         let count = count.min(set.len());
         let ranks = match extreme {
@@ -304,7 +307,7 @@ impl<'a> Pops<'a> {
 }
 
 /// A key with members that were taken from it.
-pub(super) fn taken(key: &[u8], members: Vec<(Vec<u8>, f64)>) -> Reply<'static> {
+pub(super) fn taken(key: &[u8], members: Vec<Popped>) -> Reply<'static> {
     let members =
         members.into_iter().map(|(member, score)| Reply::Array(vec![Reply::bulk(member), Reply::Double(score)]));
     Reply::Array(vec![Reply::bulk(key.to_vec()), Reply::Array(members.collect())])

@@ -1,6 +1,7 @@
 //! Owns the commands about strings.
 
 use super::{
+    expiry,
     keyspace::drop_key,
     not_an_integer,
     options::{ENDS, end, integer, places},
@@ -125,9 +126,7 @@ pub(super) fn getex<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
     match change {
         None => {}
         Some(None) => {
-            if store.expires_at(key).flatten().is_some() && store.set_end(key, None) {
-                store.news.tell(Class::GENERIC, "persist", key);
-            }
+            expiry::stay(store, key);
         }
         Some(Some((number, unit_ms, base))) => {
             let at = end(number, unit_ms, base, "getex")?;
@@ -300,12 +299,12 @@ impl SetOptions {
 }
 
 pub(super) fn lcs<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
-    let options = LcsOptions::read(args.skip(3))?;
     let text = |store: &mut Store, at| match store.string(args.at(at)) {
         Ok(text) => Ok(text.unwrap_or_default().to_vec()),
         Err(_) => Err(Reply::err("The specified keys must contain string values")),
     };
     let (left, right) = (text(store, 1)?, text(store, 2)?);
+    let options = LcsOptions::read(args.skip(3))?;
     let cells = (left.len() as u64 + 1).saturating_mul(right.len() as u64 + 1);
     if cells.saturating_mul(4) > store.limits.string_max {
         return Err(Reply::err("Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len"));

@@ -16,6 +16,7 @@ const VALUE_MAX: usize = 256;
 const HAS_END: u8 = 1;
 const IS_RAW: u8 = 2;
 const IS_TEXT: u8 = 4;
+const MARK: u8 = 8;
 const USED_AT: usize = 1;
 const END_AT: usize = 4;
 const END_BYTES: usize = 8;
@@ -72,6 +73,7 @@ pub struct Record {
     value: Value,
     expires_at: Option<Millis>,
     used: Used,
+    mark: bool,
 }
 
 impl Entry {
@@ -112,7 +114,7 @@ impl Entry {
     }
 
     fn record(key: &[u8], value: Value, expires_at: Option<Millis>, used: Used) -> Self {
-        Self::Record(Box::new(Record { key: key.into(), value, expires_at, used }))
+        Self::Record(Box::new(Record { key: key.into(), value, expires_at, used, mark: false }))
     }
 
     /// The key.
@@ -164,7 +166,7 @@ impl Entry {
             return false;
         }
         packed[at..].copy_from_slice(text);
-        packed[0] = packed[0] & HAS_END | form.flags();
+        packed[0] = packed[0] & (HAS_END | MARK) | form.flags();
         true
     }
 
@@ -195,10 +197,12 @@ impl Entry {
 
     /// A packed string with another end.
     fn with_end(&self, end: Option<Millis>) -> Self {
-        match self.view() {
+        let mut changed = match self.view() {
             View::String(text, form) => Self::string(self.key(), text, end, self.used(), form),
             View::Other(_) => self.clone(),
-        }
+        };
+        changed.set_mark(self.mark());
+        changed
     }
 
     /// Whether it is over.
@@ -221,6 +225,23 @@ impl Entry {
         match self {
             Self::Packed(packed) => packed[USED_AT..END_AT].copy_from_slice(&used.to_le_bytes()[..3]),
             Self::Record(record) => record.used = used,
+        }
+    }
+
+    /// The mark by which an image tells what it has already.
+    #[must_use]
+    pub fn mark(&self) -> bool {
+        match self {
+            Self::Packed(packed) => packed[0] & MARK != 0,
+            Self::Record(record) => record.mark,
+        }
+    }
+
+    /// Sets the mark.
+    pub fn set_mark(&mut self, mark: bool) {
+        match self {
+            Self::Packed(packed) => packed[0] = packed[0] & !MARK | if mark { MARK } else { 0 },
+            Self::Record(record) => record.mark = mark,
         }
     }
 

@@ -85,7 +85,7 @@ impl Eviction {
         let above = counter.saturating_sub(COUNTER_START);
         let chance = 1.0 / f64::from(above.saturating_mul(self.log_factor).saturating_add(1));
         let rises = counter < COUNTER_MAX && fastrand::f64() < chance;
-        minutes(now) << 8 | counter + u32::from(rises)
+        (minutes(now) << 8) | (counter + u32::from(rises))
     }
 
     /// The counter of uses, after what time has taken from it.

@@ -132,7 +132,7 @@ impl Set {
     /// Every member.
     pub fn iter(&self) -> Box<dyn Iterator<Item = Cow<'_, [u8]>> + '_> {
         match self {
-            Self::Numbers(numbers) => Box::new(numbers.iter().map(|number| text(number))),
+            Self::Numbers(numbers) => Box::new(numbers.iter().map(text)),
             Self::Large { table, .. } => Box::new(table.iter().map(|member| Cow::Borrowed(&**member))),
         }
     }

@@ -293,7 +293,10 @@ impl<'a> Fields<'a> {
 
     fn slots(&mut self) -> Result<SlotSet<CLUSTER_SLOTS>, Malformed> {
         let (words, _) = self.bytes(SLOTS)?.as_chunks();
-        Ok(SlotSet::from_words(words.iter().map(|word| u64::from_le_bytes(*word))))
+        let is_used = |word: &[u8; 8]| *word != [0; 8];
+        let first = words.iter().position(is_used).unwrap_or_default();
+        let end = words.iter().rposition(is_used).map_or(first, |last| last + 1);
+        Ok(SlotSet::from_window(first, words[first..end].iter().map(|word| u64::from_le_bytes(*word))))
     }
 
     /// The text of a field up to its NUL, if it is a usable host.

@@ -14,6 +14,9 @@ use slotbus_core::{
 };
 use std::net::{IpAddr, Ipv4Addr};
 
+/// Room for the extensions that most heartbeats carry: a shard and a host name.
+const EXTENSIONS_USUAL: usize = 128;
+
 /// Appends the packet of `message` to `out`.
 ///
 /// Never fails. What has no place in a packet is left out: a host whose text does not fit its field
@@ -23,7 +26,7 @@ use std::net::{IpAddr, Ipv4Addr};
 /// the message forgot to.
 pub fn encode(message: &BusMessage, out: &mut Vec<u8>) {
     let start = out.len();
-    out.reserve(HEADER + message.heartbeat().map_or(0, |heartbeat| GOSSIP * heartbeat.gossip.len()));
+    out.reserve(HEADER + EXTENSIONS_USUAL + message.heartbeat().map_or(0, |heartbeat| GOSSIP * heartbeat.gossip.len()));
     put_header(message, out);
     let extensions = put_body(&message.body, out);
     let packet = &mut out[start..];

@@ -77,12 +77,14 @@ pub fn put_entry(out: &mut Vec<u8>, key: &[u8], body: Body<'_>, expires_ms: Opti
     body.put(out, compresses);
 }
 
-/// Ends a snapshot; `checksum` is that of everything before, which `out` holds the last of.
-pub fn put_checksum(out: &mut Vec<u8>, mut checksum: Checksum) {
-    let start = out.len();
+/// Ends a snapshot, with the checksum of everything before if it is to have one.
+pub fn put_end(out: &mut Vec<u8>, checksum: Option<Checksum>) {
     out.push(code::END);
-    checksum.update(&out[start..]);
-    out.extend_from_slice(&checksum.value().to_le_bytes());
+    let value = checksum.map_or(0, |mut checksum| {
+        checksum.update(&[code::END]);
+        checksum.value()
+    });
+    out.extend_from_slice(&value.to_le_bytes());
 }
 
 /// One key.

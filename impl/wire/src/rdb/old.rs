@@ -7,6 +7,9 @@ use super::{Fault, primitive::Input};
 const DAMAGED_LIST: Fault = Fault::Bad("a ziplist is damaged");
 const DAMAGED_MAP: Fault = Fault::Bad("a zipmap is damaged");
 
+/// A field and its value.
+type Pair = (Vec<u8>, Vec<u8>);
+
 /// The entries of a ziplist.
 pub(super) fn ziplist(bytes: &[u8]) -> Result<Vec<Vec<u8>>, Fault> {
     list_entries(bytes).map_err(|_| DAMAGED_LIST)
@@ -54,11 +57,11 @@ fn list_entry(input: &mut Input<'_>) -> Result<Vec<u8>, Fault> {
 }
 
 /// The fields and values of a zipmap.
-pub(super) fn zipmap(bytes: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Fault> {
+pub(super) fn zipmap(bytes: &[u8]) -> Result<Vec<Pair>, Fault> {
     map_entries(bytes).map_err(|_| DAMAGED_MAP)
 }
 
-fn map_entries(bytes: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Fault> {
+fn map_entries(bytes: &[u8]) -> Result<Vec<Pair>, Fault> {
     const END: u8 = 0xff;
     let mut input = Input(bytes);
     input.byte()?;
@@ -78,5 +81,46 @@ fn map_length(input: &mut Input<'_>) -> Result<usize, Fault> {
         254 => usize::try_from(u32::from_le_bytes(input.array()?)).map_err(|_| DAMAGED_MAP),
         255 => Err(DAMAGED_MAP),
         short => Ok(short.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ziplist, zipmap};
+    use crate::rdb::Fault;
+
+    #[test]
+    fn ziplists_of_every_width_are_read() {
+        let entries = [
+            b"\x00\x02ab".as_slice(),
+            b"\x04\xc0\xff\xff",
+            b"\x04\xd0\0\0\x01\0",
+            b"\x06\xe0\0\0\0\0\x01\0\0\0",
+            b"\x0a\xf0\xff\xff\xff",
+            b"\x05\xfe\x80",
+            b"\x03\xf1",
+            b"\x02\xfd",
+            b"\xfe\x02\0\0\0\x40\x01x",
+            b"\x04\x80\0\0\0\x01y",
+        ]
+        .concat();
+        let total = u32::try_from(entries.len() + 11).unwrap();
+        let bytes = [&total.to_le_bytes(), &[0; 4], &10_u16.to_le_bytes()[..], &entries, b"\xff"].concat();
+        let texts = ziplist(&bytes).expect("sound");
+        let texts: Vec<_> = texts.iter().map(|text| String::from_utf8_lossy(text).into_owned()).collect();
+        assert_eq!(texts, ["ab", "-1", "65536", "4294967296", "-1", "-128", "0", "12", "x", "y"]);
+        for length in 0..bytes.len() {
+            assert!(matches!(ziplist(&bytes[..length]), Err(Fault::Bad(_))));
+        }
+    }
+
+    #[test]
+    fn zipmaps_are_read() {
+        let bytes = b"\x02\x03foo\x03\x02bar..\x01x\xfe\x01\0\0\0\0y\xff";
+        let pairs = zipmap(bytes).expect("sound");
+        assert_eq!(pairs, [(b"foo".to_vec(), b"bar".to_vec()), (b"x".to_vec(), b"y".to_vec())]);
+        for length in 0..bytes.len() {
+            assert!(zipmap(&bytes[..length]).is_err());
+        }
     }
 }

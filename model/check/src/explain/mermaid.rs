@@ -40,14 +40,17 @@ fn draw(text: &mut String, step: &Step, number: usize, all: &str) {
 }
 
 fn draw_turn(text: &mut String, turn: &NodeTurn, number: usize) {
-    let (host, rules) = (&turn.host, turn.rules.join(" "));
+    let (host, rules) = (escaped(&turn.host), escaped(&turn.rules.join(" ")));
     let _ = match (&turn.from, &turn.message) {
-        (Some(from), Some(message)) => writeln!(text, "    {from}->>{host}: {number}. {message} {rules}"),
+        (Some(from), Some(message)) => {
+            let (from, message) = (escaped(from), escaped(message));
+            writeln!(text, "    {from}->>{host}: {number}. {message} {rules}")
+        }
         (None, _) | (_, None) => writeln!(text, "    note over {host}: {number}. {} {rules}", escaped(&turn.cause)),
     };
 }
 
-/// Without the characters that end a statement or begin an entity.
+/// Without the characters that end a statement or a line, or begin an entity.
 fn escaped(text: &str) -> String {
-    text.replace('#', "#35;").replace(';', ",")
+    text.replace(';', ",").replace('#', "#35;").replace(char::is_control, " ")
 }

@@ -3,6 +3,7 @@
 
 use slotbus_check::{
     Findings, Limits, explore_graph,
+    frontier::Whole,
     graph::{Class, ClassId, Course, Fairness, Graph, Labelling, Marks, ROUND},
 };
 use stateright::{Model, Property};
@@ -36,7 +37,8 @@ impl Toy {
     /// Its whole graph, with the fairness of everything but faults.
     pub(crate) fn graph(&self, fairness: Fairness) -> (Graph, Letters) {
         let letters = Letters::new(fairness);
-        let (findings, graph): (Findings<_, _>, _) = explore_graph(self, &letters, Limits::default(), &mut |_| ());
+        let (findings, graph): (Findings<_, _>, _) =
+            explore_graph(self, &letters, Whole::default(), Limits::default(), &mut |_| ());
         assert_eq!(findings.edges, graph.edge_count());
         (graph, letters)
     }

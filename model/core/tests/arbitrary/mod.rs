@@ -30,7 +30,7 @@ fn any_link() -> impl Strategy<Value = LinkId> {
 }
 
 pub(crate) fn any_slots() -> impl Strategy<Value = SlotSet<SLOTS>> {
-    any::<u64>().prop_map(|word| SlotSet::from_words([word]))
+    any::<u64>().prop_map(|word| SlotSet::from_window(0, [word]))
 }
 
 fn any_address() -> impl Strategy<Value = Address> {

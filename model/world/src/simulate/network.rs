@@ -4,6 +4,7 @@
 //! A connection is TCP-like: in order and lossless while it lives. Between machines that cannot
 //! reach each other its parcels wait, as retransmissions do, until the network heals or an end gives up.
 
+pub use crate::connection::Side;
 use std::collections::VecDeque;
 
 /// What travels on a connection.
@@ -13,26 +14,6 @@ pub enum Parcel {
     Packet(Vec<u8>),
     /// The other end closed.
     Fin,
-}
-
-/// An end of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
-    /// The machine that opened it.
-    Opener,
-    /// The machine that accepted it.
-    Target,
-}
-
-impl Side {
-    /// The other end.
-    #[must_use]
-    pub fn other(self) -> Self {
-        match self {
-            Self::Opener => Self::Target,
-            Self::Target => Self::Opener,
-        }
-    }
 }
 
 /// A connection's name; never used again for another one.

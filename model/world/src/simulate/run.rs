@@ -144,11 +144,12 @@ impl<'a> Simulation<'a> {
         let cron_ms = self.options.config.timing.cron_ms;
         self.engine.start_all(if self.options.is_quiet { cron_ms } else { 0 })?;
         self.form();
-        self.engine.numbers.formed_ms = self.converge()?;
+        self.engine.numbers.formed_ms = self.converge(Self::has_roles)?;
+        self.engine.drop_acts();
         self.engine.is_calm = false;
         self.suffer()?;
         self.engine.calm()?;
-        self.engine.numbers.converged_ms = self.converge()?;
+        self.engine.numbers.converged_ms = self.converge(|run| !run.engine.has_acts_ahead())?;
         Ok(())
     }
 
@@ -183,6 +184,7 @@ impl<'a> Simulation<'a> {
             let timeout_ms = self.engine.timeout_ms();
             let drawn = plan::draw(&mut self.engine.rng, count, start_ms..end_ms, timeout_ms);
             self.acts = self.options.acts.clone().unwrap_or(drawn);
+            self.acts.sort_by_key(|(at_ms, _)| *at_ms);
             for (at_ms, act) in &self.acts {
                 self.engine.push(*at_ms, Due::Act(Box::new(act.clone())));
             }
@@ -192,14 +194,21 @@ impl<'a> Simulation<'a> {
         self.engine.run_until(end_ms, steps_max)
     }
 
-    /// Runs until all nodes agree, and says how long that took; a violation if it takes too long.
-    fn converge(&mut self) -> Result<u64, Violation> {
+    /// Whether every replica that there is to be is one.
+    fn has_roles(&self) -> bool {
+        let nodes = self.engine.machines.iter().filter_map(|machine| machine.node.as_ref());
+        nodes.filter(|node| node.myself().is_primary()).count() == self.primaries
+    }
+
+    /// Runs until nothing is to be waited for and all nodes agree, and says how long that took; a
+    /// violation if it takes too long.
+    fn converge(&mut self, is_ready: impl Fn(&Self) -> bool) -> Result<u64, Violation> {
         let start_ms = self.engine.now_ms;
         let end_ms = start_ms + CONVERGE_MS + CONVERGE_TIMEOUTS * self.engine.timeout_ms();
         loop {
             let next_ms = self.engine.now_ms + LOOK_MS;
             self.engine.run_until(next_ms, u64::MAX)?;
-            if self.engine.has_acts_ahead() && next_ms < end_ms {
+            if !is_ready(self) && next_ms < end_ms {
                 continue;
             }
             let difference = agreement::difference(&self.engine.machines);

@@ -1,6 +1,7 @@
 //! Owns how a simulation is told: one line for each step and each act. Judges nothing.
 
-use slotbus_core::{Body, CLUSTER_SLOTS, Command, Effect, Effects, Event, LinkId, Message, NodeId, Rule};
+use crate::story::{link_name, rules};
+use slotbus_core::{Body, CLUSTER_SLOTS, Command, Effect, Effects, Event, Message, NodeId, Rule};
 use std::{collections::BTreeMap, fmt::Write as _};
 
 /// One line of a run's schedule.
@@ -45,8 +46,7 @@ pub fn event(event: &Event<CLUSTER_SLOTS>, names: &BTreeMap<NodeId, usize>) -> S
 /// What a step did, after what set it off.
 #[must_use]
 pub fn effects(effects: &Effects<CLUSTER_SLOTS>, names: &BTreeMap<NodeId, usize>) -> String {
-    let rules: Vec<_> = effects.rules.iter().map(|rule| rule.id()).collect();
-    let mut text = format!(": {}", if rules.is_empty() { "no rule".into() } else { rules.join(" ") });
+    let mut text = format!(": {}", rules(&effects.rules));
     if let Some(persist) = &effects.persist {
         text.push_str(if persist.sync { "; saves and syncs" } else { "; saves" });
     }
@@ -98,13 +98,6 @@ pub fn is_routine(effects: &Effects<CLUSTER_SLOTS>) -> bool {
 
 fn name(id: &NodeId, names: &BTreeMap<NodeId, usize>) -> String {
     names.get(id).map_or_else(|| format!("{id:.8}"), |place| format!("n{place}"))
-}
-
-fn link_name(link: LinkId) -> String {
-    match link {
-        LinkId::Outbound(number) => format!("outbound link {number}"),
-        LinkId::Inbound(number) => format!("inbound link {number}"),
-    }
 }
 
 fn message_text(message: &Message<CLUSTER_SLOTS>, names: &BTreeMap<NodeId, usize>) -> String {
