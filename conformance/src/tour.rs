@@ -97,7 +97,7 @@ fn check_configurations(stages: &mut Vec<Stage>) {
 fn run_checker() -> Result<Vec<Stage>, Failure> {
     let checker = cluster::sibling("slotbus-check").map_err(unusable)?;
     let mut command = Command::new(&checker);
-    command.args(["run", "all", "--json"]).stdin(Stdio::null()).stderr(Stdio::inherit());
+    command.args(["run", "all", "--quick", "--json"]).stdin(Stdio::null()).stderr(Stdio::inherit());
     let output = command.output().map_err(|error| unusable(format!("cannot run {}: {error}", checker.display())))?;
     let document: Value = serde_json::from_slice(&output.stdout)
         .map_err(|error| unusable(format!("slotbus-check {}: no JSON on its output: {error}", output.status)))?;

@@ -240,7 +240,17 @@ impl<const SLOTS: usize> NodeActor<SLOTS> {
         }
         let Held { node: after, disk, ghost, .. } = held;
         let (before, disk_image) = (Some(before), &*disk.saved);
-        let seen = Seen { setup: &self.setup, place: self.place, now, before, after, cause, effects, disk: disk_image };
+        let seen = Seen {
+            setup: &self.setup,
+            place: self.place,
+            now,
+            before,
+            after,
+            cause,
+            effects,
+            disk: disk_image,
+            hosts: &[],
+        };
         check(&seen, ghost);
         // Nobody crashes here: the rest of the disk is never read.
         disk.forget(Readable::Epoch);

@@ -1,7 +1,17 @@
 //! Owns the standard configurations: which worlds are explored, within which bounds, and why these.
 //! Knows no search and no property's inside.
 
-use crate::world_model::WorldModel;
+use crate::{
+    configs_failover::{
+        ELECTION_4, ELECTION_5, ELECTION_RETURN_5, ELECTION_TIMED_4, MANUAL_4, MANUAL_FORCE_4, MANUAL_PARTITION_4,
+        MANUAL_TAKEOVER_4, TWO_DEATHS_5, TWO_ELECTIONS_5, VOTE_CRASH_5,
+    },
+    configs_replicas::{BARRIER_5, MIGRATION_5},
+    configs_slots::{
+        FORGET_RESTART_3, RESHARD_3, RESHARD_LAST_4, RESHARD_SOURCE_4, RESHARD_TARGET_4, SETSLOT_ALONE_3, STALE_OWNER_3,
+    },
+    world_model::WorldModel,
+};
 use slotbus_core::{Command, Mutant, Profile, Rule, Slot};
 use slotbus_world::{Budget, Crashing, Order, Pace, Place, Places, Setup, Stage, What, Witness, World};
 use std::sync::Arc;
@@ -10,10 +20,11 @@ use std::sync::Arc;
 /// names and that share an owner behave alike, so that more of them add nothing.
 pub const SLOTS: usize = 4;
 
-const A: Place = Place::A;
-const B: Place = Place::B;
-const C: Place = Place::C;
-const D: Place = Place::D;
+pub(crate) const A: Place = Place::A;
+pub(crate) const B: Place = Place::B;
+pub(crate) const C: Place = Place::C;
+pub(crate) const D: Place = Place::D;
+pub(crate) const E: Place = Place::E;
 
 /// One world to be explored.
 #[derive(Clone, Copy, Debug)]
@@ -28,17 +39,19 @@ pub struct Configuration {
     pub witnesses: &'static [Witness],
     /// Which rules it is there to show: an exhausted run in which one of them did not fire is vacuous.
     pub rules: &'static [Rule],
+    /// Whether it is one of those that are run before every merge: together they take a minute.
+    pub is_quick: bool,
     /// Whether the hosts can be explored as Stateright actors, too.
     pub has_actors: bool,
-    hosts: u8,
-    build: fn(&mut Setup) -> World<SLOTS>,
+    pub(crate) hosts: u8,
+    pub(crate) build: fn(&mut Setup) -> World<SLOTS>,
 }
 
 impl Configuration {
     /// The configuration called `name`.
     #[must_use]
     pub fn named(name: &str) -> Option<&'static Self> {
-        CONFIGURATIONS.iter().find(|configuration| configuration.name == name)
+        CONFIGURATIONS.iter().chain(PENDING).find(|configuration| configuration.name == name)
     }
 
     /// Its model, under a profile and with a deliberate fault if one is named.
@@ -80,6 +93,7 @@ pub const CONFIGURATIONS: &[Configuration] = &[
             Rule::PingReturned,
             Rule::AddressOwnLearned,
         ],
+        is_quick: true,
         has_actors: true,
         hosts: 2,
         build: meet_2,
@@ -100,6 +114,7 @@ pub const CONFIGURATIONS: &[Configuration] = &[
             Rule::LinkLost,
             Rule::LinkRefusedAtOnce,
         ],
+        is_quick: true,
         has_actors: false,
         hosts: 2,
         build: lost_meet_2,
@@ -114,6 +129,7 @@ pub const CONFIGURATIONS: &[Configuration] = &[
         ],
         witnesses: &[Witness::AllKnown, Witness::ScriptsDone],
         rules: &[Rule::GossipSent, Rule::GossipNewNode, Rule::GossipFresher],
+        is_quick: true,
         has_actors: true,
         hosts: 3,
         build: meet_3,
@@ -128,6 +144,7 @@ pub const CONFIGURATIONS: &[Configuration] = &[
         ],
         witnesses: &[Witness::AllKnown, Witness::AllUp, Witness::ScriptsDone],
         rules: &[Rule::GossipNewNode, Rule::SlotTaken, Rule::StateOk],
+        is_quick: true,
         has_actors: false,
         hosts: 3,
         build: gossip_3,
@@ -157,6 +174,7 @@ pub const CONFIGURATIONS: &[Configuration] = &[
             Rule::StateOk,
             Rule::StateWritableDelay,
         ],
+        is_quick: true,
         has_actors: false,
         hosts: 3,
         build: failure_3,
@@ -171,6 +189,7 @@ pub const CONFIGURATIONS: &[Configuration] = &[
         ],
         witnesses: &[Witness::AllUp, Witness::Minority],
         rules: &[Rule::HealthSuspected, Rule::HealthCleared, Rule::StateMinority, Rule::StateRejoinDelay],
+        is_quick: true,
         has_actors: false,
         hosts: 3,
         build: minority_3,
@@ -185,6 +204,7 @@ pub const CONFIGURATIONS: &[Configuration] = &[
         ],
         witnesses: &[Witness::AllUp, Witness::Suspected],
         rules: &[Rule::LinkRenewed, Rule::HealthSuspected, Rule::HealthTrusted, Rule::HealthReportWithdrawn],
+        is_quick: true,
         has_actors: false,
         hosts: 3,
         build: partition_3,
@@ -199,6 +219,7 @@ pub const CONFIGURATIONS: &[Configuration] = &[
         ],
         witnesses: &[Witness::AllUp, Witness::Failed, Witness::ScriptsDone],
         rules: &[Rule::ForgetDone, Rule::GossipBanned, Rule::LinkStranger, Rule::HealthFailed, Rule::HealthFailTold],
+        is_quick: true,
         has_actors: false,
         hosts: 3,
         build: forget_3,
@@ -213,6 +234,7 @@ pub const CONFIGURATIONS: &[Configuration] = &[
         ],
         witnesses: &[Witness::Failed],
         rules: &[Rule::HealthReportExpired, Rule::HealthFailed, Rule::PingOverdue],
+        is_quick: true,
         has_actors: false,
         hosts: 4,
         build: stale_report_4,
@@ -235,6 +257,7 @@ pub const CONFIGURATIONS: &[Configuration] = &[
             Rule::SlotUpdateSent,
             Rule::SlotUpdateStale,
         ],
+        is_quick: true,
         has_actors: false,
         hosts: 2,
         build: collision_2,
@@ -255,6 +278,7 @@ pub const CONFIGURATIONS: &[Configuration] = &[
             Rule::SlotUpdateTaken,
             Rule::SlotUpdateStale,
         ],
+        is_quick: true,
         has_actors: false,
         hosts: 3,
         build: collision_3,
@@ -269,22 +293,43 @@ pub const CONFIGURATIONS: &[Configuration] = &[
         ],
         witnesses: &[Witness::EpochsApart, Witness::ScriptsDone],
         rules: &[Rule::EpochBumped, Rule::EpochStill, Rule::EpochCollision],
+        is_quick: true,
         has_actors: false,
         hosts: 3,
         build: bump_3,
     },
+    ELECTION_4,
+    ELECTION_TIMED_4,
+    ELECTION_5,
+    ELECTION_RETURN_5,
+    VOTE_CRASH_5,
+    TWO_DEATHS_5,
+    TWO_ELECTIONS_5,
+    MANUAL_4,
+    MANUAL_FORCE_4,
+    MANUAL_TAKEOVER_4,
+    RESHARD_3,
+    RESHARD_LAST_4,
+    SETSLOT_ALONE_3,
+    STALE_OWNER_3,
+    FORGET_RESTART_3,
+    MIGRATION_5,
+    BARRIER_5,
 ];
 
-fn order(host: Place, command: Command) -> Order {
+/// Configurations that do not hold, or have not been exhausted: they run by name only.
+pub const PENDING: &[Configuration] = &[MANUAL_PARTITION_4, RESHARD_SOURCE_4, RESHARD_TARGET_4];
+
+pub(crate) fn order(host: Place, command: Command) -> Order {
     Order { host, command }
 }
 
-fn add_slots(host: Place, slots: &[u16]) -> Stage {
+pub(crate) fn add_slots(host: Place, slots: &[u16]) -> Stage {
     Stage::Command(order(host, Command::AddSlots(slots.iter().copied().map(Slot).collect())))
 }
 
 /// Three primaries with these slots that have known each other for a while.
-fn cluster_of_3(slots: [&[u16]; 3]) -> Vec<Stage> {
+pub(crate) fn cluster_of_3(slots: [&[u16]; 3]) -> Vec<Stage> {
     let owners = [A, B, C].into_iter().zip(slots).filter(|(_, slots)| !slots.is_empty());
     let mut stages: Vec<_> = owners.map(|(host, slots)| add_slots(host, slots)).collect();
     for guest in [B, C] {
@@ -301,7 +346,7 @@ fn meet_2(setup: &mut Setup) -> World<SLOTS> {
 
 fn lost_meet_2(setup: &mut Setup) -> World<SLOTS> {
     setup.pace = Pace::Free { ticks: 2 };
-    setup.budget = Budget { cuts: 1, crashes: 1, restarts: 1, partitions: 0 };
+    setup.budget = Budget { cuts: 1, crashes: 1, restarts: 1, ..Budget::default() };
     setup.crashing = Crashing { mortal: Places::of(&[B]), amid: true, power: true };
     setup.scripts = vec![vec![Setup::meet(A, B)]];
     setup.world_after(&[])

@@ -201,7 +201,7 @@ fn turn<const SLOTS: usize>(setup: &Setup, happening: &Happening<SLOTS>) -> Node
     let message = match &happening.cause {
         Cause::Received { message, .. } => Some(message),
         Cause::Started(_) | Cause::LinkUp { .. } | Cause::LinkDown(_) | Cause::LinkRefused(_) => None,
-        Cause::Tick | Cause::Admin(_) => None,
+        Cause::Tick | Cause::Admin(_) | Cause::Replicated(_) => None,
     };
     let saves =
         happening.effects.persist.as_ref().map(|persist| if persist.sync { "saves and syncs" } else { "saves" });

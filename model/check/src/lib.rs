@@ -12,6 +12,9 @@ pub mod certify;
 pub mod claims;
 pub mod components;
 pub mod configs;
+mod configs_failover;
+mod configs_replicas;
+mod configs_slots;
 pub mod counterexample;
 pub mod explain;
 pub mod explore;
@@ -34,7 +37,7 @@ pub mod swarm;
 pub mod world_labels;
 pub mod world_model;
 
-pub use configs::{CONFIGURATIONS, Configuration, SLOTS};
+pub use configs::{CONFIGURATIONS, Configuration, PENDING, SLOTS};
 pub use explore::{Ending, Findings, Judged, Limits, Path, Progress, Verdict, explore, explore_graph, explore_in};
 pub use run::{Engine, Plan, Run, run};
 pub use stateright_engine::explore_with_stateright;

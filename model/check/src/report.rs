@@ -101,6 +101,7 @@ fn bounds_json(configuration: &Configuration) -> Value {
     let (pace, ticks) = match pace {
         Pace::Free { ticks } => ("free", Some(ticks)),
         Pace::Timely => ("timely", None),
+        Pace::Prompt => ("prompt", None),
     };
     json!({
         "hosts": hosts.len(),

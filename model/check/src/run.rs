@@ -136,7 +136,7 @@ pub fn run(plan: Plan, progress: &mut dyn FnMut(Progress)) -> Run {
         (true, Pace::Free { ticks }) => {
             search(&|| actors::<SLOTS>(setup, ticks), Whole::default(), plan, progress, &|_, _| None)
         }
-        (true, Pace::Timely) | (false, _) => {
+        (true, Pace::Timely | Pace::Prompt) | (false, _) => {
             let recount = |property: &str, path: &Path<World<SLOTS>, Action>| {
                 Some(Counterexample::of(setup, plan.title(property), path, None))
             };

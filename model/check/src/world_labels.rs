@@ -123,9 +123,8 @@ fn subject<const SLOTS: usize>(world: &World<SLOTS>, action: &Action) -> Subject
         }
         What::HangUp { connection, at } => between(connection, &|opener, target| Subject::HangUp(opener, target, at)),
         What::Heal { left, right } => Subject::Heal(left, right),
-        What::Command { .. } | What::Cut { .. } | What::Crash { .. } | What::Restart { .. } | What::Part { .. } => {
-            Subject::Interference
-        }
+        What::Command { .. } | What::Write { .. } | What::Transfer { .. } => Subject::Interference,
+        What::Cut { .. } | What::Crash { .. } | What::Restart { .. } | What::Part { .. } => Subject::Interference,
     }
 }
 

@@ -58,7 +58,8 @@ type Condition<const SLOTS: usize> = fn(&WorldModel<SLOTS>, &World<SLOTS>) -> bo
 /// One function for each invariant, by its place in the catalogue: the compiler counts them.
 macro_rules! for_each_invariant {
     (Self::$function:ident) => {
-        for_each_invariant!(Self::$function, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17)
+        for_each_invariant!(Self::$function, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19
+            20 21 22 23 24 25 26 27 28 29 30 31 32 33 34)
     };
     (Self::$function:ident, $($index:literal)+) => { [$(Self::$function::<$index>,)+] };
 }
@@ -66,7 +67,7 @@ pub(crate) use for_each_invariant;
 
 impl<const SLOTS: usize> WorldModel<SLOTS> {
     const UNBROKEN: [Condition<SLOTS>; Invariant::ALL.len()] = for_each_invariant!(Self::is_unbroken);
-    const REACHED: [Condition<SLOTS>; Witness::ALL.len()] = for_each_invariant!(Self::is_reached, 0 1 2 3 4 5 6 7);
+    const REACHED: [Condition<SLOTS>; Witness::ALL.len()] = for_each_invariant!(Self::is_reached, 0 1 2 3 4 5 6 7 8 9);
 
     fn is_unbroken<const INDEX: usize>(&self, world: &World<SLOTS>) -> bool {
         !world.ghost().broken().contains(Invariant::ALL[INDEX])

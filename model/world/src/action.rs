@@ -58,6 +58,16 @@ pub enum What {
         /// Which script.
         script: u8,
     },
+    /// A client writes a key of every slot that a host owns.
+    Write {
+        /// Where.
+        host: Place,
+    },
+    /// The key of a slot moves to where the slot is being moved.
+    Transfer {
+        /// Which of the setup's transfers.
+        index: u8,
+    },
     /// The network breaks a connection, or lets a connection attempt fail.
     Cut {
         /// Which connection.
@@ -104,7 +114,7 @@ pub enum Class {
     Refuse,
     /// [`What::Tick`].
     Tick,
-    /// [`What::Command`].
+    /// [`What::Command`] and what clients do.
     Command,
     /// Crashes, cuts and partitions.
     Fault,
@@ -122,7 +132,7 @@ impl What {
             Self::Establish { .. } => Class::Establish,
             Self::Refuse { .. } => Class::Refuse,
             Self::Tick { .. } => Class::Tick,
-            Self::Command { .. } => Class::Command,
+            Self::Command { .. } | Self::Write { .. } | Self::Transfer { .. } => Class::Command,
             Self::Cut { .. } | Self::Crash { .. } | Self::Part { .. } => Class::Fault,
             Self::Restart { .. } | Self::Heal { .. } => Class::Repair,
         }

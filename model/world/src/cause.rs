@@ -1,7 +1,7 @@
 //! Owns what happens to one node, as worlds, invariants and stories see it. Knows no effect.
 
 use crate::shared::Shared;
-use slotbus_core::{Command, Durable, Event, Host, LinkId, Message, RequestId};
+use slotbus_core::{Command, Durable, Event, Host, LinkId, Message, Replication, RequestId};
 
 /// The one request that is under way at a time: its answer comes in the same step.
 const REQUEST: RequestId = RequestId(0);
@@ -35,6 +35,8 @@ pub enum Cause<const SLOTS: usize> {
     Tick,
     /// An administrator asked for something.
     Admin(Command),
+    /// Replication stands like this now.
+    Replicated(Replication),
 }
 
 impl<const SLOTS: usize> Cause<SLOTS> {
@@ -52,6 +54,7 @@ impl<const SLOTS: usize> Cause<SLOTS> {
                 Event::Received { link: *link, message: Box::new(Message::clone(message)) }
             }
             Self::Admin(command) => Event::Admin { request: REQUEST, command: command.clone() },
+            Self::Replicated(replication) => Event::Replication(*replication),
         }
     }
 
@@ -65,7 +68,8 @@ impl<const SLOTS: usize> Cause<SLOTS> {
             | Self::LinkDown(_)
             | Self::LinkRefused(_)
             | Self::Tick
-            | Self::Admin(_) => None,
+            | Self::Admin(_)
+            | Self::Replicated(_) => None,
         }
     }
 }

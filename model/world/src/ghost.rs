@@ -1,13 +1,19 @@
 //! Owns what no node remembers but invariants must know: who was introduced to whom, whom an
 //! administrator banned, and which invariants a step has broken. No action reads it.
 
-use crate::{invariants::Invariant, place::Place};
-use slotbus_core::Command;
+use crate::{
+    claims::Claims,
+    elections::Elections,
+    invariants::{Invariant, Seen},
+    place::Place,
+    setup::Places,
+};
+use slotbus_core::{Command, Rule};
 use smallvec::SmallVec;
 
 /// A set of broken invariants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Broken(u32);
+pub struct Broken(u64);
 
 impl Broken {
     /// Whether none is broken.
@@ -19,11 +25,11 @@ impl Broken {
     /// Whether `invariant` is broken.
     #[must_use]
     pub fn contains(self, invariant: Invariant) -> bool {
-        self.0 >> invariant as u32 & 1 == 1
+        self.0 >> invariant as u64 & 1 == 1
     }
 
     pub(crate) fn insert(&mut self, invariant: Invariant) {
-        self.0 |= 1 << invariant as u32;
+        self.0 |= 1 << invariant as u64;
     }
 }
 
@@ -49,6 +55,12 @@ pub struct Ghost {
     pub(crate) broken: Broken,
     /// Whether any node has held another failed.
     pub(crate) has_failed: bool,
+    /// Votes and wins.
+    pub(crate) elections: Elections,
+    /// Slots and their keys.
+    pub(crate) claims: Claims,
+    /// Who has taken over from its primary.
+    pub(crate) promoted: Places,
 }
 
 impl Ghost {
@@ -103,6 +115,22 @@ impl Ghost {
         for ban in self.bans.iter_mut().filter(|ban| ban.by == host) {
             ban.left_ms -= elapsed_ms;
         }
+    }
+
+    /// Notes what a step did that nodes do not remember.
+    pub(crate) fn note<const SLOTS: usize>(&mut self, seen: &Seen<'_, SLOTS>) {
+        self.elections.note(seen);
+        self.claims.note(seen);
+        let takes_over = |rule: &Rule| matches!(rule, Rule::ElectWon | Rule::ManualTakeover);
+        if seen.effects.rules.iter().any(takes_over) {
+            self.promoted = self.promoted.with(seen.place);
+        }
+    }
+
+    /// Who has taken over from its primary, at any time so far.
+    #[must_use]
+    pub fn promoted(&self) -> Places {
+        self.promoted
     }
 
     /// A host's memory is gone, and its bans with it.

@@ -1,6 +1,6 @@
-//! Owns one host: its node while it runs, and its disk. Knows no other host.
+//! Owns one host: its node while it runs, its disk and its data. Knows no other host.
 
-use crate::{clock::canonical_image, shared::Shared};
+use crate::{clock::canonical_image, data::Data, shared::Shared};
 use slotbus_core::{Durable, Flags, Node, NodeView, Persist};
 
 /// One host.
@@ -10,6 +10,8 @@ pub struct Host<const SLOTS: usize> {
     pub node: Option<Node<SLOTS>>,
     /// What a restart would find.
     pub disk: Disk<SLOTS>,
+    /// What it holds of the data.
+    pub data: Data<SLOTS>,
     /// Ticks that are left to it, in a world of free pace; else 0.
     pub ticks_left: u8,
 }
@@ -17,7 +19,7 @@ pub struct Host<const SLOTS: usize> {
 impl<const SLOTS: usize> Host<SLOTS> {
     /// All of the host but its node, which is the larger part.
     pub(crate) fn without_node(&self) -> Self {
-        Self { node: None, disk: self.disk.clone(), ticks_left: self.ticks_left }
+        Self { node: None, disk: self.disk.clone(), data: self.data.clone(), ticks_left: self.ticks_left }
     }
 }
 

@@ -7,15 +7,23 @@
 
 use crate::{
     cause::Cause,
+    claims::{data_follows_slot, honest_update, no_orphan_slot, setslot_sticks},
+    elections::{
+        count_once, durable_vote, elected_has_quorum, manual_lossless, no_foreign_history, no_stale_vote,
+        request_saved, unique_winner, vote_once,
+    },
     ghost::Ghost,
-    host::own_view,
+    host::{Host, own_view},
     judgement::{
         Change, changes, claim_is_saved, current_dominates, epochs_rise, fails_by_majority, is_failed_by_majority,
         is_itself, marks_have_owners, replicas_own_nothing, reporters_are_known, state_is_sound, table_agrees,
-        takes_by_epoch, yields_to_collision,
+        takes_by_epoch, ways_end, yields_to_collision,
     },
     place::Place,
+    roles::{barrier_kept, no_follow_dead, no_stale_role},
     setup::Setup,
+    shared::Shared,
+    world::World,
 };
 use slotbus_core::{Body, Durable, Effect, Effects, Flags, LinkId, Message, Millis, Node, NodeId, Origin, Peer, Rule};
 
@@ -37,6 +45,8 @@ pub struct Seen<'a, const SLOTS: usize> {
     pub effects: &'a Effects<SLOTS>,
     /// Its disk once it saved.
     pub disk: &'a Durable<SLOTS>,
+    /// Every host as it was before the step; empty where hosts cannot see each other.
+    pub hosts: &'a [Shared<Host<SLOTS>>],
 }
 
 /// Generates [`Invariant`] and its catalogue from one table.
@@ -78,9 +88,19 @@ macro_rules! invariants {
 }
 
 invariants! {
+    VoteOnce "S1" vote_once "No voter votes for two candidates in one epoch, restarts included." "";
+    DurableVote "S2" durable_vote "No vote leaves before its epoch is on the voter's disk." "";
+    ElectedHasQuorum "S3" elected_has_quorum "Who wins an election has the votes, in its epoch, of a majority of the voters that it counts." "";
+    UniqueWinner "S4" unique_winner "No two nodes win an election in one epoch." "all count the same voters";
+    NoStaleVote "S5" no_stale_vote "No vote goes to a claim older than what the voter recorded of a claimed slot's owner, if that still claims it." "";
+    CountOnce "S27" count_once "A candidate counts each voter once, and only the answer to its own request." "";
+    NoFollowDead "S22" no_follow_dead "No node chooses a failed node as its primary." "";
+    ManualLossless "S23" manual_lossless "Who wins a manual failover that its primary paused for has every write of that primary." "nobody stalls for as long as the pause lasts";
+    NoForeignHistory "S24" no_foreign_history "No replica stands for election without having been in step with the primary that failed." "the driver calls it fresh only once it is in step; a validity factor";
     Monotone "S6" monotone "No epoch that a node holds ever falls, and none is below its disk after a restart." "no RESET HARD; no power loss without sync";
     CurDominates "S7" cur_dominates "A node's current epoch is at least every config epoch in its table." "";
     EpochFresh "S7" epoch_fresh "A config epoch that a node takes without being told exceeds every epoch that it has seen." "";
+    RequestSaved "S8" request_saved "No request for votes carries an epoch that is not on its sender's disk." "process kill";
     PersistBeforeClaim "S8" persist_before_claim "No header of a primary carries a config epoch that is not on its sender's disk." "process kill";
     TableConsistent "S9" table_consistent "A node's table of owners and its sets of slots say the same, and no slot is in two sets." "";
     ReplicaOwnsNothing "S10" replica_owns_nothing "No replica owns a slot." "";
@@ -95,6 +115,13 @@ invariants! {
     NewcomersVouched "S20" newcomers_vouched "A node becomes a member only by answering a handshake, or through the gossip of a member." "";
     ForgetBan "S21" forget_ban "A forgotten node stays out while its ban lasts, unless an administrator introduces somebody." "no restart of the node that forgot";
     CollisionYields "S26" collision_yields "A message makes a primary take a new epoch only if its sender is a primary of the same epoch and a greater id, or if it claims a slot for the node that a command took the slot from." "";
+    HonestUpdate "S13" honest_update "Every UPDATE tells of a claim that its subject made." "no RESET";
+    SetslotSticks "S14" setslot_sticks "A slot that a node was given leaves its shard only by another command, or for a claim under an epoch that was taken without knowing of the gift." "";
+    NoStaleRole "S15" no_stale_role "No header changes a role that is older than what is recorded of the shard that it names." "";
+    AcyclicGraph "S16" acyclic_graph "In every table the way from replica to primary ends." "";
+    BarrierKept "S30" barrier_kept "A replica migrates only if as many siblings as the barrier says stay." "siblings count as it sees them";
+    NoOrphanSlot "S12" at_rest "In a world at rest every slot that was ever claimed has an owner." "no FORGET, DELSLOTS, FLUSHSLOTS or RESET";
+    DataFollowsSlot "S29" at_rest "In a world at rest whoever owns a slot has the key that was written to it, unless a failover lost it or it was written at a primary that was replaced already." "";
     StateSound "S28" state_sound "Where the cluster is up, a majority of the voters is not suspected, and under full coverage every slot has an owner who has not failed." "";
 }
 
@@ -107,19 +134,35 @@ pub fn check<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, ghost: &mut Ghost) {
     }
 }
 
+/// Notes in the ghost what does not hold of a world at rest: the network owes nothing, every command
+/// was given, no slot is moving, and all running nodes agree on roles and owners.
+pub(crate) fn check_at_rest<const SLOTS: usize>(world: &mut World<SLOTS>) {
+    let judged =
+        [(Invariant::NoOrphanSlot, no_orphan_slot(world)), (Invariant::DataFollowsSlot, data_follows_slot(world))];
+    for (invariant, _) in judged.into_iter().filter(|(_, holds)| !holds) {
+        world.ghost_mut().broken.insert(invariant);
+    }
+}
+
+/// What no single step can break is judged of worlds at rest.
+fn at_rest<const SLOTS: usize>(_: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
+    true
+}
+
 impl<const SLOTS: usize> Seen<'_, SLOTS> {
     fn changes(&self) -> Vec<Change<'_, SLOTS>> {
         changes(self.before, self.after)
     }
 
     /// The member that `message` is from, in the node's view before it arrived.
-    fn sender(&self, message: &Message<SLOTS>) -> Option<&Peer<SLOTS>> {
+    pub(crate) fn sender(&self, message: &Message<SLOTS>) -> Option<&Peer<SLOTS>> {
         let before = self.before?;
         let peer = before.peers().get(&message.header.sender)?;
         (!peer.is(Flags::HANDSHAKE) && peer.id != before.id()).then_some(peer)
     }
 
-    fn sent(&self) -> impl Iterator<Item = &Message<SLOTS>> {
+    /// The messages that the step sends.
+    pub(crate) fn sent(&self) -> impl Iterator<Item = &Message<SLOTS>> {
         self.effects.then.iter().filter_map(|effect| match effect {
             Effect::Send { message, .. } => Some(&**message),
             Effect::Connect { .. }
@@ -154,6 +197,7 @@ fn monotone<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
         | Cause::LinkRefused(_)
         | Cause::Received { .. }
         | Cause::Tick
+        | Cause::Replicated(_)
         | Cause::Admin(_) => seen.before.is_none_or(|before| epochs_rise(before, seen.after, &seen.changes()).is_ok()),
     }
 }
@@ -299,6 +343,10 @@ fn forget_ban<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, ghost: &Ghost) -> bool
 fn collision_yields<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
     let (Some(before), Some(message)) = (seen.before, seen.cause.message()) else { return true };
     yields_to_collision(before, seen.after, message).is_ok()
+}
+
+fn acyclic_graph<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
+    ways_end(seen.after, &seen.changes()).is_ok()
 }
 
 fn state_sound<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {

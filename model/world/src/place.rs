@@ -15,6 +15,8 @@ impl Place {
     pub const C: Self = Self(2);
     /// The host shown as d.
     pub const D: Self = Self(3);
+    /// The host shown as e.
+    pub const E: Self = Self(4);
 
     /// The host at `index`; a world has at most 6.
     #[must_use]

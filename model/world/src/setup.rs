@@ -2,7 +2,7 @@
 //! room for. Data only; a world's state refers to it and never changes it.
 
 use crate::{action::What, coverage::Coverage, place::Place, world::World};
-use slotbus_core::{Command, Config, Host as Ip, NodeId, Profile, Timing};
+use slotbus_core::{Command, Config, Host as Ip, NodeId, Profile, Slot, Timing};
 use std::{net::Ipv4Addr, sync::Arc};
 
 /// Every host listens for clients here, each on an address of its own.
@@ -21,6 +21,10 @@ pub enum Pace {
     /// Once the network is quiet, and no host twice before every other did: messages take less than
     /// a tick, so that the time in which something is detected means something.
     Timely,
+    /// As [`Pace::Timely`], and what says nothing new takes no time at all: heartbeats and their
+    /// answers, unless something else is ahead of them on their connection, and links coming up and
+    /// going down. What remains free is the order of the news: FAIL, votes, UPDATE, announcements.
+    Prompt,
 }
 
 /// How many faults there is room for. Used up, a budget disables its actions; it never cuts a state.
@@ -30,6 +34,8 @@ pub struct Budget {
     pub crashes: u8,
     /// Crashed hosts that start again.
     pub restarts: u8,
+    /// Writes of clients.
+    pub writes: u8,
     /// Connections that break.
     pub cuts: u8,
     /// Pairs of hosts that cannot reach each other for a while. Each pair heals at any later time.
@@ -91,6 +97,17 @@ pub struct Order {
     pub command: Command,
 }
 
+/// The move of the key of a slot, possible whenever both ends run, are in touch and know of the move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transfer {
+    /// Which slot.
+    pub slot: Slot,
+    /// Who has the key.
+    pub from: Place,
+    /// Who is to have it.
+    pub to: Place,
+}
+
 /// One part of the way to a world from which an exploration starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stage {
@@ -122,8 +139,20 @@ pub struct Setup {
     pub budget: Budget,
     /// How hosts can crash.
     pub crashing: Crashing,
+    /// Whether what nobody can read any more is dropped: disks, and votes of past epochs. It changes no
+    /// verdict, and is turned off to see that it does not.
+    pub is_reduced: bool,
+    /// Between which hosts the network can part.
+    pub partible: Places,
+    /// Whether the hosts of a timely or prompt world tick in the order of their places in every round.
+    pub is_orderly: bool,
+    /// A host whose current epoch reached this ticks no more: elections may fail for ever, each in an
+    /// epoch of its own.
+    pub epoch_end: u64,
     /// Commands, each given at any time once its predecessor in the same script was.
     pub scripts: Vec<Vec<Order>>,
+    /// Moves of keys; no slot is given away before its key has moved.
+    pub transfers: Vec<Transfer>,
     /// Which rules have fired in worlds of this setup.
     pub coverage: Arc<Coverage>,
 }
@@ -138,7 +167,12 @@ impl Setup {
             pace: Pace::Free { ticks: 1 },
             budget: Budget::default(),
             crashing: Crashing::default(),
+            is_reduced: true,
+            partible: Places::ALL,
+            is_orderly: false,
+            epoch_end: u64::MAX,
             scripts: Vec::new(),
+            transfers: Vec::new(),
             coverage: Arc::default(),
         }
     }
@@ -153,7 +187,9 @@ impl Setup {
         let ample = u8::MAX;
         Self {
             pace: Pace::Timely,
-            budget: Budget { crashes: ample, restarts: ample, cuts: ample, partitions: ample },
+            partible: Places::ALL,
+            is_orderly: false,
+            budget: Budget { crashes: ample, restarts: ample, writes: ample, cuts: ample, partitions: ample },
             crashing: Crashing { mortal: Places::ALL, amid: false, power: true },
             scripts: commands.collect(),
             ..setup.clone()

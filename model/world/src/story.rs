@@ -117,6 +117,13 @@ impl Teller<'_> {
             What::Refuse { connection } => format!("{} is refused", ends(connection)),
             What::Tick { host } => format!("{host} ticks"),
             What::Command { script } => format!("script {script} gives its next command"),
+            What::Write { host } => format!("a client writes at {host}"),
+            What::Transfer { index } => match self.setup.transfers.get(usize::from(index)) {
+                Some(transfer) => {
+                    format!("{} hands the key of slot {} to {}", transfer.from, transfer.slot, transfer.to)
+                }
+                None => "?".into(),
+            },
             What::Cut { connection } => format!("the network breaks {}", ends(connection)),
             What::Crash { host, power: false } => format!("{host} is killed"),
             What::Crash { host, power: true } => format!("{host} loses power"),
@@ -154,6 +161,10 @@ impl Teller<'_> {
             Cause::LinkRefused(link) => format!("sees {} refused", link_name(*link)),
             Cause::Received { message, .. } => format!("receives {}", self.message(message)),
             Cause::Tick => "ticks".into(),
+            Cause::Replicated(replication) => {
+                let freshness = if replication.fresh_at.is_some() { "in step" } else { "not in step" };
+                format!("is {freshness}, at offset {}", replication.offset)
+            }
             Cause::Admin(command) => format!("is asked to {}", self.command(command)),
         }
     }

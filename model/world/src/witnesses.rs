@@ -1,7 +1,10 @@
 //! Owns what must be possible: good situations that some run reaches. A model in which none can be
 //! reached says nothing. Knows no property that must always hold.
 
-use crate::{setup::Setup, world::World};
+use crate::{
+    setup::{Places, Setup},
+    world::World,
+};
 use slotbus_core::{ClusterState, Flags, Node};
 
 /// A good situation that some run must reach.
@@ -24,6 +27,10 @@ pub enum Witness {
     Minority,
     /// Some node suspects another that runs.
     Suspected,
+    /// Some replica took over from its primary.
+    Promoted,
+    /// As before, every host runs, and all agree on who owns which slot and is whose replica.
+    Settled,
 }
 
 impl Witness {
@@ -37,6 +44,8 @@ impl Witness {
         Self::ScriptsDone,
         Self::Minority,
         Self::Suspected,
+        Self::Promoted,
+        Self::Settled,
     ];
 
     /// Its name in reports.
@@ -51,6 +60,8 @@ impl Witness {
             Self::ScriptsDone => "W6 ScriptsDone",
             Self::Minority => "W7 Minority",
             Self::Suspected => "W8 Suspected",
+            Self::Promoted => "W9 Promoted",
+            Self::Settled => "W10 Settled",
         }
     }
 
@@ -68,6 +79,8 @@ impl Witness {
             Self::ScriptsDone => "every command was given and the network is quiet",
             Self::Minority => "some node suspects so many voters that it holds the cluster down",
             Self::Suspected => "some node suspects another that runs",
+            Self::Promoted => "some replica took over from its primary",
+            Self::Settled => "some replica took over, every host runs, and all agree on owners and roles",
         }
     }
 
@@ -83,6 +96,8 @@ impl Witness {
             Self::ScriptsDone => world.is_script_done(setup) && world.is_quiet(),
             Self::Minority => world.nodes().any(|(_, node)| is_in_minority(node)),
             Self::Suspected => is_suspected(world),
+            Self::Promoted => world.ghost().promoted() != Places::NONE,
+            Self::Settled => world.ghost().promoted() != Places::NONE && is_all_known(setup, world) && is_agreed(world),
         }
     }
 }
@@ -119,6 +134,16 @@ fn are_epochs_apart<const SLOTS: usize>(setup: &Setup, world: &World<SLOTS>) -> 
     let is_agreed = is_all_known(setup, world) && world.nodes().all(|(_, node)| knows_epochs(node));
     epochs.sort_unstable();
     is_agreed && epochs.windows(2).all(|pair| pair[0] < pair[1])
+}
+
+/// Whether all nodes that run agree on who owns which slot and is whose replica.
+pub(crate) fn is_agreed<const SLOTS: usize>(world: &World<SLOTS>) -> bool {
+    let view = |node: &Node<SLOTS>| -> Vec<_> {
+        node.peers().iter().map(|peer| (peer.id, peer.is_primary(), peer.primary, peer.slots.clone())).collect()
+    };
+    let mut views = world.nodes().map(|(_, node)| view(node));
+    let first = views.next();
+    views.all(|view| Some(view) == first)
 }
 
 fn is_suspected<const SLOTS: usize>(world: &World<SLOTS>) -> bool {

@@ -10,17 +10,20 @@ use crate::{
     cause::Cause,
     clock::{NOW, canonical_message},
     connection::{Connection, End, Side},
+    data::Data,
+    elections::open_epoch,
     ghost::{Ghost, is_introduction},
     host::{Disk, Host, Readable},
-    invariants::{Seen, check},
+    invariants::{Seen, check, check_at_rest},
     place::Place,
-    setup::{Budget, Pace, Places, Setup, Stage},
+    setup::{Budget, Order, Pace, Places, Setup, Stage, Transfer},
     shared::Shared,
     story::Happening,
+    witnesses::is_agreed,
 };
 use slotbus_core::{
-    Address, Command, Effect, Effects, Flags, Host as Ip, Input, LinkId, Message, Millis, Node, Origin, Random, Reply,
-    next_deadline, step,
+    Address, Body, ClusterState, Command, Effect, Effects, Flags, Host as Ip, Input, LinkId, Message, Millis, Node,
+    Origin, Random, Reply, SlotChange, SlotSet, next_deadline, step,
 };
 use smallvec::SmallVec;
 
@@ -47,7 +50,7 @@ impl<const SLOTS: usize> World<SLOTS> {
     /// A world in which every host has just started for the first time.
     #[must_use]
     pub(crate) fn fresh(setup: &Setup) -> Self {
-        let blank = Shared::new(Host { node: None, disk: Disk::blank(), ticks_left: 0 });
+        let blank = Shared::new(Host { node: None, disk: Disk::blank(), data: Data::default(), ticks_left: 0 });
         let world = Self {
             hosts: setup.hosts.iter().map(|_| blank.clone()).collect(),
             connections: SmallVec::new(),
@@ -109,12 +112,13 @@ impl<const SLOTS: usize> World<SLOTS> {
     fn prepare(&mut self, setup: &Setup) {
         let ticks_left = match setup.pace {
             Pace::Free { ticks } => ticks,
-            Pace::Timely => 0,
+            Pace::Timely | Pace::Prompt => 0,
         };
         self.budget = setup.budget;
         self.given = SmallVec::from_elem(0, setup.scripts.len());
         self.ticked = Places::NONE;
         self.ghost.has_failed = false;
+        self.ghost.promoted = Places::NONE;
         for host in &mut self.hosts {
             *host = Shared::new(Host { ticks_left, ..Host::clone(host) });
         }
@@ -165,6 +169,16 @@ impl<const SLOTS: usize> World<SLOTS> {
     #[must_use]
     pub fn is_script_done(&self, setup: &Setup) -> bool {
         self.given.iter().zip(&setup.scripts).all(|(&given, script)| usize::from(given) == script.len())
+    }
+
+    /// Whether nothing is under way: nothing owed, no command left, no slot moving, and all agree.
+    fn is_at_rest(&self, setup: &Setup) -> bool {
+        let moves = |(_, node): (Place, &Node<SLOTS>)| !node.migrating().is_empty() || !node.importing().is_empty();
+        self.is_quiet() && self.is_script_done(setup) && !self.nodes().any(moves) && is_agreed(self)
+    }
+
+    pub(crate) fn ghost_mut(&mut self) -> &mut Ghost {
+        &mut self.ghost
     }
 
     /// Whether the network owes nothing: no message on its way, nothing to notice.
@@ -279,6 +293,62 @@ impl<const SLOTS: usize> World<SLOTS> {
         owed
     }
 
+    /// Whether clients can write at a host: it is a primary that serves, and does not hold them back.
+    fn takes_writes(&self, host: Place) -> bool {
+        let serves = |node: &Node<SLOTS>| node.myself().is_voter() && node.state() == ClusterState::Ok;
+        self.node(host).is_some_and(serves) && self.host(host).data.paused_ms == 0
+    }
+
+    /// The least epoch in which any node can still vote, count votes or win.
+    fn open_epoch(&self, setup: &Setup) -> u64 {
+        let epochs = setup.places().filter_map(|place| match self.node(place) {
+            Some(node) => Some(open_epoch(node)),
+            None => (self.budget.restarts > 0).then(|| self.host(place).disk.saved.current_epoch),
+        });
+        epochs.min().unwrap_or_default()
+    }
+
+    /// Of the slots that the node at `place` owns, those that no other node claims under a greater epoch.
+    fn unchallenged(&self, place: Place, slots: &SlotSet<SLOTS>) -> SlotSet<SLOTS> {
+        let epoch = self.node(place).map_or(0, Node::my_epoch);
+        let others = self.nodes().filter(|&(other, node)| other != place && node.my_epoch() > epoch);
+        others.fold(slots.clone(), |left, (_, node)| left.without(&node.myself().slots))
+    }
+
+    /// Whether two hosts both run and can reach each other.
+    fn are_in_touch(&self, left: Place, right: Place) -> bool {
+        self.node(left).is_some() && self.node(right).is_some() && !self.parted.contains(&pair(left, right))
+    }
+
+    /// What takes no time in a prompt world: heartbeats and their answers, connections that come up,
+    /// are refused, or are noticed as over with nothing left to read.
+    fn hurried(&self) -> Option<What> {
+        self.owed().into_iter().find(|&what| match what {
+            What::Deliver { connection, to } => self.is_routine(connection, to),
+            What::HangUp { connection, at } => !self.connections[usize::from(connection)].has_mail(at),
+            What::Establish { .. } | What::Refuse { .. } => true,
+            What::Tick { .. }
+            | What::Command { .. }
+            | What::Write { .. }
+            | What::Transfer { .. }
+            | What::Cut { .. }
+            | What::Crash { .. }
+            | What::Restart { .. }
+            | What::Part { .. }
+            | What::Heal { .. } => false,
+        })
+    }
+
+    /// Whether what comes next to one end is a heartbeat that asks, or the answer to one. Heartbeats
+    /// that nobody asked for go the other way.
+    fn is_routine(&self, connection: u8, to: Side) -> bool {
+        let body = self.connections[usize::from(connection)].queue(to).first().map(|message| &message.body);
+        match to {
+            Side::Target => matches!(body, Some(Body::Ping(_) | Body::Meet(_))),
+            Side::Opener => matches!(body, Some(Body::Pong(_))),
+        }
+    }
+
     fn is_parted(&self, connection: &Connection<SLOTS>) -> bool {
         connection.target.is_some_and(|target| self.parted.contains(&pair(connection.opener, target)))
     }
@@ -286,21 +356,53 @@ impl<const SLOTS: usize> World<SLOTS> {
     fn may_tick(&self, setup: &Setup, host: Place, is_quiet: bool) -> bool {
         let is_due = match setup.pace {
             Pace::Free { .. } => self.host(host).ticks_left > 0,
-            Pace::Timely => is_quiet && !self.ticked.contains(host),
+            Pace::Timely | Pace::Prompt => is_quiet && !self.ticked.contains(host) && self.is_in_order(setup, host),
         };
-        is_due && self.node(host).is_some()
+        is_due && self.node(host).is_some_and(|node| node.current_epoch() < setup.epoch_end)
+    }
+
+    /// Whether no host that should tick before this one is still to do so.
+    fn is_in_order(&self, setup: &Setup, host: Place) -> bool {
+        let is_due = |earlier: Place| self.node(earlier).is_some() && !self.ticked.contains(earlier);
+        !setup.is_orderly || !setup.places().any(|earlier| earlier < host && is_due(earlier))
     }
 
     fn commands(&self, setup: &Setup, choices: &mut Choices) {
         for ((script, &given), index) in setup.scripts.iter().zip(&self.given).zip(0..) {
-            if script.get(usize::from(given)).is_some_and(|order| self.node(order.host).is_some()) {
+            if script.get(usize::from(given)).is_some_and(|order| self.may_give(setup, order)) {
                 choices.push(What::Command { script: index });
+            }
+        }
+        for (transfer, index) in setup.transfers.iter().zip(0..) {
+            if self.may_transfer(transfer) {
+                choices.push(What::Transfer { index });
             }
         }
     }
 
+    /// Whether an administrator can give a command: its node runs, and no key of the slot that it
+    /// gives away is still to be moved.
+    fn may_give(&self, setup: &Setup, order: &Order) -> bool {
+        let awaits = |transfer: &Transfer| {
+            let gives = matches!(&order.command, Command::SetSlot { slot, change: SlotChange::Node(_), .. } if *slot == transfer.slot);
+            gives && self.host(transfer.from).data.keys.contains(transfer.slot)
+        };
+        self.node(order.host).is_some() && !setup.transfers.iter().any(awaits)
+    }
+
+    /// Whether the key of a slot can be moved: both ends run, are in touch and know of the move.
+    fn may_transfer(&self, transfer: &Transfer) -> bool {
+        let Transfer { slot, from, to } = *transfer;
+        let (Some(source), Some(target)) = (self.node(from), self.node(to)) else { return false };
+        let is_open = source.migrating().contains_key(&slot) && target.importing().contains_key(&slot);
+        is_open && self.are_in_touch(from, to) && self.host(from).data.keys.contains(slot)
+    }
+
     fn faults(&self, setup: &Setup, choices: &mut Choices) {
         for host in setup.places() {
+            if self.budget.writes > 0 && self.takes_writes(host) {
+                choices.push(What::Write { host });
+            }
             let is_up = self.node(host).is_some();
             if is_up && self.budget.crashes > 0 && setup.crashing.mortal.contains(host) {
                 choices.push(What::Crash { host, power: false });
@@ -320,7 +422,8 @@ impl<const SLOTS: usize> World<SLOTS> {
             choices.extend(whole.map(|(_, connection)| What::Cut { connection }));
         }
         if self.budget.partitions > 0 {
-            let pairs = setup.places().flat_map(|left| setup.places().map(move |right| (left, right)));
+            let partible = || setup.places().filter(|&place| setup.partible.contains(place));
+            let pairs = partible().flat_map(|left| partible().map(move |right| (left, right)));
             let together = pairs.filter(|(left, right)| left < right && !self.parted.contains(&(*left, *right)));
             choices.extend(together.map(|(left, right)| What::Part { left, right }));
         }
@@ -349,6 +452,8 @@ struct Turn<'a, const SLOTS: usize> {
     world: World<SLOTS>,
     outcome: Outcome,
     dies: bool,
+    /// Whether what happens only follows from the action, without taking any time.
+    is_hurrying: bool,
     /// Whether the step is a tick of those that its host has so many of.
     spends_tick: bool,
     story: Option<Vec<Happening<SLOTS>>>,
@@ -357,7 +462,7 @@ struct Turn<'a, const SLOTS: usize> {
 impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
     fn new(setup: &'a Setup, world: World<SLOTS>) -> Self {
         let outcome = Outcome { words: 1, is_spent: true, can_die: false };
-        Self { setup, world, outcome, dies: false, spends_tick: false, story: None }
+        Self { setup, world, outcome, dies: false, is_hurrying: false, spends_tick: false, story: None }
     }
 
     /// Brings the world into its one form.
@@ -365,6 +470,13 @@ impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
         let mut world = self.world;
         world.connections.retain(|connection| !connection.is_over());
         world.connections.sort_unstable_by_key(|connection| connection.key());
+        if self.setup.is_reduced {
+            let open = world.open_epoch(self.setup);
+            world.ghost.elections.drop_before(open);
+        }
+        if world.is_at_rest(self.setup) {
+            check_at_rest(&mut world);
+        }
         world
     }
 
@@ -378,19 +490,30 @@ impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
             What::Refuse { connection } => self.fail(usize::from(connection), true, dice),
             What::Tick { host } => self.tick(host, dice),
             What::Command { script } => self.command(usize::from(script), dice),
+            What::Write { host } => self.write(host),
+            What::Transfer { index } => self.transfer(usize::from(index)),
             What::Cut { connection } => self.cut(usize::from(connection), dice),
             What::Crash { host, power } => self.crash(host, power),
             What::Restart { host } => self.restart(host),
             What::Part { left, right } => self.part(left, right),
             What::Heal { left, right } => self.world.parted.retain(|parted| *parted != (left, right)),
         }
+        if self.setup.pace == Pace::Prompt && !self.is_hurrying {
+            self.hurry();
+        }
+    }
+
+    /// Has everything happen that takes no time in a prompt world.
+    fn hurry(&mut self) {
+        self.dies = false;
+        self.is_hurrying = true;
+        while let Some(what) = self.world.hurried() {
+            self.take(Action::new(what));
+        }
     }
 
     fn change<T>(&mut self, index: usize, change: impl FnOnce(&mut Connection<SLOTS>) -> T) -> T {
-        let mut connection = Connection::clone(&self.world.connections[index]);
-        let result = change(&mut connection);
-        self.world.connections[index] = Shared::new(connection);
-        result
+        change(self.world.connections[index].make_mut())
     }
 
     fn deliver(&mut self, index: usize, to: Side, dice: u64) {
@@ -468,10 +591,56 @@ impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
         self.world.ghost.elapsed(place, at.since(NOW));
         match self.setup.pace {
             Pace::Free { .. } => self.spends_tick = true,
-            Pace::Timely => self.world.ticked = self.world.ticked.with(place),
+            // A deadline that is due already takes no time.
+            Pace::Timely | Pace::Prompt if at <= NOW => {}
+            Pace::Timely | Pace::Prompt => self.world.ticked = self.world.ticked.with(place),
         }
+        self.copy(place, at);
+        // Being told of the copy turned the clock back already.
+        let at = self.world.node(place).map_or(at, |node| next_deadline(node).at);
         self.step(place, at, dice, Cause::Tick);
         self.end_round();
+    }
+
+    /// A replica takes what its primary has, if it can reach it.
+    fn copy(&mut self, place: Place, at: Millis) {
+        let follows = self.world.host(place).data.follows;
+        if let Some(primary) = follows.filter(|&primary| self.world.are_in_touch(place, primary)) {
+            let source = self.world.host(primary).data.clone();
+            self.change_data(place, |data| data.copy(&source, at));
+            self.report_data(place, at);
+        }
+    }
+
+    fn write(&mut self, place: Place) {
+        self.world.budget.writes -= 1;
+        let Some(node) = self.world.node(place) else { return };
+        let slots = node.myself().slots.clone();
+        self.world.ghost.claims.wrote(&self.world.unchallenged(place, &slots));
+        self.change_data(place, |data| data.write(&slots));
+        self.report_data(place, NOW);
+    }
+
+    /// The key of a slot moves: a write at either end.
+    fn transfer(&mut self, index: usize) {
+        let Transfer { slot, from, to } = self.setup.transfers[index];
+        self.change_data(to, |data| data.import(slot));
+        self.report_data(to, NOW);
+        self.change_data(from, |data| data.export(slot));
+        self.report_data(from, NOW);
+    }
+
+    fn change_data(&mut self, place: Place, change: impl FnOnce(&mut Data<SLOTS>)) {
+        change(&mut self.world.hosts[place.index()].make_mut().data);
+    }
+
+    /// Tells a node how replication stands, if it does not know.
+    fn report_data(&mut self, place: Place, now: Millis) {
+        let host = self.world.host(place);
+        let replication = host.data.replication();
+        if host.node.as_ref().is_some_and(|node| node.replication() != replication) {
+            self.step(place, now, 0, Cause::Replicated(replication));
+        }
     }
 
     /// A round of a timely world is over once every host that runs has ticked.
@@ -484,13 +653,15 @@ impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
 
     fn command(&mut self, script: usize, dice: u64) {
         let given = usize::from(self.world.given[script]);
-        let order = self.setup.scripts[script][given].clone();
+        let Order { host, mut command } = self.setup.scripts[script][given].clone();
         self.world.given[script] += 1;
-        self.step(order.host, NOW, dice, Cause::Admin(order.command));
+        self.world.host(host).data.tell(&mut command);
+        self.step(host, NOW, dice, Cause::Admin(command));
     }
 
     fn crash(&mut self, place: Place, power: bool) {
         let mut host = self.world.hosts[place.index()].without_node();
+        host.data.crash();
         if power {
             host.disk.lose_power();
         }
@@ -539,7 +710,7 @@ impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
         self.outcome.words = u32::try_from(effects.dice.outcomes()).unwrap_or(u32::MAX).max(self.outcome.words);
         self.outcome.is_spent &= effects.dice.is_spent();
         let is_mortal = self.setup.crashing.amid && self.setup.crashing.mortal.contains(place);
-        let can_die = is_mortal && self.world.budget.crashes > 0;
+        let can_die = is_mortal && self.world.budget.crashes > 0 && !self.is_hurrying;
         self.outcome.can_die |= can_die && effects.persist.is_some() && !effects.then.is_empty();
         self.settle(place, before.node.as_ref(), node, now, cause, effects);
     }
@@ -561,6 +732,7 @@ impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
         }
         self.setup.coverage.note(&effects.rules);
         self.note(place, &cause, &effects);
+        let mut ghost = std::mem::take(&mut self.world.ghost);
         let seen = Seen {
             setup: self.setup,
             place,
@@ -570,8 +742,11 @@ impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
             cause: &cause,
             effects: &effects,
             disk: &host.disk.saved,
+            hosts: &self.world.hosts,
         };
-        check(&seen, &mut self.world.ghost);
+        ghost.note(&seen);
+        check(&seen, &mut ghost);
+        self.world.ghost = ghost;
         let has_failed = after.peers().iter().any(|peer| peer.is(Flags::FAIL));
         self.world.ghost.has_failed |= has_failed;
         if let Some(story) = &mut self.story {
@@ -580,7 +755,9 @@ impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
         if effects.persist.is_some() {
             host.disk.forget(self.readable(place, true));
         }
-        host.node = Some(after.rebased(now, NOW));
+        let node = after.rebased(now, NOW);
+        host.data.elapsed(now.since(NOW), node.replication().fresh_at);
+        host.node = Some(node);
         self.world.hosts[place.index()] = Shared::new(host);
         if self.dies {
             self.crash(place, false);
@@ -589,6 +766,7 @@ impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
         for effect in effects.then {
             self.perform(place, effect);
         }
+        self.report_data(place, NOW);
     }
 
     /// Notes in the ghost what an administrator has done.
@@ -619,7 +797,7 @@ impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
     fn readable(&self, place: Place, is_up: bool) -> Readable {
         let can_crash = self.world.budget.crashes > 0 && self.setup.crashing.mortal.contains(place);
         let can_start = self.world.budget.restarts > 0;
-        if is_up && can_crash && can_start && self.setup.crashing.power {
+        if !self.setup.is_reduced || (is_up && can_crash && can_start && self.setup.crashing.power) {
             Readable::Both
         } else if can_start && (can_crash || !is_up) {
             Readable::Saved
@@ -644,14 +822,17 @@ impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
             Effect::Send { link, message } => self.send(place, link, *message),
             // An answer to an administrator changes nothing in the world; stories show it.
             Effect::Reply { .. } => {}
-            // Keys, clients and the replication stream are not part of the world.
-            Effect::Follow { .. }
-            | Effect::Lead
-            | Effect::PauseWrites { .. }
-            | Effect::ResumeWrites
-            | Effect::DropKeys { .. }
-            | Effect::DropAllKeys
-            | Effect::Deliver { .. } => {}
+            Effect::Follow { primary, address } => {
+                let whom = self.setup.owner_of(&primary).filter(|_| !address.host.is_unknown());
+                self.change_data(place, |data| data.follow(whom));
+            }
+            Effect::Lead => self.change_data(place, Data::lead),
+            Effect::PauseWrites { until } => self.change_data(place, |data| data.paused_ms = until.since(NOW)),
+            Effect::ResumeWrites => self.change_data(place, |data| data.paused_ms = 0),
+            Effect::DropKeys { slots } => self.change_data(place, |data| data.keys = data.keys.without(&slots)),
+            Effect::DropAllKeys => self.change_data(place, |data| data.keys = SlotSet::new()),
+            // Subscribers are not part of the world.
+            Effect::Deliver { .. } => {}
         }
     }
 

@@ -12,7 +12,7 @@ const SLOTS: usize = 2;
 fn setup(profile: Profile) -> (Setup, World<SLOTS>) {
     let mut setup = Setup::new(3, profile);
     setup.pace = Pace::Free { ticks: 40 };
-    setup.budget = Budget { crashes: 1, restarts: 1, cuts: 2, partitions: 1 };
+    setup.budget = Budget { crashes: 1, restarts: 1, cuts: 2, partitions: 1, ..Budget::default() };
     setup.crashing = Crashing { mortal: Places::ALL, amid: false, power: true };
     setup.scripts = vec![vec![Setup::meet(Place::B, Place::C)], vec![setup.forget(Place::A, Place::B)]];
     let add_slots =

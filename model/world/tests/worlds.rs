@@ -98,7 +98,7 @@ fn acquainted(setup: &Setup) -> World<SLOTS> {
 
 #[test]
 fn a_kill_keeps_what_was_saved_and_a_power_loss_only_what_was_synced() {
-    let mut setup = Setup::new(2, Profile::SLOTBUS);
+    let mut setup = Setup::new(2, Profile::REDIS_7_0);
     setup.budget = Budget { crashes: 1, restarts: 1, ..Budget::default() };
     setup.crashing = Crashing { mortal: Places::ALL, amid: false, power: true };
     let owned = |power| {
@@ -107,7 +107,7 @@ fn a_kill_keeps_what_was_saved_and_a_power_loss_only_what_was_synced() {
         assert!(world.ghost().broken().is_empty());
         world.node(Place::A).map(|node| node.myself().slots.len())
     };
-    // ADDSLOTS saves without a sync.
+    // There ADDSLOTS saves without a sync.
     assert_eq!((owned(false), owned(true)), (Some(1), Some(0)));
 }
 
