@@ -99,13 +99,15 @@ impl Cluster {
     fn entry(&self, text: &str) -> Result<GossipEntry, String> {
         let (name, flags) = text.split_once(':').ok_or_else(|| format!("`{text}` is no NODE:FLAGS"))?;
         let (name, ip) = name.split_once('@').map_or((name, None), |(name, ip)| (name, Some(ip)));
+        let (name, ahead) = name.split_once('+').unwrap_or((name, "0"));
+        let ahead_s: u32 = ahead.parse().map_err(|_| format!("`{ahead}` is no number of seconds"))?;
         let place = place_of(name)?;
         let host =
             ip.map_or_else(|| self.hosts.get(&place).map_or_else(|| place.ip(), |host| host.ip.clone()), host_of);
         Ok(GossipEntry {
             node: self.story.id(place),
             ping_sent_s: 0,
-            pong_received_s: self.now.seconds(),
+            pong_received_s: self.now.seconds().saturating_add(ahead_s),
             address: Address { host, port: PORT, cport: BUS_PORT, pport: 0 },
             flags: flags_of(flags)?,
         })

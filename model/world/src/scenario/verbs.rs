@@ -162,6 +162,7 @@ fn configure(config: &mut Config, setting: &str) -> Result<(), String> {
         "full-coverage" => config.require_full_coverage = yes_or_no()?,
         "replica-migration" => config.allow_replica_migration = yes_or_no()?,
         "no-failover" => config.replica_no_failover = yes_or_no()?,
+        "migration-barrier" => config.migration_barrier = usize::try_from(number(value)?).map_err(|_| "too many")?,
         "validity-factor" => config.replica_validity_factor = number(value)?,
         "announce-ip" => config.announce_host = host_of(value),
         "hostname" => config.hostname = value.into(),
