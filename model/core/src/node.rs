@@ -334,10 +334,14 @@ impl<const SLOTS: usize> Node<SLOTS> {
         }
     }
 
-    /// One node as nodes.conf keeps it: without the flags that are learned anew.
+    /// One node as nodes.conf keeps it: without the flags that are learned anew, and without the slots
+    /// that it no longer claims. The file has no mark for those; like marked ones, slots without an
+    /// owner are up for any claim.
     fn saved_view(&self, pos: Pos) -> NodeView<SLOTS> {
         let view = self.view(pos);
-        NodeView { flags: view.flags & Flags::SAVED, ..view }
+        let keeps_marks = self.config.profile.marks_survive_restart && !self.unclaimed.is_empty();
+        let slots = if keeps_marks { view.slots.without(&self.unclaimed) } else { view.slots };
+        NodeView { flags: view.flags & Flags::SAVED, slots, ..view }
     }
 
     /// One node as CLUSTER NODES shows it.

@@ -111,8 +111,10 @@ variants! {
     manual_failover_at_once: 1 0 0 1 1, "valkey #1274 (8.1)";
     /// FAILOVER TAKEOVER takes a new epoch even if the replica's own record holds the greatest.
     takeover_always_bumps: 1 0 0 0 0, "redis #10798, this project";
-    /// SETSLOT NODE to oneself takes a new epoch whenever it takes the slot from another node.
+    /// SETSLOT NODE to oneself takes a new epoch whenever the slot was not this node's, unless its own is the greatest.
     setslot_always_bumps: 1 0 0 0 0, "redis #10346, this project";
+    /// A slot that its owner no longer claims is saved as nobody's: a restart does not bring it back.
+    marks_survive_restart: 1 0 0 0 0, "this project (S13)";
     /// A slot that a command took from another node is not lost to that node's next claims.
     granted_slots_kept: 1 0 0 0 0, "this project (S14)";
     /// Slots that a command gives to this node are synced to its disk before the answer.

@@ -31,12 +31,12 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
             return Err(Refusal::NoSuchSlot);
         }
         let is_mine = self.node.owners.get(slot) == Some(self.node.me);
-        self.node.granted.remove(&slot);
         match change {
             SlotChange::Migrating(_) if !is_mine => return Err(Refusal::NotOwner(slot)),
             SlotChange::Migrating(to) => {
                 self.other_end(to)?;
                 self.rule(Rule::ReshardMigrating);
+                self.node.granted.remove(&slot);
                 self.node.migrating.insert(slot, to);
             }
             SlotChange::Importing(_) if is_mine => return Err(Refusal::AlreadyOwner(slot)),
@@ -93,7 +93,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
             if self.unless(Mutant::SetslotKeepsMark) {
                 self.node.importing.remove(&slot);
             }
-            let is_taken = former.is_some_and(|pos| pos != me) && self.node.config.profile.setslot_always_bumps;
+            let is_taken = former != Some(me) && self.node.config.profile.setslot_always_bumps;
             if (was_importing || is_taken) && self.unless(Mutant::SetslotKeepsEpoch) {
                 self.rule(Rule::ReshardClosed);
                 self.bump_epoch();

@@ -43,6 +43,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         for slot in self.node.peers[pos].slots.without(claimed).iter() {
             if self.unless(Mutant::ClaimMarksNothing) && self.node.unclaimed.insert(slot) {
                 self.rule_once(Rule::SlotUnclaimed);
+                self.save_mark(Save::Sync);
             }
         }
         let shard_head = if self.node.myself().is_primary() { Some(self.node.me) } else { self.node.my_primary() };
@@ -53,6 +54,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
             if owner == Some(pos) {
                 if self.node.unclaimed.remove(slot) {
                     self.rule_once(Rule::SlotReclaimed);
+                    self.save_mark(Save::Soon);
                 }
             } else if keeps_imports && self.node.importing.contains_key(&slot) {
                 self.rule_once(Rule::SlotImportKept);
@@ -80,6 +82,13 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
             self.broadcast_pong();
         }
         self.after_claim(pos, shard_head.filter(|_| from_shard > 0), from_shard == claimed.len(), lost);
+    }
+
+    /// A mark that is forgotten has this node defend the slot for an owner that let it go.
+    fn save_mark(&mut self, save: Save) {
+        if self.node.config.profile.marks_survive_restart {
+            self.save(save);
+        }
     }
 
     /// What a claim makes of this node: a replica of the claimant, if that took the last slot of this
