@@ -3,6 +3,7 @@
 //! Must not know any command.
 
 use crate::{
+    command::Command,
     pubsub::{Kind, Subscriptions},
     server::Server,
     slab::Key,
@@ -16,6 +17,7 @@ use std::{
     io::{self, ErrorKind, Read, Write},
     net::SocketAddr,
     rc::Rc,
+    time::Instant,
 };
 
 /// While more than this waits for a client that does not read, its requests wait, too.
@@ -78,6 +80,8 @@ pub struct Session {
     pub last_active: Millis,
     /// The last command that it asked for.
     pub last_command: &'static str,
+    /// The command that is being carried out for it.
+    pub running: Option<&'static Command>,
     /// How it speaks.
     pub protocol: Protocol,
     /// Who it is, once it has shown a password or need not.
@@ -356,6 +360,7 @@ impl Client {
     /// Carries out every complete request in `bytes`; says how many bytes they took.
     fn run(&mut self, server: &mut Server, bytes: &[u8]) -> usize {
         let mut used = 0;
+        server.lap = Instant::now();
         while self.wants_more() {
             let limits = server.limits.of(self.session.user.is_some());
             match self.decoder.decode(&bytes[used..], limits) {
@@ -370,9 +375,9 @@ impl Client {
                     used += length;
                     let start = self.output.len();
                     answer(&mut self.session, &reply, &mut self.output);
-                    let is_error = reply.is_error();
+                    let error = reply.error_text().map(ToOwned::to_owned);
                     drop(reply);
-                    server.counters.errors += u64::from(is_error);
+                    server.note_done(&mut self.session, args, error.as_deref());
                     server.follow_up(Some(&mut self.session));
                     self.put_pushes(start);
                 }

@@ -22,6 +22,9 @@ pub fn execute<'e>(server: &'e mut Server, session: &mut Session, args: Args<'e>
     let command = match admit(server, session, args) {
         Ok(command) => command,
         Err(refusal) => {
+            if let Ok(command) = look_up(args) {
+                server.command_stats.note_rejected(command);
+            }
             match &mut session.transaction {
                 Some(transaction) => transaction.is_dirty = true,
                 None => session.is_asking = false,
@@ -42,9 +45,11 @@ pub fn execute<'e>(server: &'e mut Server, session: &mut Session, args: Args<'e>
 }
 
 /// Carries out a request that was admitted.
-pub fn run<'e>(server: &'e mut Server, session: &mut Session, command: &Command, args: Args<'e>) -> Reply<'e> {
+pub fn run<'e>(server: &'e mut Server, session: &mut Session, command: &'static Command, args: Args<'e>) -> Reply<'e> {
     server.counters.commands += 1;
     server.store.now = server.now;
+    session.running = Some(command);
+    server.show_to_monitors(session, command, args);
     let reply = match command.run {
         Run::Session(run) => run(server, session, args),
         Run::Data(run) => run(&mut server.store, args).unwrap_or_else(|refusal| refusal),

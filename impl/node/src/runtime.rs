@@ -6,7 +6,7 @@
 
 use crate::{
     client::{Client, Fate, ReplyMode, Session, Wait},
-    dial,
+    dial, latency,
     log::reason,
     server::Server,
     slab::Key,
@@ -257,9 +257,13 @@ impl Runtime {
 
     /// Looks for expired keys for as long as it may take.
     fn drop_expired(&mut self) {
+        if !self.server.seeks_expired {
+            return;
+        }
         let start = Instant::now();
         self.server.store.now = self.server.now;
         while self.server.store.drop_expired(self.server.now, EXPIRY_SLOTS) && start.elapsed() < EXPIRY_BUDGET {}
+        self.server.note_latency(latency::Kind::ExpireCycle, start.elapsed());
         self.server.follow_up(None);
     }
 
@@ -380,6 +384,7 @@ fn new_session(server: &mut Server, stream: &TcpStream, remote: SocketAddr) -> S
         created: server.now,
         last_active: server.now,
         last_command: "NULL",
+        running: None,
         protocol: Protocol::Two,
         user: server.users.unasked(),
         is_asking: false,

@@ -7,22 +7,34 @@ use crate::{
     bus::Bus,
     client::{Client, Session},
     clock::Clock,
+    command::{Command, Traits},
+    command_stats::CommandStats,
     config::Settings,
     counters::ClientCounters,
+    latency::{self, Latency},
     log::{Level, Log},
     migration::{Migrations, Outcome},
     pause::Pause,
     pubsub::Subscriptions,
     saves::{Saves, save_points},
     slab::{Key, Slab},
+    slow_log::{self, SlowLog},
     store::{Store, eviction::Eviction, limits, news::Class},
     users::{Context, Refusal, Refusals, User, Users},
     waiters::Waiters,
 };
 use mio::Registry;
 use slotbus_core::{Address, CLUSTER_SLOTS, Flags, Host, Millis, NodeId, Peer};
-use slotbus_wire::resp::Limits;
-use std::{collections::BTreeSet, path::PathBuf, rc::Rc};
+use slotbus_wire::{
+    resp::{Args, Limits, Reply},
+    words,
+};
+use std::{
+    collections::BTreeSet,
+    path::PathBuf,
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 /// What the settings say about clients, kept at hand because every request asks for it.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +57,10 @@ pub struct ClientLimits {
     pub stops_unsaved: bool,
     /// Whether a replica that is cut off from its primary answers from what it has.
     pub serves_stale_data: bool,
+    /// From so many microseconds on a request is slow; none if no request is.
+    pub slow_us: Option<u64>,
+    /// From so many milliseconds on anything took too long; 0 if nothing does.
+    pub latency_ms: u64,
     /// The most bytes that may wait for a client that listens to channels; 0 for no limit.
     pub subscriber_waiting_max: u64,
 }
@@ -62,6 +78,8 @@ impl ClientLimits {
             pubsub_when_down: settings.flag("cluster-allow-pubsubshard-when-down"),
             is_replica_read_only: settings.flag("replica-read-only"),
             subscriber_waiting_max: subscriber_waiting_max(settings.text("client-output-buffer-limit")),
+            slow_us: settings.text("slowlog-log-slower-than").parse().ok(),
+            latency_ms: settings.number("latency-monitor-threshold"),
             stops_unsaved: settings.flag("stop-writes-on-bgsave-error"),
             serves_stale_data: settings.flag("replica-serve-stale-data"),
         }
@@ -136,6 +154,18 @@ pub struct Server {
     pub limits: ClientLimits,
     /// What has been counted.
     pub counters: ClientCounters,
+    /// What has been counted by command.
+    pub command_stats: CommandStats,
+    /// Requests that took long.
+    pub slow_log: SlowLog,
+    /// What else took long.
+    pub latency: Latency,
+    /// When the last request was done, or the present one arrived.
+    pub lap: Instant,
+    /// Who watches every request.
+    pub monitors: BTreeSet<Key>,
+    /// Whether expired keys are looked for.
+    pub seeks_expired: bool,
     /// The clock.
     pub clock: Clock,
     /// Now, as of the last time the node woke.
@@ -187,6 +217,12 @@ impl Server {
             settings,
             config_file,
             counters: ClientCounters::default(),
+            command_stats: CommandStats::default(),
+            slow_log: SlowLog::default(),
+            latency: Latency::default(),
+            lap: Instant::now(),
+            monitors: BTreeSet::new(),
+            seeks_expired: true,
             now: clock.now(),
             clock,
             log,
@@ -220,7 +256,9 @@ impl Server {
             client.finish(&outcome.reply);
             self.ready.insert(outcome.client);
         }
-        self.counters.errors += u64::from(outcome.reply.is_error());
+        if let Some(text) = outcome.reply.error_text() {
+            self.note_error(text);
+        }
         self.releases_held = true;
     }
 
@@ -270,6 +308,71 @@ impl Server {
         self.refusals.add(refusal, most);
     }
 
+    /// Takes a note of how a request ended: the error that it was answered with, and, if it was carried
+    /// out, how long that took.
+    pub fn note_done(&mut self, session: &mut Session, args: Args<'_>, error: Option<&str>) {
+        if let Some(text) = error {
+            self.note_error(text);
+        }
+        let Some(command) = session.running.take() else { return };
+        let end = Instant::now();
+        let duration = end - std::mem::replace(&mut self.lap, end);
+        let duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        self.command_stats.note(command, duration_us, error.is_some());
+        if self.limits.slow_us.is_some_and(|limit_us| duration_us >= limit_us)
+            && !command.traits.contains(Traits::SKIP_SLOWLOG)
+        {
+            self.note_slow(session, command, args, duration_us);
+        }
+        let is_fast = command.traits.contains(Traits::FAST);
+        self.note_latency(if is_fast { latency::Kind::FastCommand } else { latency::Kind::Command }, duration);
+    }
+
+    /// Takes a note of an error that somebody was told.
+    pub fn note_error(&mut self, text: &str) {
+        self.counters.errors += 1;
+        self.command_stats.note_error(text);
+    }
+
+    fn note_slow(&mut self, session: &Session, command: &Command, args: Args<'_>, duration_us: u64) {
+        let most = usize::try_from(self.settings.number("slowlog-max-len")).unwrap_or(usize::MAX);
+        let entry = slow_log::Entry {
+            id: 0,
+            at_s: self.now.0 / 1000,
+            duration_us,
+            args: slow_log::shortened(command.name, args),
+            client: session.remote.map_or_else(String::new, |remote| remote.to_string()),
+            client_name: session.name.clone(),
+        };
+        self.slow_log.add(entry, most);
+    }
+
+    /// Takes a note of anything that took too long.
+    pub fn note_latency(&mut self, kind: latency::Kind, duration: Duration) {
+        let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        if self.limits.latency_ms > 0 && duration_ms >= self.limits.latency_ms {
+            self.latency.add(kind, (self.now.0 / 1000, duration_ms));
+        }
+    }
+
+    /// Shows a request to who watches all of them.
+    pub fn show_to_monitors(&mut self, session: &Session, command: &Command, args: Args<'_>) {
+        if self.monitors.is_empty() || command.traits.contains(Traits::ADMIN) {
+            return;
+        }
+        let now = self.clock.since_epoch();
+        let remote = session.remote.map_or_else(|| "?:0".to_owned(), |remote| remote.to_string());
+        let mut line = format!("{}.{:06} [0 {remote}]", now.as_secs(), now.subsec_micros());
+        for arg in slow_log::without_secrets(command.name, args) {
+            line.push(' ');
+            line.push_str(&words::quoted(&arg));
+        }
+        let line = Reply::status(line);
+        for key in self.monitors.clone() {
+            self.push(key, &line);
+        }
+    }
+
     /// Takes back what a client watches.
     pub fn unwatch(&mut self, session: &mut Session) {
         for watch in std::mem::take(&mut session.watched) {
@@ -281,6 +384,7 @@ impl Server {
     pub fn forget(&mut self, session: &mut Session) {
         self.unwatch(session);
         self.subscriptions.forget(session.key);
+        self.monitors.remove(&session.key);
         self.waiters.remove(session.key, &mut self.store.news);
     }
 

@@ -49,6 +49,19 @@ pub(super) fn setname<'e>(_: &'e mut Server, session: &mut Session, args: Args<'
     }
 }
 
+/// No connection's reads are tracked.
+pub(super) fn getredir<'e>(_: &'e mut Server, _: &mut Session, _: Args<'e>) -> Reply<'e> {
+    Reply::Integer(-1)
+}
+
+pub(super) fn trackinginfo<'e>(_: &'e mut Server, _: &mut Session, _: Args<'e>) -> Reply<'e> {
+    Reply::Map(vec![
+        (Reply::text("flags"), Reply::Set(vec![Reply::text("off")])),
+        (Reply::text("redirect"), Reply::Integer(-1)),
+        (Reply::text("prefixes"), Reply::Array(vec![])),
+    ])
+}
+
 pub(super) fn no_evict<'e>(_: &'e mut Server, session: &mut Session, args: Args<'e>) -> Reply<'e> {
     session.is_kept = match args.at(2).to_ascii_lowercase().as_slice() {
         b"on" => true,
