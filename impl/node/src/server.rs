@@ -13,13 +13,15 @@ use crate::{
     migration::{Migrations, Outcome},
     pause::Pause,
     pubsub::Subscriptions,
+    replication::{Replicating, replica_id},
     saves::{Saves, save_points},
     slab::{Key, Slab},
-    store::{Store, eviction::Eviction, limits, news::Class},
+    store::{Expired, Store, eviction::Eviction, limits, news::Class},
     waiters::Waiters,
 };
 use mio::Registry;
-use slotbus_core::{Address, CLUSTER_SLOTS, Flags, Host, Millis, NodeId, Peer};
+use slotbus_core::{CLUSTER_SLOTS, Flags, Host, Millis, Peer};
+use slotbus_replication::Event;
 use slotbus_wire::resp::Limits;
 use std::{collections::BTreeSet, path::PathBuf};
 
@@ -46,6 +48,10 @@ pub struct ClientLimits {
     pub serves_stale_data: bool,
     /// The most bytes that may wait for a client that listens to channels; 0 for no limit.
     pub subscriber_waiting_max: u64,
+    /// Nothing is written unless so many replicas ...
+    pub replicas_min: usize,
+    /// ... were heard of within that time.
+    pub replica_lag_max_ms: u64,
 }
 
 impl ClientLimits {
@@ -60,7 +66,9 @@ impl ClientLimits {
             reads_when_down: settings.flag("cluster-allow-reads-when-down"),
             pubsub_when_down: settings.flag("cluster-allow-pubsubshard-when-down"),
             is_replica_read_only: settings.flag("replica-read-only"),
-            subscriber_waiting_max: subscriber_waiting_max(settings.text("client-output-buffer-limit")),
+            subscriber_waiting_max: settings.buffer_limits("pubsub")[0],
+            replicas_min: usize::try_from(settings.number("min-replicas-to-write")).unwrap_or(usize::MAX),
+            replica_lag_max_ms: settings.number("min-replicas-max-lag").saturating_mul(1000),
             stops_unsaved: settings.flag("stop-writes-on-bgsave-error"),
             serves_stale_data: settings.flag("replica-serve-stale-data"),
         }
@@ -71,13 +79,6 @@ impl ClientLimits {
     pub fn of(&self, is_authenticated: bool) -> Limits {
         Limits { bulk_max: self.bulk_max, is_stranger: !is_authenticated }
     }
-}
-
-/// The hard limit of the class `pubsub`, from four words for each class.
-fn subscriber_waiting_max(classes: &str) -> u64 {
-    let words: Vec<&str> = classes.split(' ').collect();
-    let class = words.chunks(4).find(|class| class.first() == Some(&"pubsub"));
-    class.and_then(|class| class.get(1)?.parse().ok()).unwrap_or_default()
 }
 
 /// Tells the keys what the settings say about them.
@@ -96,8 +97,8 @@ pub struct Server {
     pub store: Store,
     /// Every client but the one that is being served.
     pub clients: Slab<Box<Client>>,
-    /// Whom this node replicates, as a replica, and where.
-    pub followed: Option<(NodeId, Address)>,
+    /// The primary that is followed, and the replicas that follow.
+    pub replication: Replicating,
     /// What has become of snapshots.
     pub saves: Saves,
     /// After how many seconds a snapshot is made if there were so many changes.
@@ -147,7 +148,7 @@ impl Server {
         settings: Settings,
         config_file: Option<PathBuf>,
         bus: Option<Bus>,
-        registry: Registry,
+        [registry, replication_registry]: [Registry; 2],
         clock: Clock,
         log: Log,
     ) -> Self {
@@ -158,7 +159,7 @@ impl Server {
             bus,
             store,
             clients: Slab::default(),
-            followed: None,
+            replication: Replicating::new(&settings, replication_registry),
             saves: Saves::new(clock.now().0 / 1000),
             save_points: save_points(settings.text("save")),
             pause: Pause::default(),
@@ -188,6 +189,12 @@ impl Server {
         self.bus.as_ref().is_some_and(|bus| bus.node().myself().is(Flags::REPLICA))
     }
 
+    /// Tells the store the time. Keys expire on a primary that writes; elsewhere they are hidden until it says so.
+    pub fn tell_time(&mut self) {
+        let is_writer = !self.is_replica() && !self.pause.is_for_failover(self.now);
+        self.store.set_time(self.now, if is_writer { Expired::Dropped } else { Expired::Hidden });
+    }
+
     /// Whether any request might have to wait.
     #[must_use]
     pub fn is_holding(&self) -> bool {
@@ -196,12 +203,12 @@ impl Server {
 
     /// Drops the keys that have arrived elsewhere, and tells the client that waits for it.
     pub fn conclude(&mut self, outcome: &Outcome) {
-        for key in &outcome.arrived {
-            self.store.now = self.now;
-            if self.store.remove(key) {
-                self.store.news.tell(Class::GENERIC, "del", key);
-            }
-        }
+        self.tell_time();
+        let store = &mut self.store;
+        let dropped: Vec<&[u8]> = outcome.arrived.iter().map(|key| &**key).filter(|key| store.remove(key)).collect();
+        dropped.iter().for_each(|key| store.news.tell(Class::GENERIC, "del", key));
+        self.record_drops(dropped);
+        self.end_unit(None);
         if let Some(client) = self.clients.get_mut(outcome.client) {
             client.finish(&outcome.reply);
             self.ready.insert(outcome.client);
@@ -222,6 +229,8 @@ impl Server {
         self.unwatch(session);
         self.subscriptions.forget(session.key);
         self.waiters.remove(session.key, &mut self.store.news);
+        self.replication.waits.remove(session.key);
+        self.replicate(Event::Gone { replica: replica_id(session.key) });
     }
 
     /// Whether nothing more may leave the node.
@@ -241,6 +250,7 @@ impl Server {
         self.limits = ClientLimits::new(&self.settings);
         adopt(&self.settings, &mut self.store);
         self.save_points = save_points(self.settings.text("save"));
+        self.replication.adopt(&self.settings);
         self.log.set_level(Level::named(self.settings.text("loglevel")));
         let waiting_max = usize::try_from(self.settings.number("cluster-link-sendbuf-limit")).unwrap_or(usize::MAX);
         if let Some(bus) = &mut self.bus {

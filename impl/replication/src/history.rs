@@ -37,6 +37,14 @@ impl History {
         self.id = id;
     }
 
+    /// The name under which another node may know all of this.
+    pub(crate) fn known_as(&self) -> StreamId {
+        match self.former {
+            Some(former) if former.end == self.offset => former.id,
+            Some(_) | None => self.id,
+        }
+    }
+
     /// Whether who has so many bytes of a stream has nothing that is not here.
     pub(crate) fn includes(&self, id: StreamId, offset: u64) -> bool {
         let is_former = self.former.is_some_and(|former| former.id == id && offset <= former.end);
@@ -54,7 +62,9 @@ mod tests {
         let [old, new, other] = [1, 2, 3].map(|byte| StreamId::of_random([byte; 20]));
         let mut history = History { offset: 100, ..History::new(old) };
         history.rename(new);
+        assert_eq!(history.known_as(), old);
         history.offset = 150;
+        assert_eq!(history.known_as(), new);
         for (id, offset, is_included) in [
             (old, 0, true),
             (old, 100, true),

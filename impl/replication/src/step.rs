@@ -47,6 +47,15 @@ impl Replication {
         }
     }
 
+    /// A node that was started again with what it had saved at a place in a stream. Nobody else may have
+    /// written under the name that it goes on with.
+    #[must_use]
+    pub fn restored(config: Config, id: StreamId, offset: u64, fresh: StreamId) -> Self {
+        let mut history = History { offset, ..History::new(id) };
+        history.rename(fresh);
+        Self { is_active: true, ..Self::new(config, history) }
+    }
+
     /// Takes what has happened; hands out what is to be done, in order. Never fails, whatever comes.
     pub fn step(&mut self, now: Millis, event: Event<'_>) -> Vec<Effect> {
         let mut turn = Turn { state: self, now, effects: Vec::new() };
@@ -79,6 +88,12 @@ impl Replication {
     #[must_use]
     pub fn history(&self) -> &History {
         &self.history
+    }
+
+    /// The place in the stream that the data are at; none if they may not be what the stream says.
+    #[must_use]
+    pub fn place(&self) -> Option<(StreamId, u64)> {
+        (self.is_active && !self.needs_copy).then_some((self.history.id, self.history.offset))
     }
 
     /// Whether the stream is written.

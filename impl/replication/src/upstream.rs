@@ -382,8 +382,8 @@ impl Turn<'_> {
             return;
         }
         upstream.link = Link::Asked;
-        let next = (history.offset + 1).to_string();
-        let words = if self.state.needs_copy { ["PSYNC", "?", "-1"] } else { ["PSYNC", history.id.as_str(), &next] };
+        let (known_as, next) = (history.known_as(), (history.offset + 1).to_string());
+        let words = if self.state.needs_copy { ["PSYNC", "?", "-1"] } else { ["PSYNC", known_as.as_str(), &next] };
         let bytes = request_of_text(&words);
         self.perform(Effect::Send(bytes));
     }
@@ -401,7 +401,7 @@ impl Turn<'_> {
                 (Some(id), Some(offset)) => self.promised(Place { id, offset }),
                 _ => self.confused(shown("it names a stream", line)),
             },
-            [b"+CONTINUE"] if !self.state.needs_copy => self.continued(self.state.history.id),
+            [b"+CONTINUE"] if !self.state.needs_copy => self.continued(self.state.history.known_as()),
             [b"+CONTINUE", id] if !self.state.needs_copy => match StreamId::parse(id) {
                 Some(id) => self.continued(id),
                 None => self.confused(shown("it names a stream", line)),

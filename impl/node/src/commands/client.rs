@@ -114,6 +114,7 @@ pub(super) fn list<'e>(server: &'e mut Server, session: &mut Session, args: Args
 fn line(session: &Session, held: usize, waiting: usize, now: Millis, subscriptions: &Subscriptions) -> String {
     let address = |address: Option<SocketAddr>| address.map_or_else(|| "?:0".to_owned(), |address| address.to_string());
     let mut flags = String::new();
+    flags.extend(session.is_replica.then_some('S'));
     flags.extend(subscriptions.has_any(session.key).then_some('P'));
     flags.extend(session.is_readonly.then_some('r'));
     flags.extend(session.transaction.is_some().then_some('x'));
