@@ -222,7 +222,8 @@ impl Turn<'_> {
     pub(crate) fn copied(&mut self, id: ReplicaId) {
         self.heard(id);
         if let Some(replica) = self.state.replicas.get_mut(&id).filter(|replica| replica.phase == Phase::Copying) {
-            replica.phase = Phase::Copied;
+            // One that knows no places acknowledges none.
+            replica.phase = if replica.expects_place { Phase::Copied } else { Phase::Online };
         }
     }
 
