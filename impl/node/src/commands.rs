@@ -25,6 +25,7 @@ mod object;
 mod options;
 mod persistence;
 mod pubsub;
+mod replication;
 mod scan;
 mod server;
 mod sets;
@@ -122,6 +123,7 @@ pub static COMMANDS: &[Command] = &[
     Command::data("expire", -3, FAST_WRITE, expiry::expire).keys(1, 1, 1, &["RW", "update"]).groups(KEY).about("1.0.0", "Has a key expire in some seconds."),
     Command::data("expireat", -3, FAST_WRITE, expiry::expireat).keys(1, 1, 1, &["RW", "update"]).groups(KEY).about("1.2.0", "Has a key expire at a Unix time in seconds."),
     Command::data("expiretime", 2, FAST_READ, expiry::expiretime).keys(1, 1, 1, &["RO", "access"]).groups(KEY).about("7.0.0", "Tells when a key expires, in seconds."),
+    Command::new("failover", -1, Traits::ADMIN.union(Traits::NOSCRIPT).union(Traits::STALE), replication::failover).about("6.2.0", "Has a replica take over, outside of clusters."),
     Command::data("flushall", -1, Traits::WRITE, keyspace::flush).groups(KEY.union(DANGER)).tips(ON_ALL).about("1.0.0", "Drops every key."),
     Command::data("flushdb", -1, Traits::WRITE, keyspace::flush).groups(KEY.union(DANGER)).tips(ON_ALL).about("1.0.0", "Drops every key."),
     Command::data("get", 2, FAST_READ, strings::get).keys(1, 1, 1, &["RO", "access"]).groups(STRING).about("1.0.0", "Reads a string."),
@@ -184,6 +186,7 @@ pub static COMMANDS: &[Command] = &[
     Command::new("ping", -1, Traits::FAST, connection::ping).groups(CONN).tips(ON_ALL).about("1.0.0", "Answers."),
     Command::data("psetex", 4, FILL, strings::psetex).keys(1, 1, 1, &["OW", "update"]).groups(STRING).about("2.6.0", "Sets a string that expires in some milliseconds."),
     Command::new("psubscribe", -2, LISTEN, pubsub::psubscribe).about("2.0.0", "Listens to the channels that match patterns."),
+    Command::new("psync", -3, Traits::ADMIN.union(Traits::NO_ASYNC_LOADING).union(Traits::NO_MULTI).union(Traits::NOSCRIPT), replication::psync).about("2.8.0", "Asks for the stream of writes, from a place on."),
     Command::data("pttl", 2, FAST_READ, expiry::pttl).keys(1, 1, 1, &["RO", "access"]).groups(KEY).tips(VARIES).about("2.6.0", "Tells in how many milliseconds a key expires."),
     Command::new("publish", 3, PUBLISH, pubsub::publish).about("2.0.0", "Sends a message to a channel."),
     Command::new("pubsub", -2, Traits::empty(), pubsub::help).subcommands(PUBSUB).about("2.8.0", "Commands about who listens to what."),
@@ -194,10 +197,12 @@ pub static COMMANDS: &[Command] = &[
     Command::new("readwrite", 1, FAST_ALWAYS, cluster::readwrite).groups(CONN).about("3.0.0", "Takes READONLY back."),
     Command::data("rename", 3, Traits::WRITE, keyspace::rename).keys(1, 1, 1, &["RW", "access", "delete"]).keys(2, 2, 1, &["OW", "update"]).groups(KEY).about("1.0.0", "Renames a key."),
     Command::data("renamenx", 3, FAST_WRITE, keyspace::renamenx).keys(1, 1, 1, &["RW", "access", "delete"]).keys(2, 2, 1, &["OW", "insert"]).groups(KEY).about("1.0.0", "Renames a key if the new name is free."),
+    Command::new("replconf", -1, ADMIN.union(Traits::ALLOW_BUSY), replication::replconf).about("3.0.0", "Says what kind of replica this is, and how far it is."),
+    Command::new("replicaof", 3, Traits::ADMIN.union(Traits::NO_ASYNC_LOADING).union(Traits::NOSCRIPT).union(Traits::STALE), replication::replicaof).about("5.0.0", "Replicates a primary, outside of clusters."),
     Command::new("reset", 1, GREETING, connection::reset).groups(CONN).about("6.2.0", "Brings the connection back to its beginning."),
     Command::data("restore", -4, FILL, transfer::restore).keys(1, 1, 1, &["OW", "update"]).groups(KEY.union(DANGER)).about("2.6.0", "Unpacks a value under a key."),
     Command::data("restore-asking", -4, FILL.union(Traits::ASKING), transfer::restore).keys(1, 1, 1, &["OW", "update"]).groups(KEY.union(DANGER)).about("3.0.0", "Unpacks a value under a key of a slot that is being imported."),
-    Command::new("role", 1, SESSION.union(Traits::FAST), server::role).groups(OFFICE).about("2.8.12", "Tells the node's role in replication."),
+    Command::new("role", 1, SESSION.union(Traits::FAST), replication::role).groups(OFFICE).about("2.8.12", "Tells the node's role in replication."),
     Command::data("rpop", -2, FAST_WRITE, lists::rpop).keys(1, 1, 1, &["RW", "access", "delete"]).groups(LIST).about("1.0.0", "Takes elements from the tail."),
     Command::data("rpoplpush", 3, FILL, lists::rpoplpush).keys(1, 1, 1, &["RW", "access", "delete"]).keys(2, 2, 1, &["RW", "insert"]).groups(LIST).about("1.2.0", "Moves the last element of a list to the head of another."),
     Command::data("rpush", -3, FAST_FILL, lists::rpush).keys(1, 1, 1, &["RW", "insert"]).groups(LIST).about("1.0.0", "Adds elements to the tail."),
@@ -219,6 +224,7 @@ pub static COMMANDS: &[Command] = &[
     Command::data("sintercard", -3, Traits::READONLY, sets::sintercard).counted_keys(1, &["RO", "access"]).groups(SET).about("7.0.0", "Counts the members that all sets have."),
     Command::data("sinterstore", -3, FILL, sets::sinterstore).keys(1, 1, 1, &["RW", "update"]).keys(2, -1, 1, &["RO", "access"]).groups(SET).about("1.0.0", "Stores what SINTER finds."),
     Command::data("sismember", 3, FAST_READ, sets::sismember).keys(1, 1, 1, &["RO"]).groups(SET).about("1.0.0", "Tells whether a member is there."),
+    Command::new("slaveof", 3, Traits::ADMIN.union(Traits::NO_ASYNC_LOADING).union(Traits::NOSCRIPT).union(Traits::STALE), replication::replicaof).about("1.0.0", "Replicates a primary, outside of clusters."),
     Command::new("slowlog", -2, Traits::empty(), latency::help_slowlog).subcommands(SLOWLOG).about("2.2.12", "Commands about slow requests."),
     Command::data("smembers", 2, Traits::READONLY, sets::smembers).keys(1, 1, 1, &["RO", "access"]).groups(SET).tips(VARIES_IN_ORDER).about("1.0.0", "Reads all members."),
     Command::data("smismember", -3, FAST_READ, sets::smismember).keys(1, 1, 1, &["RO", "access"]).groups(SET).about("6.2.0", "Tells which members are there."),
@@ -238,6 +244,7 @@ pub static COMMANDS: &[Command] = &[
     Command::data("sunionstore", -3, FILL, sets::sunionstore).keys(1, 1, 1, &["OW", "update"]).keys(2, -1, 1, &["RO", "access"]).groups(SET).about("1.0.0", "Stores what SUNION finds."),
     Command::new("sunsubscribe", -1, LISTEN, pubsub::sunsubscribe).keys(1, -1, 1, &["not_key"]).about("7.0.0", "Listens to channels of a shard no more."),
     Command::data("swapdb", 3, FAST_WRITE, keyspace::swapdb).groups(KEY.union(DANGER)).about("4.0.0", "Swaps two databases."),
+    Command::new("sync", 1, Traits::ADMIN.union(Traits::NO_ASYNC_LOADING).union(Traits::NO_MULTI).union(Traits::NOSCRIPT), replication::sync).about("1.0.0", "Asks for a copy of all keys and the stream of writes behind it."),
     Command::new("time", 1, FAST_ALWAYS, server::time).tips(VARIES).about("2.6.0", "Tells the time."),
     Command::data("touch", -2, FAST_READ, keyspace::touch).keys(1, -1, 1, &["RO"]).groups(KEY).tips(SUM).about("3.2.1", "Counts which of the keys are there."),
     Command::data("ttl", 2, FAST_READ, expiry::ttl).keys(1, 1, 1, &["RO", "access"]).groups(KEY).tips(VARIES).about("1.0.0", "Tells in how many seconds a key expires."),
@@ -245,7 +252,7 @@ pub static COMMANDS: &[Command] = &[
     Command::data("unlink", -2, FAST_WRITE, keyspace::del).keys(1, -1, 1, &["RM", "delete"]).groups(KEY).tips(SUM).about("4.0.0", "Drops keys."),
     Command::new("unsubscribe", -1, LISTEN, pubsub::unsubscribe).about("2.0.0", "Listens to channels no more."),
     Command::new("unwatch", 1, BRACKET, transaction::unwatch).groups(TX).about("2.2.0", "Watches no key any more."),
-    Command::new("wait", 3, Traits::NOSCRIPT, server::wait).groups(CONN).tips(&["request_policy:all_shards", "response_policy:agg_min"]).about("3.0.0", "Waits until replicas have what was written."),
+    Command::new("wait", 3, Traits::NOSCRIPT, replication::wait).groups(CONN).tips(&["request_policy:all_shards", "response_policy:agg_min"]).about("3.0.0", "Waits until replicas have what was written."),
     Command::new("watch", -2, BRACKET, transaction::watch).keys(1, -1, 1, &["RO"]).groups(TX).about("2.2.0", "Has EXEC do nothing if a key changes before it."),
     Command::data("zadd", -4, FAST_FILL, sorted_sets::zadd).keys(1, 1, 1, &["RW", "update"]).groups(ZSET).about("1.2.0", "Adds members, or changes their scores."),
     Command::data("zcard", 2, FAST_READ, sorted_sets::zcard).keys(1, 1, 1, &["RO"]).groups(ZSET).about("1.2.0", "Counts the members."),

@@ -32,6 +32,7 @@ pub mod nodes_file;
 pub mod offline;
 pub mod pause;
 pub mod pubsub;
+pub mod replication;
 pub mod runtime;
 pub mod saves;
 pub mod server;

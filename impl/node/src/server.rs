@@ -16,15 +16,17 @@ use crate::{
     migration::{Migrations, Outcome},
     pause::Pause,
     pubsub::Subscriptions,
+    replication::{Replicating, replica_id},
     saves::{Saves, save_points},
     slab::{Key, Slab},
     slow_log::{self, SlowLog},
-    store::{Store, eviction::Eviction, limits, news::Class},
+    store::{Expired, Store, eviction::Eviction, limits, news::Class},
     users::{Context, Refusal, Refusals, User, Users},
     waiters::Waiters,
 };
 use mio::Registry;
-use slotbus_core::{Address, CLUSTER_SLOTS, Flags, Host, Millis, NodeId, Peer};
+use slotbus_core::{CLUSTER_SLOTS, Flags, Host, Millis, Peer};
+use slotbus_replication::Event;
 use slotbus_wire::{
     resp::{Args, Limits, Reply},
     words,
@@ -63,6 +65,10 @@ pub struct ClientLimits {
     pub latency_ms: u64,
     /// The most bytes that may wait for a client that listens to channels; 0 for no limit.
     pub subscriber_waiting_max: u64,
+    /// Nothing is written unless so many replicas ...
+    pub replicas_min: usize,
+    /// ... were heard of within that time.
+    pub replica_lag_max_ms: u64,
 }
 
 impl ClientLimits {
@@ -77,9 +83,11 @@ impl ClientLimits {
             reads_when_down: settings.flag("cluster-allow-reads-when-down"),
             pubsub_when_down: settings.flag("cluster-allow-pubsubshard-when-down"),
             is_replica_read_only: settings.flag("replica-read-only"),
-            subscriber_waiting_max: subscriber_waiting_max(settings.text("client-output-buffer-limit")),
+            subscriber_waiting_max: settings.buffer_limits("pubsub")[0],
             slow_us: settings.text("slowlog-log-slower-than").parse().ok(),
             latency_ms: settings.number("latency-monitor-threshold"),
+            replicas_min: usize::try_from(settings.number("min-replicas-to-write")).unwrap_or(usize::MAX),
+            replica_lag_max_ms: settings.number("min-replicas-max-lag").saturating_mul(1000),
             stops_unsaved: settings.flag("stop-writes-on-bgsave-error"),
             serves_stale_data: settings.flag("replica-serve-stale-data"),
         }
@@ -90,13 +98,6 @@ impl ClientLimits {
     pub fn of(&self, is_authenticated: bool) -> Limits {
         Limits { bulk_max: self.bulk_max, is_stranger: !is_authenticated }
     }
-}
-
-/// The hard limit of the class `pubsub`, from four words for each class.
-fn subscriber_waiting_max(classes: &str) -> u64 {
-    let words: Vec<&str> = classes.split(' ').collect();
-    let class = words.chunks(4).find(|class| class.first() == Some(&"pubsub"));
-    class.and_then(|class| class.get(1)?.parse().ok()).unwrap_or_default()
 }
 
 /// Tells the keys what the settings say about them.
@@ -120,8 +121,8 @@ pub struct Server {
     pub store: Store,
     /// Every client but the one that is being served.
     pub clients: Slab<Box<Client>>,
-    /// Whom this node replicates, as a replica, and where.
-    pub followed: Option<(NodeId, Address)>,
+    /// The primary that is followed, and the replicas that follow.
+    pub replication: Replicating,
     /// What has become of snapshots.
     pub saves: Saves,
     /// After how many seconds a snapshot is made if there were so many changes.
@@ -187,7 +188,7 @@ impl Server {
         settings: Settings,
         config_file: Option<PathBuf>,
         bus: Option<Bus>,
-        registry: Registry,
+        [registry, replication_registry]: [Registry; 2],
         clock: Clock,
         log: Log,
     ) -> Self {
@@ -200,7 +201,7 @@ impl Server {
             bus,
             store,
             clients: Slab::default(),
-            followed: None,
+            replication: Replicating::new(&settings, replication_registry),
             saves: Saves::new(clock.now().0 / 1000),
             save_points: save_points(settings.text("save")),
             pause: Pause::default(),
@@ -238,6 +239,12 @@ impl Server {
         self.bus.as_ref().is_some_and(|bus| bus.node().myself().is(Flags::REPLICA))
     }
 
+    /// Tells the store the time. Keys expire on a primary that writes; elsewhere they are hidden until it says so.
+    pub fn tell_time(&mut self) {
+        let is_writer = !self.is_replica() && !self.pause.is_for_failover(self.now);
+        self.store.set_time(self.now, if is_writer { Expired::Dropped } else { Expired::Hidden });
+    }
+
     /// Whether any request might have to wait.
     #[must_use]
     pub fn is_holding(&self) -> bool {
@@ -246,12 +253,12 @@ impl Server {
 
     /// Drops the keys that have arrived elsewhere, and tells the client that waits for it.
     pub fn conclude(&mut self, outcome: &Outcome) {
-        for key in &outcome.arrived {
-            self.store.now = self.now;
-            if self.store.remove(key) {
-                self.store.news.tell(Class::GENERIC, "del", key);
-            }
-        }
+        self.tell_time();
+        let store = &mut self.store;
+        let dropped: Vec<&[u8]> = outcome.arrived.iter().map(|key| &**key).filter(|key| store.remove(key)).collect();
+        dropped.iter().for_each(|key| store.news.tell(Class::GENERIC, "del", key));
+        self.record_drops(dropped);
+        self.end_unit(None);
         if let Some(client) = self.clients.get_mut(outcome.client) {
             client.finish(&outcome.reply);
             self.ready.insert(outcome.client);
@@ -386,6 +393,8 @@ impl Server {
         self.subscriptions.forget(session.key);
         self.monitors.remove(&session.key);
         self.waiters.remove(session.key, &mut self.store.news);
+        self.replication.waits.remove(session.key);
+        self.replicate(Event::Gone { replica: replica_id(session.key) });
     }
 
     /// Whether nothing more may leave the node.
@@ -400,6 +409,7 @@ impl Server {
         adopt(&self.settings, &mut self.store);
         self.save_points = save_points(self.settings.text("save"));
         self.users.hears_all = hears_all(&self.settings);
+        self.replication.adopt(&self.settings);
         self.log.set_level(Level::named(self.settings.text("loglevel")));
         let waiting_max = usize::try_from(self.settings.number("cluster-link-sendbuf-limit")).unwrap_or(usize::MAX);
         if let Some(bus) = &mut self.bus {

@@ -2,6 +2,7 @@
 
 use super::connection::REDIS_VERSION;
 use crate::{client::Session, pubsub::Kind, server::Server};
+use slotbus_replication::{Phase, Stage, StreamId, Upstream};
 use slotbus_wire::resp::{Args, Reply};
 use std::fmt::{self, Write};
 
@@ -79,7 +80,7 @@ fn about_clients(server: &Server, fields: &mut Fields) {
     fields.put("connected_clients", server.clients.len());
     fields.put("cluster_connections", server.bus.as_ref().map_or(0, crate::bus::Bus::link_count));
     fields.put("maxclients", server.limits.clients_max);
-    fields.put("blocked_clients", server.waiters.len());
+    fields.put("blocked_clients", server.waiters.len() + server.replication.waits.len());
     fields.put("tracking_clients", 0);
 }
 
@@ -132,27 +133,68 @@ fn about_stats(server: &Server, fields: &mut Fields) {
 }
 
 fn about_replication(server: &Server, fields: &mut Fields) {
+    let machine = &server.replication.machine;
     fields.put("role", if server.is_replica() { "slave" } else { "master" });
-    if let Some((_, address)) = server.followed.as_ref().filter(|_| server.is_replica()) {
-        fields.put("master_host", &address.host);
-        fields.put("master_port", address.port);
-        fields.put("master_link_status", "down");
-        fields.put("master_last_io_seconds_ago", -1);
-        fields.put("master_sync_in_progress", 0);
-        fields.put("slave_read_repl_offset", 0);
-        fields.put("slave_repl_offset", 0);
-        fields.put("slave_priority", server.settings.text("replica-priority"));
-        fields.put("slave_read_only", u8::from(server.limits.is_replica_read_only));
-        fields.put("replica_announced", 1);
+    if let Some(upstream) = machine.upstream().filter(|_| server.is_replica()) {
+        about_primary(server, upstream, fields);
     }
-    fields.put("connected_slaves", 0);
+    about_replicas(server, fields);
+    let history = machine.history();
     fields.put("master_failover_state", "no-failover");
-    fields.put("master_replid", &server.run_id);
-    fields.put("master_replid2", "0".repeat(40));
-    fields.put("master_repl_offset", 0);
-    fields.put("second_repl_offset", -1);
-    fields.put("repl_backlog_active", 0);
+    fields.put("master_replid", history.id);
+    fields.put("master_replid2", history.former.map_or(StreamId::NONE, |former| former.id));
+    fields.put("master_repl_offset", history.offset);
+    let second = history.former.map_or(-1, |former| i64::try_from(former.end).unwrap_or(i64::MAX).saturating_add(1));
+    fields.put("second_repl_offset", second);
+    let (start, length) = machine.kept();
+    fields.put("repl_backlog_active", u8::from(machine.is_active()));
     fields.put("repl_backlog_size", server.settings.text("repl-backlog-size"));
+    fields.put("repl_backlog_first_byte_offset", if machine.is_active() { start + 1 } else { 0 });
+    fields.put("repl_backlog_histlen", length);
+}
+
+fn about_primary(server: &Server, upstream: &Upstream, fields: &mut Fields) {
+    let is_streaming = upstream.stage() == Stage::Streaming;
+    let offset = server.replication.machine.offset();
+    fields.put("master_host", &upstream.address.host);
+    fields.put("master_port", upstream.address.port);
+    fields.put("master_link_status", if is_streaming { "up" } else { "down" });
+    let silence_s = i64::try_from(server.now.since(upstream.heard_at) / 1000).unwrap_or(i64::MAX);
+    fields.put("master_last_io_seconds_ago", if is_streaming { silence_s } else { -1 });
+    fields.put("master_sync_in_progress", u8::from(upstream.stage() == Stage::Copying));
+    fields.put("slave_read_repl_offset", offset);
+    fields.put("slave_repl_offset", offset);
+    if !is_streaming {
+        let down_s =
+            upstream.fresh_at().map_or(-1, |at| i64::try_from(server.now.since(at) / 1000).unwrap_or(i64::MAX));
+        fields.put("master_link_down_since_seconds", down_s);
+    }
+    fields.put("slave_priority", server.settings.text("replica-priority"));
+    fields.put("slave_read_only", u8::from(server.limits.is_replica_read_only));
+    fields.put("replica_announced", 1);
+}
+
+fn about_replicas(server: &Server, fields: &mut Fields) {
+    let machine = &server.replication.machine;
+    let known = machine.replicas().filter(|(_, replica)| replica.phase != Phase::Introduced);
+    let known: Vec<_> = known.collect();
+    fields.put("connected_slaves", known.len());
+    if server.limits.replicas_min > 0 {
+        fields.put("min_slaves_good_slaves", machine.in_touch(server.now, server.limits.replica_lag_max_ms));
+    }
+    for (number, (id, replica)) in known.into_iter().enumerate() {
+        let state = match replica.phase {
+            Phase::Introduced | Phase::Waiting(_) => "wait_bgsave",
+            Phase::Copying | Phase::Copied => "send_bulk",
+            Phase::Online => "online",
+        };
+        let (ip, port, offset) = (server.replica_ip(id, replica), replica.port, replica.acked);
+        let lag_s = server.now.since(replica.heard_at) / 1000;
+        fields.put(
+            &format!("slave{number}"),
+            format_args!("ip={ip},port={port},state={state},offset={offset},lag={lag_s}"),
+        );
+    }
 }
 
 fn about_cpu(_: &Server, fields: &mut Fields) {
