@@ -128,7 +128,7 @@ pub static DIRECTIVES: &[Directive] = &[
     at("cluster-port", Kind::Int(0, PORT), "0").at_boot().acted_on(),
     at("cluster-preferred-endpoint-type", Kind::Word(&["ip", "hostname", "unknown-endpoint"]), "ip").acted_on(),
     at("cluster-replica-no-failover", Kind::Bool, "no").alias("cluster-slave-no-failover").acted_on(),
-    at("cluster-replica-validity-factor", Kind::Int(0, I32), "10").alias("cluster-slave-validity-factor"),
+    at("cluster-replica-validity-factor", Kind::Int(0, I32), "10").alias("cluster-slave-validity-factor").acted_on(),
     at("cluster-require-full-coverage", Kind::Bool, "yes").acted_on(),
     at("crash-log-enabled", Kind::Bool, "yes"),
     at("crash-memcheck-enabled", Kind::Bool, "yes"),
