@@ -73,7 +73,7 @@ impl Server {
     }
 
     /// Sends a client what it did not ask for just now. One that does not read enough of it is cut off.
-    fn push(&mut self, key: Key, message: &Reply<'_>) {
+    pub fn push(&mut self, key: Key, message: &Reply<'_>) {
         let Some(client) = self.clients.get_mut(key) else { return };
         client.push(message);
         self.ready.insert(key);

@@ -6,7 +6,7 @@
 
 use crate::{
     client::{Client, Fate, ReplyMode, Session, Wait},
-    dial,
+    dial, latency,
     log::reason,
     server::Server,
     slab::Key,
@@ -270,11 +270,12 @@ impl Runtime {
     /// Looks for expired keys for as long as it may take.
     fn drop_expired(&mut self) {
         self.server.tell_time();
-        if !self.server.store.drops_expired() {
+        if !self.server.seeks_expired || !self.server.store.drops_expired() {
             return;
         }
         let start = Instant::now();
         while self.server.store.drop_expired(self.server.now, EXPIRY_SLOTS) && start.elapsed() < EXPIRY_BUDGET {}
+        self.server.note_latency(latency::Kind::ExpireCycle, start.elapsed());
         self.server.follow_up(None);
     }
 
@@ -353,7 +354,7 @@ impl Runtime {
         let links = server.bus.as_ref().map_or(0, |bus| bus.link_count());
         let is_full = (server.clients.len() + links) as u64 >= server.limits.clients_max;
         let is_denied = server.settings.flag("protected-mode")
-            && !server.needs_password()
+            && server.users.unasked().is_some()
             && !remote.ip().to_canonical().is_loopback();
         let session = new_session(server, &stream, remote);
         let mut client = Box::new(Client::new(stream, session));
@@ -395,8 +396,9 @@ fn new_session(server: &mut Server, stream: &TcpStream, remote: SocketAddr) -> S
         created: server.now,
         last_active: server.now,
         last_command: "NULL",
+        running: None,
         protocol: Protocol::Two,
-        is_authenticated: !server.needs_password(),
+        user: server.users.unasked(),
         is_asking: false,
         is_readonly: false,
         is_kept: false,

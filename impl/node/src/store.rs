@@ -2,6 +2,7 @@
 //!
 //! Must not know who asks, nor who owns which slot. Time is handed in.
 
+pub mod digest;
 pub mod entry;
 pub mod eviction;
 pub mod hash;

@@ -9,21 +9,24 @@ use std::fmt::{self, Write};
 /// One section: its name, whether it shows unless others are asked for, and its fields.
 struct Section {
     name: &'static str,
+    is_default: bool,
     fields: fn(&Server, &mut Fields),
 }
 
 const SECTIONS: &[Section] = &[
-    Section { name: "Server", fields: about_server },
-    Section { name: "Clients", fields: about_clients },
-    Section { name: "Memory", fields: about_memory },
-    Section { name: "Persistence", fields: about_persistence },
-    Section { name: "Stats", fields: about_stats },
-    Section { name: "Replication", fields: about_replication },
-    Section { name: "CPU", fields: about_cpu },
-    Section { name: "Modules", fields: |_, _| {} },
-    Section { name: "Errorstats", fields: |_, _| {} },
-    Section { name: "Cluster", fields: about_cluster },
-    Section { name: "Keyspace", fields: about_keyspace },
+    Section { name: "Server", is_default: true, fields: about_server },
+    Section { name: "Clients", is_default: true, fields: about_clients },
+    Section { name: "Memory", is_default: true, fields: about_memory },
+    Section { name: "Persistence", is_default: true, fields: about_persistence },
+    Section { name: "Stats", is_default: true, fields: about_stats },
+    Section { name: "Replication", is_default: true, fields: about_replication },
+    Section { name: "CPU", is_default: true, fields: about_cpu },
+    Section { name: "Modules", is_default: true, fields: |_, _| {} },
+    Section { name: "Commandstats", is_default: false, fields: about_commands },
+    Section { name: "Errorstats", is_default: true, fields: about_errors },
+    Section { name: "Latencystats", is_default: false, fields: about_latency },
+    Section { name: "Cluster", is_default: true, fields: about_cluster },
+    Section { name: "Keyspace", is_default: true, fields: about_keyspace },
 ];
 
 #[derive(Default)]
@@ -38,13 +41,11 @@ impl Fields {
 
 pub(super) fn info<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {
     let server = &*server;
-    let all: [&[u8]; 3] = [b"default", b"all", b"everything"];
-    let is_wanted = |name: &str| {
-        let is_it = |arg: &[u8]| arg.eq_ignore_ascii_case(name.as_bytes());
-        args.len() == 1 || args.from(1).any(|arg| is_it(arg) || all.iter().any(|all| arg.eq_ignore_ascii_case(all)))
-    };
+    let asked = |word: &str| args.from(1).any(|arg| arg.eq_ignore_ascii_case(word.as_bytes()));
+    let (wants_default, wants_all) = (args.len() == 1 || asked("default"), asked("all") || asked("everything"));
+    let is_wanted = |section: &Section| wants_all || wants_default && section.is_default || asked(section.name);
     let mut fields = Fields::default();
-    for section in SECTIONS.iter().filter(|section| is_wanted(section.name)) {
+    for section in SECTIONS.iter().filter(|section| is_wanted(section)) {
         if !fields.0.is_empty() {
             fields.0.push_str("\r\n");
         }
@@ -96,7 +97,7 @@ fn about_memory(server: &Server, fields: &mut Fields) {
 }
 
 /// What the process holds in memory, as the system counts it; 0 where it does not say.
-fn resident_bytes() -> u64 {
+pub(super) fn resident_bytes() -> u64 {
     const PAGE_BYTES: u64 = 4096;
     let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     text.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or_default() * PAGE_BYTES
@@ -211,6 +212,37 @@ fn cpu_seconds() -> (f64, f64) {
     let mut ticks = after_name.split_whitespace().skip(11).map(|ticks| ticks.parse::<f64>().unwrap_or_default());
     let mut next = || ticks.next().unwrap_or_default() / TICKS_PER_SECOND;
     (next(), next())
+}
+
+fn about_commands(server: &Server, fields: &mut Fields) {
+    for (name, stats) in server.command_stats.by_name() {
+        let per_call = stats.total_us as f64 / stats.calls.max(1) as f64;
+        let value = format!(
+            "calls={},usec={},usec_per_call={per_call:.2},rejected_calls={},failed_calls={}",
+            stats.calls, stats.total_us, stats.rejected, stats.failed
+        );
+        fields.put(&format!("cmdstat_{name}"), value);
+    }
+}
+
+fn about_errors(server: &Server, fields: &mut Fields) {
+    for (code, count) in server.command_stats.errors() {
+        fields.put(&format!("errorstat_{code}"), format_args!("count={count}"));
+    }
+}
+
+fn about_latency(server: &Server, fields: &mut Fields) {
+    let percentiles = server.settings.text("latency-tracking-info-percentiles");
+    let percentiles: Vec<&str> = percentiles.split(' ').filter(|percent| !percent.is_empty()).collect();
+    let called = server.command_stats.by_name().into_iter().filter(|(_, stats)| stats.calls > 0);
+    for (name, stats) in called {
+        let shown = percentiles.iter().map(|percent| {
+            let limit_us = stats.percentile_us(percent.parse().unwrap_or_default());
+            format!("p{percent}={limit_us}.000")
+        });
+        let shown = shown.collect::<Vec<_>>().join(",");
+        fields.put(&format!("latency_percentiles_usec_{name}"), shown);
+    }
 }
 
 fn about_cluster(server: &Server, fields: &mut Fields) {
