@@ -2,13 +2,20 @@
 //!
 //! Must not know any command.
 
-use crate::{server::Server, slab::Key};
+use crate::{
+    pubsub::{Kind, Subscriptions},
+    server::Server,
+    slab::Key,
+    users::{self, User},
+};
 use mio::net::TcpStream;
 use slotbus_core::Millis;
 use slotbus_wire::resp::{Decoder, OwnedArgs, Progress, Protocol, Reply};
 use std::{
+    fmt::Write as _,
     io::{self, ErrorKind, Read, Write},
     net::SocketAddr,
+    rc::Rc,
 };
 
 /// While more than this waits for a client that does not read, its requests wait, too.
@@ -73,8 +80,8 @@ pub struct Session {
     pub last_command: &'static str,
     /// How it speaks.
     pub protocol: Protocol,
-    /// Whether it has shown the password, or need not.
-    pub is_authenticated: bool,
+    /// Who it is, once it has shown a password or need not.
+    pub user: Option<Rc<User>>,
     /// Whether its next request may touch a slot that is being imported.
     pub is_asking: bool,
     /// Whether it reads from replicas.
@@ -109,11 +116,58 @@ pub enum Wait {
 }
 
 impl Session {
+    /// The name of its user.
+    #[must_use]
+    pub fn user_name(&self) -> &str {
+        self.user.as_ref().map_or(users::DEFAULT, |user| &user.name)
+    }
+
+    /// The client as CLIENT LIST shows it, with how many bytes of requests are held, and of replies wait.
+    #[must_use]
+    pub fn line(&self, held: usize, waiting: usize, now: Millis, subscriptions: &Subscriptions) -> String {
+        let address =
+            |address: Option<SocketAddr>| address.map_or_else(|| "?:0".to_owned(), |address| address.to_string());
+        let mut flags = String::new();
+        flags.extend(subscriptions.has_any(self.key).then_some('P'));
+        flags.extend(self.is_readonly.then_some('r'));
+        flags.extend(self.transaction.is_some().then_some('x'));
+        flags.extend(self.is_closing.then_some('c'));
+        flags.extend(self.is_kept.then_some('e'));
+        if flags.is_empty() {
+            flags.push('N');
+        }
+        let queued =
+            self.transaction.as_ref().map_or(-1, |open| i64::try_from(open.requests.len()).unwrap_or(i64::MAX));
+        let resp = if self.protocol == Protocol::Three { 3 } else { 2 };
+        let mut line = String::new();
+        // Writing to a String does not fail.
+        let _ = writeln!(
+            line,
+            "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db=0 sub={} psub={} ssub={} multi={queued} \
+             qbuf={held} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl={waiting} oll=0 omem=0 tot-mem={} events=r \
+             cmd={} user={} redir=-1 resp={resp}",
+            self.id,
+            address(self.remote),
+            address(self.local),
+            self.descriptor,
+            self.name,
+            now.since(self.created) / 1000,
+            now.since(self.last_active) / 1000,
+            subscriptions.of(self.key, Kind::Channel).count(),
+            subscriptions.of(self.key, Kind::Pattern).count(),
+            subscriptions.of(self.key, Kind::Shard).count(),
+            held + waiting + size_of::<Client>(),
+            self.last_command,
+            self.user_name(),
+        );
+        line
+    }
+
     /// Back to the state of a new connection, but for what identifies it.
-    pub fn reset(&mut self, needs_password: bool) {
+    pub fn reset(&mut self, user: Option<Rc<User>>) {
         self.name.clear();
         self.protocol = Protocol::Two;
-        self.is_authenticated = !needs_password;
+        self.user = user;
         self.is_asking = false;
         self.is_readonly = false;
         self.is_kept = false;
@@ -303,7 +357,7 @@ impl Client {
     fn run(&mut self, server: &mut Server, bytes: &[u8]) -> usize {
         let mut used = 0;
         while self.wants_more() {
-            let limits = server.limits.of(self.session.is_authenticated);
+            let limits = server.limits.of(self.session.user.is_some());
             match self.decoder.decode(&bytes[used..], limits) {
                 Ok(Progress::More) => break,
                 Ok(Progress::Nothing(length)) => used += length,

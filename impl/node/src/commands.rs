@@ -3,6 +3,7 @@
 //!
 //! Must not carry anything out itself: each file below owns the commands of one concern.
 
+mod acl;
 mod bits;
 mod client;
 mod cluster;
@@ -34,6 +35,7 @@ mod transaction;
 mod transfer;
 mod waiting;
 
+pub(crate) use acl::users_of_file;
 pub use connection::REDIS_VERSION;
 pub use sorted_sets::Extreme;
 
@@ -78,12 +80,13 @@ const ON_ALL: &[&str] = &["request_policy:all_shards", "response_policy:all_succ
 /// Every command, by name.
 #[rustfmt::skip]
 pub static COMMANDS: &[Command] = &[
+    Command::new("acl", -2, Traits::empty(), acl::help).subcommands(ACL).about("6.0.0", "Commands about users."),
     Command::data("append", 3, FAST_FILL, strings::append).keys(1, 1, 1, &["RW", "insert"]).groups(STRING).about("2.0.0", "Adds to the end of a string."),
     Command::new("asking", 1, Traits::FAST, cluster::asking).groups(CONN).about("3.0.0", "Lets the next request touch a slot that is being imported."),
     Command::new("auth", -2, GREETING, connection::auth).groups(CONN).about("1.0.0", "Shows a password."),
     Command::new("bgsave", -1, Traits::ADMIN.union(Traits::NO_ASYNC_LOADING).union(Traits::NOSCRIPT), persistence::bgsave).about("1.0.0", "Saves all keys while the node goes on."),
     Command::data("bitcount", -2, Traits::READONLY, bits::bitcount).keys(1, 1, 1, &["RO", "access"]).groups(BITMAP).about("2.6.0", "Counts the bits that are set."),
-    Command::data("bitfield", -2, FILL, bits::bitfield).keys(1, 1, 1, &["RW", "access", "update", "variable_flags"]).note("This command allows both access and modification of the key").groups(BITMAP).about("3.2.0", "Reads and changes numbers within a string."),
+    Command::data("bitfield", -2, FILL, bits::bitfield).keys(1, 1, 1, &["RW", "access", "update", "variable_flags"]).note("This command allows both access and modification of the key").without(&["set", "incrby"], 2, &["RO", "access"]).groups(BITMAP).about("3.2.0", "Reads and changes numbers within a string."),
     Command::data("bitfield_ro", -2, FAST_READ, bits::bitfield_ro).keys(1, 1, 1, &["RO", "access"]).groups(BITMAP).about("6.0.0", "Reads numbers within a string."),
     Command::data("bitop", -4, FILL, bits::bitop).keys(2, 2, 1, &["OW", "update"]).keys(3, -1, 1, &["RO", "access"]).groups(BITMAP).about("2.6.0", "Combines the bits of strings."),
     Command::data("bitpos", -3, Traits::READONLY, bits::bitpos).keys(1, 1, 1, &["RO", "access"]).groups(BITMAP).about("2.8.7", "Finds the first bit that is set, or is not."),
@@ -196,7 +199,7 @@ pub static COMMANDS: &[Command] = &[
     Command::data("sdiff", -2, Traits::READONLY, sets::sdiff).keys(1, -1, 1, &["RO", "access"]).groups(SET).tips(VARIES_IN_ORDER).about("1.0.0", "Takes the members of other sets from those of one."),
     Command::data("sdiffstore", -3, FILL, sets::sdiffstore).keys(1, 1, 1, &["OW", "update"]).keys(2, -1, 1, &["RO", "access"]).groups(SET).about("1.0.0", "Stores what SDIFF finds."),
     Command::new("select", 2, FAST_ALWAYS, connection::select).groups(CONN).about("1.0.0", "Chooses the database."),
-    Command::data("set", -3, FILL, strings::set).keys(1, 1, 1, &["RW", "access", "update", "variable_flags"]).note("RW and ACCESS due to the optional `GET` argument").groups(STRING).about("1.0.0", "Sets a string."),
+    Command::data("set", -3, FILL, strings::set).keys(1, 1, 1, &["RW", "access", "update", "variable_flags"]).note("RW and ACCESS due to the optional `GET` argument").without(&["get"], 3, &["OW", "update"]).groups(STRING).about("1.0.0", "Sets a string."),
     Command::data("setbit", 4, FILL, bits::setbit).keys(1, 1, 1, &["RW", "access", "update"]).groups(BITMAP).about("2.2.0", "Sets a bit."),
     Command::data("setex", 4, FILL, strings::setex).keys(1, 1, 1, &["OW", "update"]).groups(STRING).about("2.0.0", "Sets a string that expires in some seconds."),
     Command::data("setnx", 3, FAST_FILL, strings::setnx).keys(1, 1, 1, &["OW", "insert"]).groups(STRING).about("1.0.0", "Sets a string that is not there."),
@@ -264,6 +267,23 @@ pub static COMMANDS: &[Command] = &[
     Command::data("zscore", 3, FAST_READ, sorted_sets::zscore).keys(1, 1, 1, &["RO", "access"]).groups(ZSET).about("1.2.0", "Reads a member's score."),
     Command::data("zunion", -3, Traits::READONLY, sorted_set_algebra::zunion).counted_keys(1, &["RO", "access"]).groups(ZSET).about("6.2.0", "Finds the members that any set has."),
     Command::data("zunionstore", -4, FILL, sorted_set_algebra::zunionstore).keys(1, 1, 1, &["OW", "update"]).counted_keys(2, &["RO", "access"]).groups(ZSET).about("2.0.0", "Stores what ZUNION finds."),
+];
+
+#[rustfmt::skip]
+static ACL: &[Command] = &[
+    Command::new("acl|cat", -2, SESSION, acl::cat).about("6.0.0", "Lists the categories of commands, or the commands of one."),
+    Command::new("acl|deluser", -3, ADMIN, acl::deluser).about("6.0.0", "Removes users, and ends their connections."),
+    Command::new("acl|dryrun", -4, ADMIN, acl::dryrun).about("7.0.0", "Tells whether a user may make a request."),
+    Command::new("acl|genpass", -2, SESSION, acl::genpass).about("6.0.0", "Makes up a password."),
+    Command::new("acl|getuser", 3, ADMIN, acl::getuser).about("6.0.0", "Tells the rules of a user."),
+    Command::new("acl|help", 2, ALWAYS, acl::help).about("6.0.0", "Lists the subcommands."),
+    Command::new("acl|list", 2, ADMIN, acl::list).about("6.0.0", "Tells the rules of every user, as a file has them."),
+    Command::new("acl|load", 2, ADMIN, acl::load).about("6.0.0", "Reads the users from their file again."),
+    Command::new("acl|log", -2, ADMIN, acl::log).about("6.0.0", "Tells who was turned away."),
+    Command::new("acl|save", 2, ADMIN, acl::save).about("6.0.0", "Writes the users to their file."),
+    Command::new("acl|setuser", -3, ADMIN, acl::setuser).about("6.0.0", "Makes or changes a user."),
+    Command::new("acl|users", 2, ADMIN, acl::users).about("6.0.0", "Lists the names of all users."),
+    Command::new("acl|whoami", 2, SESSION, acl::whoami).about("6.0.0", "Tells the name of this connection's user."),
 ];
 
 #[rustfmt::skip]
@@ -357,6 +377,11 @@ static PUBSUB: &[Command] = &[
     Command::new("pubsub|shardchannels", -2, CHANNELS, pubsub::shardchannels).about("7.0.0", "Lists channels of shards that somebody listens to."),
     Command::new("pubsub|shardnumsub", -2, CHANNELS, pubsub::shardnumsub).about("7.0.0", "Counts who listens to channels of shards."),
 ];
+
+/// Every command, each followed by its subcommands.
+pub fn every() -> impl Iterator<Item = &'static Command> {
+    COMMANDS.iter().flat_map(|command| std::iter::once(command).chain(command.subcommands))
+}
 
 impl From<WrongKind> for Reply<'static> {
     fn from(_: WrongKind) -> Self {

@@ -9,6 +9,7 @@ use crate::{
     command::{Command, Run, Traits},
     commands::COMMANDS,
     server::Server,
+    users::Denial,
 };
 use slotbus_core::{
     Pos, Slot,
@@ -96,7 +97,7 @@ fn admit(server: &mut Server, session: &mut Session, args: Args<'_>) -> Result<&
         return Err(Reply::err(refusal));
     }
     session.last_command = command.name;
-    if !session.is_authenticated && !command.traits.contains(Traits::NO_AUTH) {
+    if session.user.is_none() && !command.traits.contains(Traits::NO_AUTH) {
         return Err(Reply::error("NOAUTH Authentication required."));
     }
     // The other replies of a transaction cannot wait for that of MIGRATE.
@@ -104,6 +105,8 @@ fn admit(server: &mut Server, session: &mut Session, args: Args<'_>) -> Result<&
     if session.transaction.is_some() && is_single {
         return Err(Reply::err("Command not allowed inside a transaction"));
     }
+    check_user(server, session, command, args)
+        .map_err(|denial| Reply::error(format!("NOPERM {}", denial_of(command, &denial, false))))?;
     let refusal = locate(server, session, command, args)
         .or_else(|| refuse_without_memory(server, session, command))
         .or_else(|| refuse_without_disk(server, session, command))
@@ -118,6 +121,39 @@ fn admit(server: &mut Server, session: &mut Session, args: Args<'_>) -> Result<&
             Err(redirection)
         }
     }
+}
+
+/// Whether the user may make this request; if not, a note is taken.
+pub fn check_user(
+    server: &mut Server,
+    session: &Session,
+    command: &'static Command,
+    args: Args<'_>,
+) -> Result<(), Denial> {
+    let Some(user) = &session.user else { return Ok(()) };
+    user.check(command, args).inspect_err(|denial| {
+        let (reason, object) = match denial {
+            Denial::Command => ("command", command.name.as_bytes()),
+            Denial::Key(_, key) => ("key", key.as_slice()),
+            Denial::Channel(_, channel) => ("channel", channel.as_slice()),
+        };
+        server.note_refusal(session, reason, object, &user.name);
+    })
+}
+
+/// Why a user may not make a request, with the key or channel that it is about if that is to be told.
+#[must_use]
+pub fn denial_of(command: &Command, denial: &Denial, tells_all: bool) -> String {
+    let named = |kind: &str, object: &[u8]| match tells_all {
+        true => format!("the '{}' {kind}", shown(object, usize::MAX)),
+        false => format!("one of the {kind}s used as arguments"),
+    };
+    let what = match denial {
+        Denial::Command => format!("run the '{}' command", command.name),
+        Denial::Key(_, key) => format!("access {}", named("key", key)),
+        Denial::Channel(_, channel) => format!("access {}", named("channel", channel)),
+    };
+    format!("{} user has no permissions to {what}", if tells_all { "This" } else { "this" })
 }
 
 /// Where a request's keys are; nothing if they are here.

@@ -10,6 +10,7 @@
 //! is slotbus-wire's; threads, locks and blocking calls other than the poll and saving the nodes file.
 
 pub mod bus;
+pub mod category;
 pub mod chronicle;
 pub mod cli;
 pub mod client;
@@ -37,5 +38,6 @@ pub mod snapshot;
 pub mod start;
 pub mod store;
 pub mod trace;
+pub mod users;
 pub mod waiters;
 pub mod wake;

@@ -338,7 +338,7 @@ impl Runtime {
         let links = server.bus.as_ref().map_or(0, |bus| bus.link_count());
         let is_full = (server.clients.len() + links) as u64 >= server.limits.clients_max;
         let is_denied = server.settings.flag("protected-mode")
-            && !server.needs_password()
+            && server.users.unasked().is_some()
             && !remote.ip().to_canonical().is_loopback();
         let session = new_session(server, &stream, remote);
         let mut client = Box::new(Client::new(stream, session));
@@ -381,7 +381,7 @@ fn new_session(server: &mut Server, stream: &TcpStream, remote: SocketAddr) -> S
         last_active: server.now,
         last_command: "NULL",
         protocol: Protocol::Two,
-        is_authenticated: !server.needs_password(),
+        user: server.users.unasked(),
         is_asking: false,
         is_readonly: false,
         is_kept: false,

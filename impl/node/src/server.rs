@@ -16,12 +16,13 @@ use crate::{
     saves::{Saves, save_points},
     slab::{Key, Slab},
     store::{Store, eviction::Eviction, limits, news::Class},
+    users::{Context, Refusal, Refusals, User, Users},
     waiters::Waiters,
 };
 use mio::Registry;
 use slotbus_core::{Address, CLUSTER_SLOTS, Flags, Host, Millis, NodeId, Peer};
 use slotbus_wire::resp::Limits;
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{collections::BTreeSet, path::PathBuf, rc::Rc};
 
 /// What the settings say about clients, kept at hand because every request asks for it.
 #[derive(Clone, Copy, Debug)]
@@ -87,6 +88,11 @@ fn adopt(settings: &Settings, store: &mut Store) {
     store.news.classes = Class::of_letters(settings.text("notify-keyspace-events"));
 }
 
+/// Whether new users may use all channels.
+fn hears_all(settings: &Settings) -> bool {
+    settings.text("acl-pubsub-default") == "allchannels"
+}
+
 /// The node.
 #[derive(Debug)]
 pub struct Server {
@@ -118,6 +124,10 @@ pub struct Server {
     pub releases_held: bool,
     /// Clients whose connection is to end.
     pub doomed: Vec<Key>,
+    /// Who may do what.
+    pub users: Users,
+    /// Who was turned away.
+    pub refusals: Refusals,
     /// The configuration.
     pub settings: Settings,
     /// The configuration file, if there is one.
@@ -153,6 +163,8 @@ impl Server {
     ) -> Self {
         let mut store = Store::default();
         adopt(&settings, &mut store);
+        let mut users = Users::new(hears_all(&settings));
+        users.set_password(settings.text("requirepass"));
         let digit = || char::from_digit(fastrand::u32(0..16), 16).unwrap_or('0');
         Self {
             bus,
@@ -169,6 +181,8 @@ impl Server {
             ready: BTreeSet::new(),
             releases_held: false,
             doomed: Vec::new(),
+            users,
+            refusals: Refusals::default(),
             limits: ClientLimits::new(&settings),
             settings,
             config_file,
@@ -210,6 +224,52 @@ impl Server {
         self.releases_held = true;
     }
 
+    /// Puts a user in the place of the former one, for those clients, too, that are it already. Who listens to
+    /// a channel that it may not listen to any more is shown the door.
+    pub fn put_user(&mut self, user: User, session: &mut Session) {
+        let user = self.users.put(user);
+        let others = self.clients.iter_mut().map(|(_, client)| &mut client.session);
+        let is_it = |session: &&mut Session| session.user.as_ref().is_some_and(|own| own.name == user.name);
+        for own in others.chain([session]).filter(is_it) {
+            own.user = Some(Rc::clone(&user));
+            if !self.subscriptions.are_allowed(own.key, &user) {
+                own.is_closing = true;
+                self.doomed.push(own.key);
+            }
+        }
+    }
+
+    /// Ends the connections of users that there are no more; those of others learn what they may do now.
+    pub fn end_strangers(&mut self, session: &mut Session) {
+        let others = self.clients.iter_mut().map(|(_, client)| &mut client.session);
+        for own in others.chain([session]) {
+            let Some(user) = &own.user else { continue };
+            match self.users.named(user.name.as_bytes()) {
+                Some(user) => own.user = Some(Rc::clone(user)),
+                None => {
+                    own.is_closing = true;
+                    self.doomed.push(own.key);
+                }
+            }
+        }
+    }
+
+    /// Takes a note of somebody who was turned away.
+    pub fn note_refusal(&mut self, session: &Session, reason: &'static str, object: &[u8], user: &str) {
+        let most = usize::try_from(self.settings.number("acllog-max-len")).unwrap_or(usize::MAX);
+        let is_queued = session.transaction.is_some() || session.is_executing;
+        let refusal = Refusal {
+            reason,
+            context: if is_queued { Context::Multi } else { Context::Toplevel },
+            object: object.to_vec(),
+            user: user.to_owned(),
+            client: session.line(0, 0, self.now, &self.subscriptions),
+            at: self.now,
+            count: 1,
+        };
+        self.refusals.add(refusal, most);
+    }
+
     /// Takes back what a client watches.
     pub fn unwatch(&mut self, session: &mut Session) {
         for watch in std::mem::take(&mut session.watched) {
@@ -230,17 +290,12 @@ impl Server {
         self.is_ending || self.bus.as_ref().is_some_and(|bus| bus.fatal().is_some())
     }
 
-    /// Whether clients have to show a password.
-    #[must_use]
-    pub fn needs_password(&self) -> bool {
-        !self.settings.text("requirepass").is_empty()
-    }
-
     /// Acts on settings that have changed.
     pub fn adopt_settings(&mut self) {
         self.limits = ClientLimits::new(&self.settings);
         adopt(&self.settings, &mut self.store);
         self.save_points = save_points(self.settings.text("save"));
+        self.users.hears_all = hears_all(&self.settings);
         self.log.set_level(Level::named(self.settings.text("loglevel")));
         let waiting_max = usize::try_from(self.settings.number("cluster-link-sendbuf-limit")).unwrap_or(usize::MAX);
         if let Some(bus) = &mut self.bus {

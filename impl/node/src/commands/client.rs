@@ -4,13 +4,12 @@ use super::{cluster::no_such_form, connection::client_name, help_of, syntax_erro
 use crate::{
     client::{Client, ReplyMode, Session},
     pause::Scope,
-    pubsub::{Kind, Subscriptions},
     server::Server,
     slab::Key,
+    users::Users,
 };
-use slotbus_core::Millis;
-use slotbus_wire::resp::{Args, Protocol, Reply, parse_i64};
-use std::{fmt::Write, net::SocketAddr};
+use slotbus_wire::resp::{Args, Reply, parse_i64};
+use std::net::SocketAddr;
 
 pub(super) fn help<'e>(_: &'e mut Server, _: &mut Session, _: Args<'e>) -> Reply<'e> {
     help_of(
@@ -71,7 +70,7 @@ pub(super) fn reply<'e>(_: &'e mut Server, session: &mut Session, args: Args<'e>
 }
 
 pub(super) fn info<'e>(server: &'e mut Server, session: &mut Session, _: Args<'e>) -> Reply<'e> {
-    Reply::Verbatim(line(session, 0, 0, server.now, &server.subscriptions).into())
+    Reply::Verbatim(session.line(0, 0, server.now, &server.subscriptions).into())
 }
 
 pub(super) fn list<'e>(server: &'e mut Server, session: &mut Session, args: Args<'e>) -> Reply<'e> {
@@ -98,53 +97,14 @@ pub(super) fn list<'e>(server: &'e mut Server, session: &mut Session, args: Args
     let others = server.clients.iter().map(|(_, client)| &**client);
     let mut lines: Vec<(u64, String)> = others
         .map(|client| {
-            (
-                client.session.id,
-                line(&client.session, client.held(), client.waiting(), server.now, &server.subscriptions),
-            )
+            let (held, waiting) = (client.held(), client.waiting());
+            (client.session.id, client.session.line(held, waiting, server.now, &server.subscriptions))
         })
         .collect();
-    lines.push((session.id, line(session, 0, 0, server.now, &server.subscriptions)));
+    lines.push((session.id, session.line(0, 0, server.now, &server.subscriptions)));
     lines.sort();
     lines.retain(|(id, _)| wanted.is_empty() || wanted.contains(id));
     Reply::Verbatim(lines.into_iter().map(|(_, line)| line).collect::<String>().into())
-}
-
-/// One client as CLIENT LIST shows it.
-fn line(session: &Session, held: usize, waiting: usize, now: Millis, subscriptions: &Subscriptions) -> String {
-    let address = |address: Option<SocketAddr>| address.map_or_else(|| "?:0".to_owned(), |address| address.to_string());
-    let mut flags = String::new();
-    flags.extend(subscriptions.has_any(session.key).then_some('P'));
-    flags.extend(session.is_readonly.then_some('r'));
-    flags.extend(session.transaction.is_some().then_some('x'));
-    flags.extend(session.is_closing.then_some('c'));
-    flags.extend(session.is_kept.then_some('e'));
-    if flags.is_empty() {
-        flags.push('N');
-    }
-    let queued = session.transaction.as_ref().map_or(-1, |open| i64::try_from(open.requests.len()).unwrap_or(i64::MAX));
-    let resp = if session.protocol == Protocol::Three { 3 } else { 2 };
-    let mut line = String::new();
-    // Writing to a String does not fail.
-    let _ = writeln!(
-        line,
-        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db=0 sub={} psub={} ssub={} multi={queued} \
-         qbuf={held} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl={waiting} oll=0 omem=0 tot-mem={} events=r \
-         cmd={} user=default redir=-1 resp={resp}",
-        session.id,
-        address(session.remote),
-        address(session.local),
-        session.descriptor,
-        session.name,
-        now.since(session.created) / 1000,
-        now.since(session.last_active) / 1000,
-        subscriptions.of(session.key, Kind::Channel).count(),
-        subscriptions.of(session.key, Kind::Pattern).count(),
-        subscriptions.of(session.key, Kind::Shard).count(),
-        held + waiting + size_of::<Client>(),
-        session.last_command,
-    );
-    line
 }
 
 pub(super) fn kill<'e>(server: &'e mut Server, session: &mut Session, args: Args<'e>) -> Reply<'e> {
@@ -155,7 +115,7 @@ pub(super) fn kill<'e>(server: &'e mut Server, session: &mut Session, args: Args
             _ => Reply::OK,
         };
     }
-    match Filter::read(args.skip(2)) {
+    match Filter::read(args.skip(2), &server.users) {
         Ok(filter) => Reply::count(end(server, session, &filter)),
         Err(refusal) => refusal,
     }
@@ -207,18 +167,19 @@ struct Filter {
     id: Option<u64>,
     remote: Option<String>,
     local: Option<String>,
+    user: Option<String>,
     is_of_normal: bool,
     spares_caller: bool,
 }
 
 impl Default for Filter {
     fn default() -> Self {
-        Self { id: None, remote: None, local: None, is_of_normal: true, spares_caller: true }
+        Self { id: None, remote: None, local: None, user: None, is_of_normal: true, spares_caller: true }
     }
 }
 
 impl Filter {
-    fn read(args: Args<'_>) -> Result<Self, Reply<'static>> {
+    fn read(args: Args<'_>, users: &Users) -> Result<Self, Reply<'static>> {
         let mut filter = Self::default();
         let mut at = 0;
         while let Some(option) = args.get(at) {
@@ -231,8 +192,10 @@ impl Filter {
                 b"addr" => filter.remote = Some(text(value)),
                 b"laddr" => filter.local = Some(text(value)),
                 b"type" => filter.is_of_normal = is_normal(value)?,
-                b"user" if value == b"default" => {}
-                b"user" => return Err(Reply::err(format_args!("No such user '{}'", text(value)))),
+                b"user" => match users.named(value) {
+                    Some(user) => filter.user = Some(user.name.clone()),
+                    None => return Err(Reply::err(format_args!("No such user '{}'", text(value)))),
+                },
                 b"skipme" => {
                     filter.spares_caller = match value.to_ascii_lowercase().as_slice() {
                         b"yes" => true,
@@ -254,6 +217,7 @@ impl Filter {
         };
         self.is_of_normal
             && self.id.is_none_or(|id| id == session.id)
+            && self.user.as_ref().is_none_or(|user| *user == session.user_name())
             && is(&self.remote, session.remote)
             && is(&self.local, session.local)
     }

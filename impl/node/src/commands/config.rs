@@ -79,6 +79,9 @@ pub(super) fn set<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) -
     }
     server.settings = settings;
     server.adopt_settings();
+    if changes.iter().any(|(index, ..)| DIRECTIVES[*index].name == "requirepass") {
+        server.users.set_password(server.settings.text("requirepass"));
+    }
     Reply::OK
 }
 
@@ -89,7 +92,7 @@ pub(super) fn resetstat<'e>(server: &'e mut Server, _: &mut Session, _: Args<'e>
 
 pub(super) fn rewrite<'e>(server: &'e mut Server, _: &mut Session, _: Args<'e>) -> Reply<'e> {
     let Some(path) = &server.config_file else { return Reply::err("The server is running without a config file") };
-    match rewrite::rewrite(path, &server.settings) {
+    match rewrite::rewrite(path, &server.settings, &server.users) {
         Ok(()) => {
             server.log.notice(format_args!("CONFIG REWRITE executed with success."));
             Reply::OK

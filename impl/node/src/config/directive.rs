@@ -80,9 +80,9 @@ pub const RETIRED: &[&str] = &["list-max-ziplist-entries", "list-max-ziplist-val
 /// Every directive that holds a value, by name.
 #[rustfmt::skip]
 pub static DIRECTIVES: &[Directive] = &[
-    at("acl-pubsub-default", Kind::Word(&["allchannels", "resetchannels"]), "resetchannels"),
-    at("aclfile", Kind::Text, "").at_boot(),
-    at("acllog-max-len", Kind::Int(0, i64::MAX), "128"),
+    at("acl-pubsub-default", Kind::Word(&["allchannels", "resetchannels"]), "resetchannels").acted_on(),
+    at("aclfile", Kind::Text, "").at_boot().acted_on(),
+    at("acllog-max-len", Kind::Int(0, i64::MAX), "128").acted_on(),
     at("active-defrag-cycle-max", Kind::Int(1, 99), "25"),
     at("active-defrag-cycle-min", Kind::Int(1, 99), "1"),
     at("active-defrag-ignore-bytes", Kind::Memory(1, i64::MAX), "104857600"),

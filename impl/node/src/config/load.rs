@@ -72,6 +72,8 @@ pub struct Loaded {
     pub settings: Settings,
     /// The warnings.
     pub warnings: Vec<String>,
+    /// Lines about users, as they stand.
+    pub users: Vec<String>,
 }
 
 impl Sources {
@@ -172,7 +174,11 @@ impl Loader {
         }
         match (name.as_str(), values) {
             ("include", [file]) => self.include(file, depth),
-            ("rename-command", [_, _]) | ("user" | "loadmodule", [_, ..]) => {
+            ("user", [_, ..]) => {
+                self.loaded.users.push(format!("user {}", values.join(" ")));
+                Ok(())
+            }
+            ("rename-command", [_, _]) | ("loadmodule", [_, ..]) => {
                 self.warn(&name);
                 Ok(())
             }
@@ -268,7 +274,8 @@ mod tests {
     fn what_is_not_acted_on_is_accepted_with_one_warning() {
         let loaded = load("hz 10\nhz 20\nappendonly no\nrename-command a b\nuser x on\n").unwrap();
         let names: Vec<&str> = loaded.warnings.iter().filter_map(|warning| warning.split('\'').nth(1)).collect();
-        assert_eq!(names, ["hz", "rename-command", "user"]);
+        assert_eq!(names, ["hz", "rename-command"]);
+        assert_eq!(loaded.users, ["user x on"]);
     }
 
     #[test]
