@@ -128,8 +128,16 @@ pub fn page(findings: &[Finding]) -> String {
             finding.script.steps.len()
         );
     }
+    text.push_str(HARMLESS);
     text
 }
+
+const HARMLESS: &str = "
+## Seen, and harmless
+
+The winner of a manual failover announces itself with headers that still say that its clients are paused; only its own replicas in a manual
+failover would read that (differential scripts `manual-failover`, `manual-takeover`).
+";
 
 const INTRODUCTION: &str = "# Findings in redis-server 7.0.15
 
