@@ -4,7 +4,7 @@
 
 use crate::{
     configs::{A, B, C, Configuration, D, SLOTS, add_slots, cluster_of_3, order},
-    configs_failover::{BRISK, ORDERLY, PROMPT, brisk, killing, orderly},
+    configs_failover::{BRISK, ORDERLY, PROMPT, brisk, orderly},
 };
 use slotbus_core::{Command, FailoverMode, Slot, SlotChange};
 use slotbus_world::{Budget, Order, Pace, Place, Setup, Stage, What, World};
@@ -71,8 +71,8 @@ pub const FINDINGS: &[Configuration] = &[
     ),
     finding(
         "mark_restart_3",
-        "a lets a slot go and takes a new epoch, c is killed at any moment and returns, b takes the slot.",
-        &["3 primaries", PROMPT, BRISK, "3 commands; 1 crash, of c, 1 restart"],
+        "a has let a slot go, taken a new epoch and died; c, which heard that, has just started; b takes the slot.",
+        &["3 primaries", PROMPT, BRISK, "1 command; no fault after the start"],
         3,
         mark_restart_3,
     ),
@@ -138,14 +138,13 @@ fn observer_3(setup: &mut Setup) -> World<SLOTS> {
 
 fn mark_restart_3(setup: &mut Setup) -> World<SLOTS> {
     brisk(setup);
-    setup.budget = Budget { crashes: 1, restarts: 1, ..Budget::default() };
-    setup.crashing = killing(&[C]);
     let to_b =
         |host| order(host, Command::SetSlot { slot: Slot(0), change: SlotChange::Node(B.id()), has_keys: false });
-    setup.scripts = vec![vec![to_b(A), order(A, Command::BumpEpoch), to_b(B)]];
-    // Else a has the greatest epoch already, and takes no other.
-    let bump = vec![Stage::Command(order(B, Command::BumpEpoch)), Stage::Rounds(2)];
-    setup.world_after(&[cluster_of_3([&[0, 1], &[2], &[3]]), bump].concat())
+    setup.scripts = vec![vec![to_b(B)]];
+    let bump = |host| Stage::Command(order(host, Command::BumpEpoch));
+    // Only who has not the greatest epoch takes a new one.
+    let let_go = vec![bump(B), Stage::Rounds(2), Stage::Command(to_b(A)), bump(A), Stage::Rounds(2)];
+    setup.world_after(&[cluster_of_3([&[0, 1], &[2], &[3]]), let_go, vec![crash(A), crash(C), restart(C)]].concat())
 }
 
 fn two_wins_3(setup: &mut Setup) -> World<SLOTS> {
@@ -162,9 +161,15 @@ fn early_quorum_4(setup: &mut Setup) -> World<SLOTS> {
     brisk(setup);
     setup.configure(|config| config.timing.writable_delay_ms = 4000);
     let own = [A, B, C, D].into_iter().zip(0..).map(|(host, slot)| add_slots(host, &[slot])).collect();
-    let crash = |host| Stage::Happens(What::Crash { host, power: false });
-    let restart = |host| Stage::Happens(What::Restart { host });
     setup.world_after(&[own, met(&[B, C, D]), vec![crash(B), crash(A), restart(B)]].concat())
+}
+
+fn crash(host: Place) -> Stage {
+    Stage::Happens(What::Crash { host, power: false })
+}
+
+fn restart(host: Place) -> Stage {
+    Stage::Happens(What::Restart { host })
 }
 
 fn failover(host: Place, mode: FailoverMode) -> Order {
