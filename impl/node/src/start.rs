@@ -13,6 +13,7 @@ use crate::{
     runtime::{Runtime, Stop},
     server::Server,
     snapshot,
+    store::Expired,
     trace::Trace,
     wake::{Ending, Wake},
 };
@@ -115,8 +116,9 @@ fn start(
     let mode = if is_clustered { "cluster" } else { "standalone" };
     log.notice(format_args!("Running mode={mode}, port={port}."));
     log.warning(format_args!("Server initialized"));
-    let registry = poll.registry().try_clone().map_err(|error| failed("Cannot wait for events", error))?;
-    let mut server = Server::new(settings.clone(), config_file, bus, registry, clock, log.clone());
+    let another = || poll.registry().try_clone().map_err(|error| failed("Cannot wait for events", error));
+    let registries = [another()?, another()?];
+    let mut server = Server::new(settings.clone(), config_file, bus, registries, clock, log.clone());
     admit_users(&mut server, users)?;
     load(&mut server)?;
     let filled = server.store.filled_slots();
@@ -150,14 +152,17 @@ fn admit_users(server: &mut Server, lines: &[String]) -> Result<(), String> {
 /// The keys of the last snapshot.
 fn load(server: &mut Server) -> Result<(), String> {
     let start = Instant::now();
-    server.store.now = server.now;
+    server.store.set_time(server.now, Expired::Dropped);
     let loaded = snapshot::load(&server.settings.path("dbfilename"), &mut server.store)?;
     // Nobody is there yet whom it could concern.
     server.store.news.take_events();
     server.store.news.changes = 0;
-    if let Some(count) = loaded {
+    if let Some(snapshot::Loaded { keys, stream }) = loaded {
         let seconds = start.elapsed().as_secs_f64();
-        server.log.notice(format_args!("DB loaded from disk: {seconds:.3} seconds, {count} keys"));
+        server.log.notice(format_args!("DB loaded from disk: {seconds:.3} seconds, {keys} keys"));
+        if let Some((id, offset)) = stream {
+            server.replication.restore(id, offset);
+        }
     }
     Ok(())
 }

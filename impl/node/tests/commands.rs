@@ -357,6 +357,8 @@ fn connections_and_errors_behave_the_same() {
         client getname
         exec
         time x
+        move a 1
+        swapdb 0 1
         reset
         reset x
         readonly

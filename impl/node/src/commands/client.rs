@@ -49,6 +49,19 @@ pub(super) fn setname<'e>(_: &'e mut Server, session: &mut Session, args: Args<'
     }
 }
 
+/// No connection's reads are tracked.
+pub(super) fn getredir<'e>(_: &'e mut Server, _: &mut Session, _: Args<'e>) -> Reply<'e> {
+    Reply::Integer(-1)
+}
+
+pub(super) fn trackinginfo<'e>(_: &'e mut Server, _: &mut Session, _: Args<'e>) -> Reply<'e> {
+    Reply::Map(vec![
+        (Reply::text("flags"), Reply::Set(vec![Reply::text("off")])),
+        (Reply::text("redirect"), Reply::Integer(-1)),
+        (Reply::text("prefixes"), Reply::Array(vec![])),
+    ])
+}
+
 pub(super) fn no_evict<'e>(_: &'e mut Server, session: &mut Session, args: Args<'e>) -> Reply<'e> {
     session.is_kept = match args.at(2).to_ascii_lowercase().as_slice() {
         b"on" => true,
@@ -78,8 +91,12 @@ pub(super) fn list<'e>(server: &'e mut Server, session: &mut Session, args: Args
         (None, _) => vec![],
         (Some(b"type"), 4) => match args.at(3).to_ascii_lowercase().as_slice() {
             b"normal" => vec![],
-            // There are no such clients: no id is 0.
-            b"master" | b"replica" | b"slave" | b"pubsub" => vec![0],
+            b"replica" | b"slave" => {
+                let replicas = server.clients.iter().filter(|(_, client)| client.session.is_replica);
+                // No id is 0: a class without members is not all.
+                std::iter::once(0).chain(replicas.map(|(_, client)| client.session.id)).collect()
+            }
+            b"master" | b"pubsub" => vec![0],
             _ => {
                 let kind = String::from_utf8_lossy(args.at(3));
                 return Reply::err(format_args!("Unknown client type '{kind}'"));
@@ -167,14 +184,38 @@ struct Filter {
     id: Option<u64>,
     remote: Option<String>,
     local: Option<String>,
+    class: Option<Class>,
     user: Option<String>,
-    is_of_normal: bool,
     spares_caller: bool,
 }
 
 impl Default for Filter {
     fn default() -> Self {
-        Self { id: None, remote: None, local: None, user: None, is_of_normal: true, spares_caller: true }
+        Self { id: None, remote: None, local: None, class: None, user: None, spares_caller: true }
+    }
+}
+
+/// What a connection is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Normal,
+    Replica,
+    /// Connections of this class are none that clients can name.
+    Other,
+}
+
+impl Class {
+    fn named(name: &[u8]) -> Result<Self, Reply<'static>> {
+        match name.to_ascii_lowercase().as_slice() {
+            b"normal" => Ok(Self::Normal),
+            b"replica" | b"slave" => Ok(Self::Replica),
+            b"master" | b"pubsub" => Ok(Self::Other),
+            _ => Err(Reply::err(format_args!("Unknown client type '{}'", text(name)))),
+        }
+    }
+
+    fn of(session: &Session) -> Self {
+        if session.is_replica { Self::Replica } else { Self::Normal }
     }
 }
 
@@ -191,7 +232,7 @@ impl Filter {
                 }
                 b"addr" => filter.remote = Some(text(value)),
                 b"laddr" => filter.local = Some(text(value)),
-                b"type" => filter.is_of_normal = is_normal(value)?,
+                b"type" => filter.class = Some(Class::named(value)?),
                 b"user" => match users.named(value) {
                     Some(user) => filter.user = Some(user.name.clone()),
                     None => return Err(Reply::err(format_args!("No such user '{}'", text(value)))),
@@ -215,19 +256,11 @@ impl Filter {
             None => true,
             Some(wanted) => address.is_some_and(|address| address.to_string() == *wanted),
         };
-        self.is_of_normal
+        self.class.is_none_or(|class| class == Class::of(session))
             && self.id.is_none_or(|id| id == session.id)
             && self.user.as_ref().is_none_or(|user| *user == session.user_name())
             && is(&self.remote, session.remote)
             && is(&self.local, session.local)
-    }
-}
-
-fn is_normal(kind: &[u8]) -> Result<bool, Reply<'static>> {
-    match kind.to_ascii_lowercase().as_slice() {
-        b"normal" => Ok(true),
-        b"master" | b"replica" | b"slave" | b"pubsub" => Ok(false),
-        _ => Err(Reply::err(format_args!("Unknown client type '{}'", text(kind)))),
     }
 }
 

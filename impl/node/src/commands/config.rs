@@ -3,6 +3,7 @@
 use super::{help_of, syntax_error};
 use crate::{
     client::Session,
+    command_stats::CommandStats,
     config::{Directive, directive::DIRECTIVES, rewrite},
     counters::ClientCounters,
     glob,
@@ -87,6 +88,7 @@ pub(super) fn set<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) -
 
 pub(super) fn resetstat<'e>(server: &'e mut Server, _: &mut Session, _: Args<'e>) -> Reply<'e> {
     server.counters = ClientCounters::default();
+    server.command_stats = CommandStats::default();
     Reply::OK
 }
 

@@ -60,12 +60,17 @@ pub(super) fn exec<'e>(server: &'e mut Server, session: &mut Session, _: Args<'e
     }
     let mut replies = Vec::with_capacity(transaction.requests.len());
     session.is_executing = true;
+    let own = session.running;
     for request in &transaction.requests {
         let args = request.args();
         // Each was looked up when it was queued; commands do not go away.
         let reply = match dispatch::look_up(args) {
             Ok(command) => match dispatch::check_user(server, session, command, args) {
-                Ok(()) => dispatch::run(server, session, command, args).into_owned(),
+                Ok(()) => {
+                    let reply = dispatch::run(server, session, command, args).into_owned();
+                    server.note_done(session, args, reply.error_text());
+                    reply
+                }
                 Err(denial) => no_longer_allowed(&denial),
             },
             Err(refusal) => refusal,
@@ -73,6 +78,7 @@ pub(super) fn exec<'e>(server: &'e mut Server, session: &mut Session, _: Args<'e
         replies.push(reply);
     }
     session.is_executing = false;
+    session.running = own;
     Reply::Array(replies)
 }
 

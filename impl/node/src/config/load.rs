@@ -102,27 +102,11 @@ fn lines_of(args: &[String]) -> String {
             }
             None => {
                 text.push(' ');
-                text.push_str(&quoted(arg));
+                text.push_str(&words::quoted(arg.as_bytes()));
             }
         }
     }
     text
-}
-
-pub(super) fn quoted(text: &str) -> String {
-    let mut quoted = String::from("\"");
-    for byte in text.bytes() {
-        match byte {
-            b'"' | b'\\' => quoted.extend(['\\', char::from(byte)]),
-            b'\n' => quoted.push_str("\\n"),
-            b'\r' => quoted.push_str("\\r"),
-            b'\t' => quoted.push_str("\\t"),
-            b' '..=b'~' => quoted.push(char::from(byte)),
-            _ => quoted.push_str(&format!("\\x{byte:02x}")),
-        }
-    }
-    quoted.push('"');
-    quoted
 }
 
 fn read(name: &str) -> Result<String, BadConfig> {

@@ -4,7 +4,6 @@
 
 use super::{
     directive::{DIRECTIVES, Directive},
-    load::quoted,
     settings::Settings,
 };
 use crate::users::Users;
@@ -82,7 +81,7 @@ fn line_of(index: usize, settings: &Settings) -> String {
     {
         value.to_owned()
     } else {
-        quoted(value)
+        words::quoted(value.as_bytes())
     };
     format!("{} {value}", directive.name)
 }
