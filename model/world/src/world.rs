@@ -475,7 +475,7 @@ impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
             world.ghost.elections.drop_before(open);
         }
         if world.is_at_rest(self.setup) {
-            check_at_rest(&mut world);
+            check_at_rest(self.setup, &mut world);
         }
         world
     }
