@@ -6,6 +6,7 @@ use crate::{
         ELECTION_4, ELECTION_5, ELECTION_RETURN_5, ELECTION_TIMED_4, MANUAL_4, MANUAL_FORCE_4, MANUAL_PARTITION_4,
         MANUAL_TAKEOVER_4, TWO_DEATHS_5, TWO_ELECTIONS_5, VOTE_CRASH_5,
     },
+    configs_large as large,
     configs_replicas::{BARRIER_5, MIGRATION_5},
     configs_slots::{
         FORGET_RESTART_3, RESHARD_3, RESHARD_LAST_4, RESHARD_SOURCE_4, RESHARD_TARGET_4, SETSLOT_ALONE_3, STALE_OWNER_3,
@@ -62,7 +63,7 @@ impl Configuration {
         let origin = (self.build)(&mut setup);
         // What fired on the way to where the exploration starts does not count.
         setup.coverage = Arc::default();
-        WorldModel { setup, origin, witnesses: self.witnesses.to_vec() }
+        WorldModel { setup, origin, witnesses: self.witnesses.to_vec(), memory: Arc::default() }
     }
 }
 
@@ -318,7 +319,10 @@ pub const CONFIGURATIONS: &[Configuration] = &[
 ];
 
 /// Configurations that do not hold, or have not been exhausted: they run by name only.
-pub const PENDING: &[Configuration] = &[MANUAL_PARTITION_4, RESHARD_SOURCE_4, RESHARD_TARGET_4];
+pub const PENDING: &[Configuration] = &[MANUAL_PARTITION_4, RESHARD_SOURCE_4, RESHARD_TARGET_4,
+large::ELECTION_ANY_ORDER_5, large::VOTE_CRASH_ANY_ORDER_5, large::TWO_DEATHS_ANY_ORDER_5, large::TWO_DEATHS_RETURN_5, large::TWO_ELECTIONS_ANY_ORDER_5,
+large::TWO_ELECTIONS_RETURN_5, large::MANUAL_ANY_ORDER_4, large::RESHARD_SOURCE_ANY_ORDER_4, large::RESHARD_TARGET_ANY_ORDER_4, large::RESHARD_FAILOVER_4,
+large::ELECTION_PARTITION_5, large::ELECTION_PARTITION_4];
 
 pub(crate) fn order(host: Place, command: Command) -> Order {
     Order { host, command }

@@ -13,6 +13,7 @@ pub mod claims;
 pub mod components;
 pub mod configs;
 mod configs_failover;
+mod configs_large;
 mod configs_replicas;
 mod configs_slots;
 pub mod counterexample;

@@ -45,9 +45,9 @@ impl Claims {
         self.note_gift(seen);
         self.is_released |= matches!(seen.cause, Cause::Admin(command) if releases(command));
         let takes_over = |rule: &Rule| matches!(rule, Rule::ElectWon | Rule::ManualTakeover);
-        let winner = seen.hosts.get(seen.place.index()).filter(|_| seen.effects.rules.iter().any(takes_over));
-        if let Some(host) = winner {
-            self.lost |= self.written & bits(&seen.after.myself().slots) & !bits(&host.data.keys);
+        let winner = (seen.data)(seen.place).filter(|_| seen.effects.rules.iter().any(takes_over));
+        if let Some(data) = winner {
+            self.lost |= self.written & bits(&seen.after.myself().slots) & !bits(&data.keys);
         }
     }
 
