@@ -319,10 +319,23 @@ pub const CONFIGURATIONS: &[Configuration] = &[
 ];
 
 /// Configurations that do not hold, or have not been exhausted: they run by name only.
-pub const PENDING: &[Configuration] = &[MANUAL_PARTITION_4, RESHARD_SOURCE_4, RESHARD_TARGET_4,
-large::ELECTION_ANY_ORDER_5, large::VOTE_CRASH_ANY_ORDER_5, large::TWO_DEATHS_ANY_ORDER_5, large::TWO_DEATHS_RETURN_5, large::TWO_ELECTIONS_ANY_ORDER_5,
-large::TWO_ELECTIONS_RETURN_5, large::MANUAL_ANY_ORDER_4, large::RESHARD_SOURCE_ANY_ORDER_4, large::RESHARD_TARGET_ANY_ORDER_4, large::RESHARD_FAILOVER_4,
-large::ELECTION_PARTITION_5, large::ELECTION_PARTITION_4];
+pub const PENDING: &[Configuration] = &[
+    MANUAL_PARTITION_4,
+    RESHARD_SOURCE_4,
+    RESHARD_TARGET_4,
+    large::ELECTION_ANY_ORDER_5,
+    large::VOTE_CRASH_ANY_ORDER_5,
+    large::TWO_DEATHS_ANY_ORDER_5,
+    large::TWO_DEATHS_RETURN_5,
+    large::TWO_ELECTIONS_ANY_ORDER_5,
+    large::TWO_ELECTIONS_RETURN_5,
+    large::MANUAL_ANY_ORDER_4,
+    large::RESHARD_SOURCE_ANY_ORDER_4,
+    large::RESHARD_TARGET_ANY_ORDER_4,
+    large::RESHARD_FAILOVER_4,
+    large::ELECTION_PARTITION_5,
+    large::ELECTION_PARTITION_4,
+];
 
 pub(crate) fn order(host: Place, command: Command) -> Order {
     Order { host, command }

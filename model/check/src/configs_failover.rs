@@ -18,7 +18,8 @@ pub(crate) const STREAM: &str = "a replica has all of its primary's writes at ea
 /// Elections end, one way or the other.
 const VALIDITY: &str = "replica validity factor 1: data grows too old before elections could be repeated for ever";
 /// So they do where hosts take turns.
-pub(crate) const VALIDITY_3: &str = "replica validity factor 3: data grows too old before elections could be repeated for ever";
+pub(crate) const VALIDITY_3: &str =
+    "replica validity factor 3: data grows too old before elections could be repeated for ever";
 
 const ELECTION: &[Rule] =
     &[Rule::ElectScheduled, Rule::ElectAsked, Rule::ElectVoted, Rule::ElectCounted, Rule::ElectWon];

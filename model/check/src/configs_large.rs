@@ -22,7 +22,14 @@ fn in_any_order(configuration: &Configuration, setup: &mut Setup) -> World<SLOTS
 pub(crate) const ELECTION_ANY_ORDER_5: Configuration = Configuration {
     name: "election_any_order_5",
     summary: "As election_return_5, and hosts tick in any order within a round.",
-    limits: &["3 primaries with slots, 2 replicas of the first", PROMPT, BRISK, STREAM, VALIDITY_3, "1 crash, 1 restart"],
+    limits: &[
+        "3 primaries with slots, 2 replicas of the first",
+        PROMPT,
+        BRISK,
+        STREAM,
+        VALIDITY_3,
+        "1 crash, 1 restart",
+    ],
     is_quick: false,
     build: |setup| in_any_order(&ELECTION_RETURN_5, setup),
     ..ELECTION_RETURN_5

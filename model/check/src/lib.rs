@@ -9,6 +9,7 @@ pub mod actor;
 pub mod bench;
 pub mod certificate;
 pub mod certify;
+pub mod chunks;
 pub mod claims;
 pub mod components;
 pub mod configs;

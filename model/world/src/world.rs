@@ -6,7 +6,7 @@ mod packed;
 mod reaction;
 
 pub use memory::Memory;
-pub use packed::Packer;
+pub use packed::{Packer, read_number, write_number};
 
 use crate::{
     action::{Action, What},
@@ -24,11 +24,11 @@ use crate::{
     story::Happening,
     witnesses::is_agreed,
 };
+use reaction::{Deed, Reaction, Scene, Stimulus};
 use slotbus_core::{
     Address, Body, ClusterState, Command, Effect, Effects, Host as Ip, LinkId, Message, Millis, Node, Origin,
     SlotChange, SlotSet, next_deadline,
 };
-use reaction::{Deed, Reaction, Scene, Stimulus};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -107,7 +107,7 @@ impl<const SLOTS: usize> World<SLOTS> {
     }
 
     fn quietened(mut self, calm: &Setup) -> Self {
-        while let Some(&what) = self.owed().first() {
+        while let Some(what) = { self.owed().next() } {
             self = self.after(calm, Action::new(what));
         }
         self
@@ -190,7 +190,7 @@ impl<const SLOTS: usize> World<SLOTS> {
     /// Whether the network owes nothing: no message on its way, nothing to notice.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
-        self.owed().is_empty()
+        self.owed().next().is_none()
     }
 
     /// Whether two hosts cannot reach each other.
@@ -224,8 +224,9 @@ impl<const SLOTS: usize> World<SLOTS> {
     }
 
     fn all_successors(&self, setup: &Setup, memory: Option<&Memory<SLOTS>>) -> Vec<(Action, Self)> {
-        let mut successors = Vec::new();
-        for what in self.choices(setup) {
+        let choices = self.choices(setup);
+        let mut successors = Vec::with_capacity(choices.len());
+        for what in choices {
             self.outcomes(setup, memory, what, &mut successors);
         }
         successors
@@ -278,7 +279,7 @@ impl<const SLOTS: usize> World<SLOTS> {
     }
 
     fn choices(&self, setup: &Setup) -> Choices {
-        let mut choices = self.owed();
+        let mut choices: Choices = self.owed().collect();
         let is_quiet = choices.is_empty();
         choices.extend(
             setup.places().filter(|&host| self.may_tick(setup, host, is_quiet)).map(|host| What::Tick { host }),
@@ -289,30 +290,20 @@ impl<const SLOTS: usize> World<SLOTS> {
     }
 
     /// What the network owes: nothing here can be put off for ever.
-    fn owed(&self) -> Choices {
-        let mut owed = Choices::new();
-        for (connection, index) in self.connections.iter().zip(0..) {
-            if self.is_parted(connection) {
-                continue;
-            }
-            if connection.opener_end == End::Opening {
-                let listens = connection.target.is_some_and(|target| self.node(target).is_some());
-                owed.push(if listens {
-                    What::Establish { connection: index }
-                } else {
-                    What::Refuse { connection: index }
-                });
-            }
-            for side in [Side::Target, Side::Opener] {
-                if connection.has_mail(side) {
-                    owed.push(What::Deliver { connection: index, to: side });
-                }
-                if connection.is_over_for(side) {
-                    owed.push(What::HangUp { connection: index, at: side });
-                }
-            }
-        }
-        owed
+    fn owed(&self) -> impl Iterator<Item = What> {
+        let connections = self.connections.iter().zip(0..).filter(|(connection, _)| !self.is_parted(connection));
+        connections.flat_map(|(connection, index)| self.owed_on(connection, index))
+    }
+
+    fn owed_on(&self, it: &Connection<SLOTS>, connection: u8) -> impl Iterator<Item = What> {
+        let listens = || it.target.is_some_and(|target| self.node(target).is_some());
+        let attempt = || if listens() { What::Establish { connection } } else { What::Refuse { connection } };
+        let attempt = (it.opener_end == End::Opening).then(attempt);
+        let of_end = |side| {
+            let mail = it.has_mail(side).then_some(What::Deliver { connection, to: side });
+            [mail, it.is_over_for(side).then_some(What::HangUp { connection, at: side })]
+        };
+        [attempt].into_iter().chain(of_end(Side::Target)).chain(of_end(Side::Opener)).flatten()
     }
 
     /// Whether clients can write at a host: it is a primary that serves, and does not hold them back.
@@ -345,7 +336,7 @@ impl<const SLOTS: usize> World<SLOTS> {
     /// What takes no time in a prompt world: heartbeats and their answers, connections that come up,
     /// are refused, or are noticed as over with nothing left to read.
     fn hurried(&self) -> Option<What> {
-        self.owed().into_iter().find(|&what| match what {
+        self.owed().find(|&what| match what {
             What::Deliver { connection, to } => self.is_routine(connection, to),
             What::HangUp { connection, at } => !self.connections[usize::from(connection)].has_mail(at),
             What::Establish { .. } | What::Refuse { .. } => true,

@@ -96,11 +96,7 @@ impl<const SLOTS: usize> Scene<'_, SLOTS> {
     }
 
     /// Takes a running node through an input.
-    pub(super) fn react(
-        &self,
-        before: &Node<SLOTS>,
-        stimulus: &Stimulus<SLOTS>,
-    ) -> (Reaction<SLOTS>, Effects<SLOTS>) {
+    pub(super) fn react(&self, before: &Node<SLOTS>, stimulus: &Stimulus<SLOTS>) -> (Reaction<SLOTS>, Effects<SLOTS>) {
         let Stimulus { now, dice, cause, .. } = stimulus;
         let mut after = before.clone();
         let effects = step(&mut after, Input { now: *now, random: Random::new(*dice), event: cause.event() });
