@@ -16,7 +16,8 @@ pub(crate) const ORDERLY: &str = "hosts tick in turn, a first; news, faults and 
 /// What becomes of replication.
 pub(crate) const STREAM: &str = "a replica has all of its primary's writes at each of its ticks at which it reaches it";
 /// Elections end, one way or the other.
-const VALIDITY: &str = "replica validity factor 1: data grows too old before elections could be repeated for ever";
+pub(crate) const VALIDITY: &str =
+    "replica validity factor 1: data grows too old before elections could be repeated for ever";
 /// So they do where hosts take turns.
 pub(crate) const VALIDITY_3: &str =
     "replica validity factor 3: data grows too old before elections could be repeated for ever";
@@ -177,8 +178,12 @@ pub(crate) const TWO_ELECTIONS_5: Configuration = Configuration {
 };
 
 fn two_elections_5(setup: &mut Setup) -> World<SLOTS> {
+    two_elections(setup, Budget { crashes: 1, ..Budget::default() })
+}
+
+pub(crate) fn two_elections(setup: &mut Setup, budget: Budget) -> World<SLOTS> {
     orderly(setup);
-    setup.budget = Budget { crashes: 1, ..Budget::default() };
+    setup.budget = budget;
     setup.crashing = killing(&[A]);
     setup.scripts = vec![vec![failover(E, FailoverMode::Force)]];
     setup.world_after(&two_shards(setup))

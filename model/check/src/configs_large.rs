@@ -1,18 +1,18 @@
-//! Owns the largest configurations: those of the other files in which hosts tick in any order within
-//! a round, and those in which two things go wrong at once. Knows no search and no property's inside.
+//! Owns the largest configurations: those in which hosts tick in any order within a round, and those
+//! in which two things go wrong at once. Knows no search and no property's inside.
 
 use crate::{
-    configs::{A, B, C, Configuration, D, E, SLOTS, cluster_of_3, order},
+    configs::{A, B, C, Configuration, D, MEET_3, SLOTS, cluster_of_3, meet_both, order},
     configs_failover::{
-        BRISK, ELECTION_RETURN_5, MANUAL_4, PROMPT, STREAM, TWO_DEATHS_5, TWO_ELECTIONS_5, VALIDITY_3, VOTE_CRASH_5,
-        cluster_of_4, killing, orderly, replica, two_replicas, two_shards,
+        BRISK, ELECTION_RETURN_5, MANUAL_4, ORDERLY, PROMPT, STREAM, TWO_DEATHS_5, TWO_ELECTIONS_5, VALIDITY,
+        VALIDITY_3, VOTE_CRASH_5, cluster_of_4, killing, orderly, replica, two_elections, two_shards,
     },
-    configs_slots::{RESHARD_SOURCE_4, RESHARD_TARGET_4, reshard, written},
+    configs_slots::{RESHARD_SOURCE_4, reshard, written},
 };
-use slotbus_core::{Command, FailoverMode};
+use slotbus_core::{Command, FailoverMode, Rule};
 use slotbus_world::{Budget, Places, Setup, Witness, World};
 
-/// A world of a configuration in which hosts take turns, in which they do not.
+/// The world of a configuration in which hosts take turns, for one in which they do not.
 fn in_any_order(configuration: &Configuration, setup: &mut Setup) -> World<SLOTS> {
     let world = (configuration.build)(setup);
     setup.is_orderly = false;
@@ -53,6 +53,15 @@ pub(crate) const VOTE_CRASH_ANY_ORDER_5: Configuration = Configuration {
 
 pub(crate) const TWO_DEATHS_ANY_ORDER_5: Configuration = Configuration {
     name: "two_deaths_any_order_5",
+    summary: "As two_deaths_5, and hosts tick in any order within a round.",
+    limits: &[
+        "3 primaries with slots, 1 replica each of two of them",
+        PROMPT,
+        BRISK,
+        STREAM,
+        VALIDITY_3,
+        "2 crashes, of these two",
+    ],
     is_quick: false,
     build: |setup| in_any_order(&TWO_DEATHS_5, setup),
     ..TWO_DEATHS_5
@@ -60,94 +69,119 @@ pub(crate) const TWO_DEATHS_ANY_ORDER_5: Configuration = Configuration {
 
 pub(crate) const TWO_DEATHS_RETURN_5: Configuration = Configuration {
     name: "two_deaths_return_5",
+    summary: "As two_deaths_5, and one of the dead may return at any moment.",
+    limits: &[
+        "3 primaries with slots, 1 replica each of two of them",
+        PROMPT,
+        BRISK,
+        ORDERLY,
+        STREAM,
+        VALIDITY_3,
+        "2 crashes, of these two, 1 restart",
+    ],
     is_quick: false,
-    build: |setup| {
-        let world = (TWO_DEATHS_5.build)(setup);
-        setup.budget.restarts = 1;
-        setup.world_after::<SLOTS>(&two_shards(setup));
-        let _ = world;
-        setup.world_after(&two_shards(setup))
-    },
+    build: two_deaths_return_5,
     ..TWO_DEATHS_5
 };
 
-pub(crate) const TWO_ELECTIONS_ANY_ORDER_5: Configuration = Configuration {
-    name: "two_elections_any_order_5",
-    is_quick: false,
-    build: |setup| in_any_order(&TWO_ELECTIONS_5, setup),
-    ..TWO_ELECTIONS_5
-};
+fn two_deaths_return_5(setup: &mut Setup) -> World<SLOTS> {
+    orderly(setup);
+    setup.budget = Budget { crashes: 2, restarts: 1, ..Budget::default() };
+    setup.crashing = killing(&[A, B]);
+    setup.world_after(&two_shards(setup))
+}
 
 pub(crate) const TWO_ELECTIONS_RETURN_5: Configuration = Configuration {
     name: "two_elections_return_5",
+    summary: "As two_elections_5, and the killed primary may return at any moment.",
+    limits: &[
+        "3 primaries with slots, 1 replica each of two of them",
+        PROMPT,
+        BRISK,
+        ORDERLY,
+        STREAM,
+        VALIDITY_3,
+        "1 crash, 1 restart, 1 command",
+    ],
     is_quick: false,
-    build: |setup| {
-        let _ = (TWO_ELECTIONS_5.build)(setup);
-        setup.budget.restarts = 1;
-        setup.world_after(&two_shards(setup))
-    },
+    build: |setup| two_elections(setup, Budget { crashes: 1, restarts: 1, ..Budget::default() }),
     ..TWO_ELECTIONS_5
 };
 
 pub(crate) const MANUAL_ANY_ORDER_4: Configuration = Configuration {
     name: "manual_any_order_4",
-    is_quick: false,
+    summary: "As manual_4, and hosts tick in any order within a round.",
+    limits: &[
+        "3 primaries with slots, 1 replica of the first",
+        PROMPT,
+        BRISK,
+        STREAM,
+        VALIDITY,
+        "1 command, 1 write, 1 crash, 1 restart",
+    ],
     build: |setup| in_any_order(&MANUAL_4, setup),
     ..MANUAL_4
 };
 
-pub(crate) const RESHARD_SOURCE_ANY_ORDER_4: Configuration = Configuration {
-    name: "reshard_source_any_order_4",
-    is_quick: false,
-    build: |setup| in_any_order(&RESHARD_SOURCE_4, setup),
-    ..RESHARD_SOURCE_4
-};
-
-pub(crate) const RESHARD_TARGET_ANY_ORDER_4: Configuration = Configuration {
-    name: "reshard_target_any_order_4",
-    is_quick: false,
-    build: |setup| in_any_order(&RESHARD_TARGET_4, setup),
-    ..RESHARD_TARGET_4
-};
-
 pub(crate) const RESHARD_FAILOVER_4: Configuration = Configuration {
     name: "reshard_failover_4",
-    witnesses: &[Witness::ScriptsDone, Witness::Promoted],
-    is_quick: false,
-    build: |setup| {
-        orderly(setup);
-        reshard(setup);
-        setup.scripts.push(vec![order(D, Command::Failover(FailoverMode::Coordinated))]);
-        setup.budget = Budget { crashes: 1, ..Budget::default() };
-        setup.crashing = killing(&[A]);
-        setup.world_after(&[cluster_of_3([&[0, 1], &[2], &[3]]), replica(setup, D, A), written()].concat())
-    },
+    summary: "A slot with a key moves from a to b, while the replica of a is told to FAILOVER and a may be killed.",
+    limits: &[
+        "3 primaries, the source has two slots and a replica",
+        PROMPT,
+        BRISK,
+        ORDERLY,
+        STREAM,
+        VALIDITY_3,
+        "IMPORTING, MIGRATING, the key, then NODE at the target and at the source; one key; FAILOVER at any time",
+        "1 crash",
+    ],
+    rules: &[Rule::ReshardMigrating, Rule::ReshardImporting, Rule::ReshardGiven, Rule::ManualAsked, Rule::ElectWon],
+    build: reshard_failover_4,
     ..RESHARD_SOURCE_4
 };
 
-pub(crate) const ELECTION_PARTITION_5: Configuration = Configuration {
-    name: "election_partition_5",
-    is_quick: false,
-    build: |setup| {
-        orderly(setup);
-        setup.budget = Budget { crashes: 1, partitions: 1, ..Budget::default() };
-        setup.crashing = killing(&[A]);
-        setup.partible = Places::of(&[B, C, D, E]);
-        setup.world_after(&two_replicas(setup))
-    },
-    ..ELECTION_RETURN_5
-};
+fn reshard_failover_4(setup: &mut Setup) -> World<SLOTS> {
+    orderly(setup);
+    setup.budget = Budget { crashes: 1, ..Budget::default() };
+    setup.crashing = killing(&[A]);
+    reshard(setup);
+    setup.scripts.push(vec![order(D, Command::Failover(FailoverMode::Coordinated))]);
+    setup.world_after(&[cluster_of_3([&[0, 1], &[2], &[3]]), replica(setup, D, A), written()].concat())
+}
 
 pub(crate) const ELECTION_PARTITION_4: Configuration = Configuration {
     name: "election_partition_4",
+    summary: "A primary is killed and may return, while two of the voters and its replica lose sight of each other for any time.",
+    limits: &[
+        "3 primaries with slots, 1 replica of the first",
+        PROMPT,
+        BRISK,
+        ORDERLY,
+        STREAM,
+        VALIDITY_3,
+        "1 crash, 1 restart; 1 pair of b, c and the replica apart for any time",
+    ],
     is_quick: false,
     hosts: 4,
-    build: |setup| {
-        orderly(setup);
-        setup.budget = Budget { partitions: 1, crashes: 1, restarts: 1, ..Budget::default() };
-        setup.crashing = killing(&[A]);
-        setup.partible = Places::of(&[B, C, D]);
-        setup.world_after(&cluster_of_4(setup))
-    },
+    witnesses: &[Witness::Promoted, Witness::Settled],
+    build: election_partition_4,
     ..ELECTION_RETURN_5
+};
+
+fn election_partition_4(setup: &mut Setup) -> World<SLOTS> {
+    orderly(setup);
+    setup.budget = Budget { partitions: 1, crashes: 1, restarts: 1, ..Budget::default() };
+    setup.crashing = killing(&[A]);
+    setup.partible = Places::of(&[B, C, D]);
+    setup.world_after(&cluster_of_4(setup))
+}
+
+pub(crate) const MEET_LATE_3: Configuration = Configuration {
+    name: "meet_late_3",
+    summary: "As meet_3, with one more tick of every node: what is answered late, and what is asked again.",
+    limits: &["3 hosts without slots; b has the id in the middle", "3 ticks each, at any time", "no fault"],
+    is_quick: false,
+    build: |setup| meet_both(setup, 3),
+    ..MEET_3
 };

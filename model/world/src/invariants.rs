@@ -115,7 +115,7 @@ invariants! {
     NewcomersVouched "S20" newcomers_vouched "A node becomes a member only by answering a handshake, or through the gossip of a member." "";
     ForgetBan "S21" forget_ban "A forgotten node stays out while its ban lasts, unless an administrator introduces somebody." "no restart of the node that forgot";
     CollisionYields "S26" collision_yields "A message makes a primary take a new epoch only if its sender is a primary of the same epoch and a greater id, or if it claims a slot for the node that a command took the slot from." "";
-    HonestUpdate "S13" honest_update "Every UPDATE tells of a claim that its subject made." "no RESET";
+    HonestUpdate "S13" honest_update "Every UPDATE tells of a claim that its subject made, under that epoch or a later one." "no RESET";
     SetslotSticks "S14" setslot_sticks "A slot that a node was given leaves its shard only by another command, or for a claim under an epoch that was taken without knowing of the gift." "";
     NoStaleRole "S15" no_stale_role "No header changes a role that is older than what is recorded of the shard that it names." "";
     AcyclicGraph "S16" acyclic_graph "In every table the way from replica to primary ends." "";

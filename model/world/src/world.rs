@@ -30,10 +30,13 @@ use slotbus_core::{
     SlotChange, SlotSet, next_deadline,
 };
 use smallvec::SmallVec;
-use std::sync::Arc;
+use std::{
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
 
 /// The state of a world. Equal states have equal form, whatever led to them.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct World<const SLOTS: usize> {
     hosts: SmallVec<[Shared<Host<SLOTS>>; 4]>,
     /// Ascending by [`Connection::key`].
@@ -46,6 +49,19 @@ pub struct World<const SLOTS: usize> {
     /// Who has ticked in this round, in a timely world.
     ticked: Places,
     ghost: Shared<Ghost>,
+}
+
+/// The parts have their digests already: these are mixed, each by its position, and only the mixture is
+/// hashed. A factor that is odd loses nothing.
+impl<const SLOTS: usize> Hash for World<SLOTS> {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        const FACTOR: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
+        let Self { hosts, connections, budget, given, parted, ticked, ghost } = self;
+        let parts = hosts.iter().map(Shared::digest).chain(connections.iter().map(Shared::digest));
+        let mixture = parts.fold(ghost.digest(), |mixed, part| mixed.wrapping_mul(FACTOR).wrapping_add(part));
+        hasher.write_u128(mixture);
+        (connections.len(), budget, given, parted, ticked).hash(hasher);
+    }
 }
 
 /// What can happen to a world next, in a fixed order: what the network owes comes first.
@@ -65,7 +81,7 @@ impl<const SLOTS: usize> World<SLOTS> {
             ticked: Places::NONE,
             ghost: Shared::new(Ghost::new(setup.hosts.len())),
         };
-        let mut turn = Turn::new(setup, world);
+        let mut turn = Turn::new(setup, None, world);
         for place in setup.places() {
             turn.start(place, Origin::Fresh(setup.hosts[place.index()].id));
         }
@@ -89,7 +105,7 @@ impl<const SLOTS: usize> World<SLOTS> {
                 Stage::Rounds(rounds) => (0..*rounds).fold(self, |world, _| world.round(&calm)),
             };
         }
-        let mut turn = Turn::new(setup, self);
+        let mut turn = Turn::new(setup, None, self);
         turn.world.prepare(setup);
         turn.forget_disks();
         turn.done()
@@ -262,7 +278,7 @@ impl<const SLOTS: usize> World<SLOTS> {
     }
 
     fn taken(&self, setup: &Setup, memory: Option<&Memory<SLOTS>>, action: Action) -> (Self, Outcome) {
-        let mut turn = Turn { memory, ..Turn::new(setup, self.clone()) };
+        let mut turn = Turn::new(setup, memory, self.clone());
         turn.take(action);
         let outcome = turn.outcome;
         (turn.done(), outcome)
@@ -271,7 +287,7 @@ impl<const SLOTS: usize> World<SLOTS> {
     /// What an action does, step by step, with the world after it.
     #[must_use]
     pub fn told(&self, setup: &Setup, action: Action) -> (Self, Vec<Happening<SLOTS>>) {
-        let mut turn = Turn::new(setup, self.clone());
+        let mut turn = Turn::new(setup, None, self.clone());
         turn.story = Some(Vec::new());
         turn.take(action);
         let story = turn.story.take().unwrap_or_default();
@@ -403,12 +419,14 @@ impl<const SLOTS: usize> World<SLOTS> {
         self.node(order.host).is_some() && !setup.transfers.iter().any(awaits)
     }
 
-    /// Whether the key of a slot can be moved: both ends run, are in touch and know of the move.
+    /// Whether the key of a slot can be moved: both ends run, are in touch and know of the move, and
+    /// neither holds writes back.
     fn may_transfer(&self, transfer: &Transfer) -> bool {
         let Transfer { slot, from, to } = *transfer;
         let (Some(source), Some(target)) = (self.node(from), self.node(to)) else { return false };
         let is_open = source.migrating().contains_key(&slot) && target.importing().contains_key(&slot);
-        is_open && self.are_in_touch(from, to) && self.host(from).data.keys.contains(slot)
+        let is_held = [from, to].iter().any(|&end| self.host(end).data.paused_ms > 0);
+        is_open && !is_held && self.are_in_touch(from, to) && self.host(from).data.keys.contains(slot)
     }
 
     fn faults(&self, setup: &Setup, choices: &mut Choices) {
@@ -475,9 +493,9 @@ struct Turn<'a, const SLOTS: usize> {
 }
 
 impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
-    fn new(setup: &'a Setup, world: World<SLOTS>) -> Self {
+    fn new(setup: &'a Setup, memory: Option<&'a Memory<SLOTS>>, world: World<SLOTS>) -> Self {
         let outcome = Outcome { words: 1, is_spent: true, can_die: false };
-        Self { setup, world, outcome, dies: false, is_hurrying: false, spends_tick: false, story: None, memory: None }
+        Self { setup, world, outcome, dies: false, is_hurrying: false, spends_tick: false, story: None, memory }
     }
 
     /// Brings the world into its one form.
