@@ -110,6 +110,11 @@ impl Ghost {
         self.bans.sort_unstable();
     }
 
+    /// Whether any ban is in force.
+    pub(crate) fn has_bans(&self) -> bool {
+        !self.bans.is_empty()
+    }
+
     /// `elapsed_ms` passed on the clock of `host`.
     pub(crate) fn elapsed(&mut self, host: Place, elapsed_ms: u64) {
         self.bans.retain(|ban| ban.by != host || ban.left_ms >= elapsed_ms);

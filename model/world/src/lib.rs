@@ -43,4 +43,4 @@ pub use setup::{Budget, Crashing, Order, Pace, Places, Setup, Stage, Transfer};
 pub use shared::{Shared, digest};
 pub use story::{tell, tell_action, tell_happening, tell_host, tell_world};
 pub use witnesses::Witness;
-pub use world::{Packer, World};
+pub use world::{Memory, Packer, World, read_number, write_number};
