@@ -88,7 +88,6 @@ fn debug_does_the_same_where_it_is_allowed() {
         hello 3
         debug protocol set
         debug protocol map
-        debug protocol push
         debug protocol true
         debug protocol verbatim
         debug protocol bignum

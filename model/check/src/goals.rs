@@ -15,7 +15,7 @@ pub enum Goal {
     EpochUnique,
     /// All agree on roles, primaries and owners, and with what each says of itself.
     Converge,
-    /// Every slot is served.
+    /// Every slot is served, if a majority of voters runs.
     Failover,
     /// Nobody holds a node failed that runs.
     FailCleared,
@@ -33,6 +33,10 @@ pub enum Goal {
     ManualEnds,
     /// No slot is claimed twice.
     StaleCorrected,
+    /// No primary is left without a replica while another has one to spare.
+    OrphanServed,
+    /// No slot is left with a node that is down while a replica of it runs.
+    CoverageReturns,
 }
 
 impl Goal {
@@ -49,6 +53,8 @@ impl Goal {
         Self::ExPrimaryRejoins,
         Self::ManualEnds,
         Self::StaleCorrected,
+        Self::OrphanServed,
+        Self::CoverageReturns,
     ];
 
     /// Its name in reports.
@@ -66,6 +72,8 @@ impl Goal {
             Self::ExPrimaryRejoins => "L9 ExPrimaryRejoins",
             Self::ManualEnds => "L10 ManualEnds",
             Self::StaleCorrected => "L11 StaleCorrected",
+            Self::OrphanServed => "L12 OrphanServed",
+            Self::CoverageReturns => "L13 CoverageReturns",
         }
     }
 
@@ -75,7 +83,7 @@ impl Goal {
         match self {
             Self::EpochUnique => "no two primaries that know each other share a config epoch",
             Self::Converge => "all agree on roles, primaries, owners and epochs, and with what each says of itself",
-            Self::Failover => "every slot that has an owner has one that runs",
+            Self::Failover => "every slot that has an owner has one that runs, if a majority of voters does",
             Self::FailCleared => "nobody holds a node failed that it can reach",
             Self::SuspicionCleared => "nobody suspects a node that it can reach, or holds it failed",
             Self::Detect => "every voter that is down is held failed, if a majority of voters runs",
@@ -84,6 +92,8 @@ impl Goal {
             Self::ExPrimaryRejoins => "every primary has a slot",
             Self::ManualEnds => "no manual failover is under way",
             Self::StaleCorrected => "no two nodes claim a slot",
+            Self::OrphanServed => "no primary with slots is without a replica while another has more than the barrier",
+            Self::CoverageReturns => "no slot belongs to a node that is down and has a replica that runs",
         }
     }
 
@@ -99,7 +109,12 @@ impl Goal {
             | Self::MeetCompletes
             | Self::Flatten
             | Self::StaleCorrected => "G",
-            Self::Converge | Self::Failover | Self::ExPrimaryRejoins | Self::ManualEnds => "N,G",
+            Self::Converge
+            | Self::Failover
+            | Self::ExPrimaryRejoins
+            | Self::ManualEnds
+            | Self::OrphanServed
+            | Self::CoverageReturns => "N,G",
         }
     }
 
@@ -109,7 +124,9 @@ impl Goal {
         match self {
             Self::EpochUnique => every_pair(world, |left, right| !is_collision(left, right)),
             Self::Converge => every_pair(world, agree),
-            Self::Failover => world.nodes().all(|(_, node)| is_served(setup, world, node)),
+            Self::Failover => {
+                world.nodes().all(|(_, node)| is_served(setup, world, node) || !has_majority(world, node))
+            }
             Self::FailCleared => every_pair(world, |left, right| !holds(left, right, Flags::FAIL)),
             Self::SuspicionCleared => every_pair(world, |left, right| !holds(left, right, Flags::PFAIL | Flags::FAIL)),
             Self::Detect => {
@@ -122,6 +139,8 @@ impl Goal {
             Self::ExPrimaryRejoins => world.nodes().all(|(_, node)| !is_lead(node) || node.myself().is_voter()),
             Self::ManualEnds => world.nodes().all(|(_, node)| node.manual_failover().is_none()),
             Self::StaleCorrected => every_pair(world, |left, right| !is_overlap(left, right)),
+            Self::OrphanServed => !has_orphan(world) || !has_spare(world),
+            Self::CoverageReturns => world.nodes().all(|(_, node)| is_covered(setup, world, node)),
         }
     }
 }
@@ -178,8 +197,31 @@ fn owners<const SLOTS: usize>(node: &Node<SLOTS>) -> impl Iterator<Item = (Slot,
 
 /// Whether every slot, in a node's view, belongs to a node that runs.
 fn is_served<const SLOTS: usize>(setup: &Setup, world: &World<SLOTS>, node: &Node<SLOTS>) -> bool {
-    let runs = |id: NodeId| setup.owner_of(&id).is_some_and(|place| world.node(place).is_some());
-    owners(node).all(|(_, owner)| owner.is_none_or(runs))
+    owners(node).all(|(_, owner)| owner.is_none_or(|id| runs(setup, world, id)))
+}
+
+/// Whether every slot, in a node's view, belongs to a node that runs, or to one without a replica that does.
+fn is_covered<const SLOTS: usize>(setup: &Setup, world: &World<SLOTS>, node: &Node<SLOTS>) -> bool {
+    owners(node).all(|(_, owner)| owner.is_none_or(|id| runs(setup, world, id) || replicas(world, id) == 0))
+}
+
+fn runs<const SLOTS: usize>(setup: &Setup, world: &World<SLOTS>, id: NodeId) -> bool {
+    setup.owner_of(&id).is_some_and(|place| world.node(place).is_some())
+}
+
+/// How many nodes run that replicate `primary`.
+fn replicas<const SLOTS: usize>(world: &World<SLOTS>, primary: NodeId) -> usize {
+    world.nodes().filter(|(_, node)| node.myself().primary == Some(primary)).count()
+}
+
+/// Whether a primary with slots that runs has no replica.
+fn has_orphan<const SLOTS: usize>(world: &World<SLOTS>) -> bool {
+    world.nodes().any(|(_, node)| node.myself().is_voter() && replicas(world, node.id()) == 0)
+}
+
+/// Whether a primary that runs has a replica that may move.
+fn has_spare<const SLOTS: usize>(world: &World<SLOTS>) -> bool {
+    world.nodes().any(|(_, node)| replicas(world, node.id()) > node.config().migration_barrier)
 }
 
 /// Whether all hold a node failed that is down, unless too few voters run to say so.
