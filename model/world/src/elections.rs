@@ -96,7 +96,10 @@ pub(crate) fn request_saved<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghos
 
 pub(crate) fn elected_has_quorum<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, ghost: &Ghost) -> bool {
     let Some(before) = seen.before.filter(|_| has_fired(seen, Rule::ElectWon)) else { return true };
-    ghost.elections.votes_for(seen.place, seen.after.election().epoch) > before.size() / 2
+    let epoch = seen.after.election().epoch;
+    let replaced = before.myself().primary.and_then(|primary| before.peers().get(&primary));
+    let is_newer = replaced.is_none_or(|primary| epoch > primary.config_epoch);
+    is_newer && ghost.elections.votes_for(seen.place, epoch) > before.size() / 2
 }
 
 pub(crate) fn no_stale_vote<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {

@@ -90,7 +90,7 @@ macro_rules! invariants {
 invariants! {
     VoteOnce "S1" vote_once "No voter votes for two candidates in one epoch, restarts included." "";
     DurableVote "S2" durable_vote "No vote leaves before its epoch is on the voter's disk." "";
-    ElectedHasQuorum "S3" elected_has_quorum "Who wins an election has the votes, in its epoch, of a majority of the voters that it counts." "";
+    ElectedHasQuorum "S3" elected_has_quorum "Who wins an election has the votes, in its epoch, of a majority of the voters that it counts, and that epoch is newer than the claim that it replaces." "";
     UniqueWinner "S4" unique_winner "No two nodes win an election in one epoch." "all count the same voters";
     NoStaleVote "S5" no_stale_vote "No vote goes to a claim older than what the voter recorded of a claimed slot's owner, if that still claims it." "";
     CountOnce "S27" count_once "A candidate counts each voter once, and only the answer to its own request." "";
