@@ -2,7 +2,7 @@
 //! in which two things go wrong at once. Knows no search and no property's inside.
 
 use crate::{
-    configs::{A, B, C, Configuration, D, MEET_3, SLOTS, cluster_of_3, meet_both, order},
+    configs::{A, B, C, Configuration, D, FAILURE_3, MEET_3, SLOTS, cluster_of_3, meet_both, order},
     configs_failover::{
         BRISK, ELECTION_RETURN_5, MANUAL_4, ORDERLY, PROMPT, STREAM, TWO_DEATHS_5, TWO_ELECTIONS_5, VALIDITY,
         VALIDITY_3, VOTE_CRASH_5, cluster_of_4, killing, orderly, replica, two_elections, two_shards,
@@ -10,7 +10,7 @@ use crate::{
     configs_slots::{RESHARD_SOURCE_4, reshard, written},
 };
 use slotbus_core::{Command, FailoverMode, Rule};
-use slotbus_world::{Budget, Places, Setup, Witness, World};
+use slotbus_world::{Budget, Crashing, Pace, Places, Setup, Witness, World};
 
 /// The world of a configuration in which hosts take turns, for one in which they do not.
 fn in_any_order(configuration: &Configuration, setup: &mut Setup) -> World<SLOTS> {
@@ -185,3 +185,20 @@ pub(crate) const MEET_LATE_3: Configuration = Configuration {
     build: |setup| meet_both(setup, 3),
     ..MEET_3
 };
+
+pub(crate) const FAILURES_3: Configuration = Configuration {
+    name: "failures_3",
+    summary: "As failure_3, and a second primary is killed, or the same one again: at any moment, also both at once.",
+    limits: &["3 primaries, each with slots of its own; any of them may be the ones", PROMPT, "2 crashes, 2 restarts"],
+    witnesses: &[Witness::AllUp, Witness::Failed, Witness::Recovered, Witness::Minority],
+    is_quick: false,
+    build: failures_3,
+    ..FAILURE_3
+};
+
+fn failures_3(setup: &mut Setup) -> World<SLOTS> {
+    setup.pace = Pace::Prompt;
+    setup.budget = Budget { crashes: 2, restarts: 2, ..Budget::default() };
+    setup.crashing = Crashing { mortal: Places::ALL, ..Crashing::default() };
+    setup.world_after(&cluster_of_3([&[0], &[1], &[2, 3]]))
+}
