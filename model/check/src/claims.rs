@@ -49,4 +49,7 @@ const CLAIMS: &[(&str, &[Goal])] = &[
     ("reshard_target_4", &[EpochUnique, FailCleared, SuspicionCleared, Detect, StaleCorrected, CoverageReturns]),
     ("two_deaths_return_5", ELECTION),
     ("election_any_order_5", &[Converge, FailCleared, SuspicionCleared, Detect, Flatten, StaleCorrected]),
+    ("lost_link_2", &[MeetCompletes]),
+    ("takeover_epoch_2", &[EpochUnique, Converge, StaleCorrected]),
+    ("crossed_2", &[Flatten]),
 ];

@@ -6,6 +6,7 @@ use crate::{
         ELECTION_4, ELECTION_5, ELECTION_RETURN_5, ELECTION_TIMED_4, MANUAL_4, MANUAL_FORCE_4, MANUAL_PARTITION_4,
         MANUAL_TAKEOVER_4, TWO_DEATHS_5, TWO_ELECTIONS_5, VOTE_CRASH_5,
     },
+    configs_findings::FINDINGS,
     configs_large::{
         ELECTION_ANY_ORDER_5, ELECTION_PARTITION_4, FAILURES_3, MANUAL_ANY_ORDER_4, MEET_LATE_3, RESHARD_FAILOVER_4,
         TWO_DEATHS_ANY_ORDER_5, TWO_DEATHS_RETURN_5, TWO_ELECTIONS_RETURN_5, VOTE_CRASH_ANY_ORDER_5,
@@ -17,7 +18,7 @@ use crate::{
     world_model::WorldModel,
 };
 use slotbus_core::{Command, Mutant, Profile, Rule, Slot};
-use slotbus_world::{Budget, Crashing, Order, Pace, Place, Places, Setup, Stage, What, Witness, World};
+use slotbus_world::{Budget, Crashing, Memory, Order, Pace, Place, Places, Setup, Stage, What, Witness, World};
 use std::sync::Arc;
 
 /// Slots of every standard configuration: one for each owner, and one over. Slots that no command
@@ -55,7 +56,7 @@ impl Configuration {
     /// The configuration called `name`.
     #[must_use]
     pub fn named(name: &str) -> Option<&'static Self> {
-        CONFIGURATIONS.iter().chain(PENDING).find(|configuration| configuration.name == name)
+        CONFIGURATIONS.iter().chain(PENDING).chain(FINDINGS).find(|configuration| configuration.name == name)
     }
 
     /// Its model, under a profile and with a deliberate fault if one is named.
@@ -66,7 +67,7 @@ impl Configuration {
         let origin = (self.build)(&mut setup);
         // What fired on the way to where the exploration starts does not count.
         setup.coverage = Arc::default();
-        WorldModel { setup, origin, witnesses: self.witnesses.to_vec(), memory: Arc::default() }
+        WorldModel { setup, origin, witnesses: self.witnesses.to_vec(), memory: Memory::default() }
     }
 }
 

@@ -11,24 +11,25 @@ use crate::{
 use slotbus_core::{Command, Rule};
 use smallvec::SmallVec;
 
-/// A set of broken invariants.
+/// A set of invariants: those that are broken, or those that nobody asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Broken(u64);
 
 impl Broken {
-    /// Whether none is broken.
+    /// Whether none is in it.
     #[must_use]
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// Whether `invariant` is broken.
+    /// Whether `invariant` is in it.
     #[must_use]
     pub fn contains(self, invariant: Invariant) -> bool {
         self.0 >> invariant as u64 & 1 == 1
     }
 
-    pub(crate) fn insert(&mut self, invariant: Invariant) {
+    /// Adds an invariant.
+    pub fn insert(&mut self, invariant: Invariant) {
         self.0 |= 1 << invariant as u64;
     }
 }

@@ -36,6 +36,7 @@ pub use action::{Action, Class, What};
 pub use cause::Cause;
 pub use coverage::Coverage;
 pub use data::Data;
+pub use ghost::Broken;
 pub use invariants::Invariant;
 pub use place::Place;
 pub use setup::{Budget, Crashing, Order, Pace, Places, Setup, Stage, Transfer};

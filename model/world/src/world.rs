@@ -510,7 +510,7 @@ impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
             }
         }
         if world.is_at_rest(self.setup) {
-            check_at_rest(&mut world);
+            check_at_rest(self.setup, &mut world);
         }
         world
     }

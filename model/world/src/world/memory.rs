@@ -45,6 +45,13 @@ impl<const SLOTS: usize> Memory<SLOTS> {
     }
 }
 
+/// A clone remembers nothing: it may come to serve another setup.
+impl<const SLOTS: usize> Clone for Memory<SLOTS> {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
 impl<const SLOTS: usize> fmt::Debug for Memory<SLOTS> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Memory").field("places", &self.0.len()).finish_non_exhaustive()
