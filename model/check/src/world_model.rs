@@ -2,7 +2,6 @@
 
 use slotbus_world::{Action, Invariant, Memory, Setup, Witness, World, tell};
 use stateright::{Model, Property};
-use std::sync::Arc;
 
 /// A world to be explored: its setup, where it starts, and which good situations it must reach.
 #[derive(Clone, Debug)]
@@ -13,8 +12,8 @@ pub struct WorldModel<const SLOTS: usize> {
     pub origin: World<SLOTS>,
     /// What some run must reach.
     pub witnesses: Vec<Witness>,
-    /// What is remembered of worlds that were left behind.
-    pub memory: Arc<Memory<SLOTS>>,
+    /// What is remembered of worlds that were left behind, under this setup.
+    pub memory: Memory<SLOTS>,
 }
 
 impl<const SLOTS: usize> Model for WorldModel<SLOTS> {
