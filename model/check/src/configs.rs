@@ -6,6 +6,7 @@ use crate::{
         ELECTION_4, ELECTION_5, ELECTION_RETURN_5, ELECTION_TIMED_4, MANUAL_4, MANUAL_FORCE_4, MANUAL_PARTITION_4,
         MANUAL_TAKEOVER_4, TWO_DEATHS_5, TWO_ELECTIONS_5, VOTE_CRASH_5,
     },
+    configs_museum::SHOWROOMS,
     configs_replicas::{BARRIER_5, MIGRATION_5},
     configs_slots::{
         FORGET_RESTART_3, RESHARD_3, RESHARD_LAST_4, RESHARD_SOURCE_4, RESHARD_TARGET_4, SETSLOT_ALONE_3, STALE_OWNER_3,
@@ -51,7 +52,7 @@ impl Configuration {
     /// The configuration called `name`.
     #[must_use]
     pub fn named(name: &str) -> Option<&'static Self> {
-        CONFIGURATIONS.iter().chain(PENDING).find(|configuration| configuration.name == name)
+        CONFIGURATIONS.iter().chain(PENDING).chain(SHOWROOMS).find(|configuration| configuration.name == name)
     }
 
     /// Its model, under a profile and with a deliberate fault if one is named.
@@ -62,7 +63,7 @@ impl Configuration {
         let origin = (self.build)(&mut setup);
         // What fired on the way to where the exploration starts does not count.
         setup.coverage = Arc::default();
-        WorldModel { setup, origin, witnesses: self.witnesses.to_vec() }
+        WorldModel { setup, origin, witnesses: self.witnesses.to_vec(), focus: None }
     }
 }
 

@@ -14,16 +14,16 @@ use crate::{
     elections::open_epoch,
     ghost::{Ghost, is_introduction},
     host::{Disk, Host, Readable},
-    invariants::{Seen, check, check_at_rest},
+    invariants::{Invariant, Seen, check, check_at_rest},
     place::Place,
-    setup::{Budget, Order, Pace, Places, Setup, Stage, Transfer},
+    setup::{Budget, Flaw, Order, Pace, Places, Setup, Stage, Transfer},
     shared::Shared,
     story::Happening,
     witnesses::is_agreed,
 };
 use slotbus_core::{
     Address, Body, ClusterState, Command, Effect, Effects, Flags, Host as Ip, Input, LinkId, Message, Millis, Node,
-    Origin, Random, Reply, SlotChange, SlotSet, next_deadline, step,
+    Origin, Persist, Random, Reply, SlotChange, SlotSet, next_deadline, step,
 };
 use smallvec::SmallVec;
 
@@ -427,7 +427,9 @@ impl<const SLOTS: usize> World<SLOTS> {
             let together = pairs.filter(|(left, right)| left < right && !self.parted.contains(&(*left, *right)));
             choices.extend(together.map(|(left, right)| What::Part { left, right }));
         }
-        choices.extend(self.parted.iter().map(|&(left, right)| What::Heal { left, right }));
+        if setup.heals {
+            choices.extend(self.parted.iter().map(|&(left, right)| What::Heal { left, right }));
+        }
     }
 }
 
@@ -696,7 +698,8 @@ impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
             Origin::Restored(_) => Some(self.world.host(place).disk.saved.clone()),
         });
         let Ok((node, effects)) = Node::start(config, origin, NOW) else {
-            // What a node saved it can load: that is checked whenever it saves.
+            // What a node saved it can load: that is checked whenever it saves. What a flawed disk holds is not.
+            self.world.ghost.broken.insert(Invariant::ImageLoads);
             return;
         };
         self.settle(place, None, node, NOW, cause, effects);
@@ -728,7 +731,7 @@ impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
         let mut host = self.world.hosts[place.index()].without_node();
         host.ticks_left -= u8::from(std::mem::take(&mut self.spends_tick));
         if let Some(persist) = &effects.persist {
-            host.disk.save(persist);
+            self.save(&mut host.disk, persist);
         }
         self.setup.coverage.note(&effects.rules);
         self.note(place, &cause, &effects);
@@ -767,6 +770,15 @@ impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
             self.perform(place, effect);
         }
         self.report_data(place, NOW);
+    }
+
+    /// Puts an image on a disk, as far as the disk is sound.
+    fn save(&self, disk: &mut Disk<SLOTS>, persist: &Persist<SLOTS>) {
+        match self.setup.flaw {
+            Some(Flaw::FullDisk) => {}
+            Some(Flaw::TornDisk) if self.dies => disk.tear(),
+            Some(Flaw::TornDisk) | None => disk.save(persist),
+        }
     }
 
     /// Notes in the ghost what an administrator has done.
