@@ -109,7 +109,8 @@ impl Server {
         Ok(server)
     }
 
-    fn prepare(program: &Program, folder: &Path, node_timeout_ms: u64, extra: &[&str]) -> Result<Self, String> {
+    /// A server in its own folder below `folder` that is not started yet: see [`Server::restart`].
+    pub fn prepare(program: &Program, folder: &Path, node_timeout_ms: u64, extra: &[&str]) -> Result<Self, String> {
         let port = free_port()?;
         let folder = folder.join(port.to_string());
         fs::create_dir_all(&folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
@@ -119,7 +120,7 @@ impl Server {
         Ok(Self { program: program.clone(), port, folder, directives, starts: 0, child: None })
     }
 
-    /// Starts the process again after [`Server::kill`], in the same folder.
+    /// Starts the process, again after [`Server::kill`], in the same folder.
     pub fn restart(&mut self) -> Result<(), String> {
         self.kill();
         self.starts += 1;
@@ -139,6 +140,12 @@ impl Server {
         answered
             .map(|_| ())
             .map_err(|_| format!("{} does not answer on port {}: {}", self.program.name(), self.port, self.log()))
+    }
+
+    /// Whether the process has ended by itself, or does so within `timeout`.
+    pub fn has_ended(&mut self, timeout: Duration) -> bool {
+        let Some(child) = &mut self.child else { return false };
+        wait_until(timeout, || !matches!(child.try_wait(), Ok(None))).is_ok()
     }
 
     /// Ends the process with SIGKILL.

@@ -14,7 +14,9 @@
 //!
 //! What the server is said to be, and the peers that are `known`, are in its nodes.conf when it
 //! starts; without an `id` it starts afresh. `of=b` makes a replica. An `absent` peer does not listen
-//! at first. Words `key=value` are those of [`field::Field`]. Then the script acts, one verb a line:
+//! at first. There may be more servers, `server b id=2 known relayed`: those that are `known` are in the
+//! nodes.conf of the others, those that are `relayed` are reached through a relay, so that what they say
+//! and hear can be held and cut; verbs are about the first unless they begin with `at b`. Words `key=value` are those of [`field::Field`]. Then the script acts, one verb a line:
 //! the variants of [`script::Verb`]. `$a`, `$a.port` and `$a.cport` in commands stand for a peer's id
 //! and ports, `me` is the server. Peers answer PING with PONG unless muted; nothing else happens by
 //! itself. `expect` takes the oldest matching message that nobody took before, also an earlier one.
@@ -25,15 +27,18 @@
 //! redis-server does not do it, and a difference if the other server does not.
 //!
 //! Where the servers differ on purpose, the lines `redis:` and `slotbus:` after a verb record what
-//! each shows. Then just that must be seen.
+//! each shows. Then just that must be seen. A line `model:` records what the model shows of a thing
+//! that it does not have, such as a process that gives up.
 
 pub mod cast;
 pub mod client;
 pub mod field;
+mod held;
 pub mod link;
 mod packet;
 pub mod peer;
 pub mod random;
+pub mod relay;
 pub mod script;
 mod seed;
 mod show;
@@ -41,8 +46,9 @@ pub mod stage;
 pub mod transcript;
 mod unshown;
 
+pub use held::hold_to_the_model;
 pub use peer::ScriptedPeer;
 pub use script::Script;
 pub use stage::play;
-pub use transcript::{Transcript, chances, differences};
+pub use transcript::{Transcript, chances, differences, mispredictions};
 pub use unshown::unshown;

@@ -8,13 +8,12 @@
 use slotbus_conformance::{
     cluster::{self, Program},
     scripted::{self, Script, Transcript},
-    verify,
 };
 use slotbus_core::Rule;
 use std::{
     collections::BTreeSet,
     env, fs,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -25,6 +24,8 @@ use std::{
 
 /// Scripts wait most of the time.
 const PLAYED_AT_ONCE: usize = 8;
+/// How slotbus-node follows redis-server.
+const PROFILE: &str = "redis-7.0";
 const RANDOM_SEEDS: &str = "1-16";
 const ALL_WITHIN: Duration = Duration::from_secs(240);
 
@@ -63,41 +64,15 @@ fn scripts() -> Vec<Script> {
 
 fn play(script: &Script, program: &Program) -> Result<Transcript, String> {
     let folder = tempfile::tempdir().expect("a folder");
-    let result = scripted::play(script, program, folder.path());
+    let result = scripted::play(script, program, PROFILE, folder.path());
     if let (Program::Slotbus(_), Ok(_)) = (program, &result) {
-        hold_to_the_model(script, folder.path())?;
+        scripted::hold_to_the_model(script, folder.path())?;
     }
     if env::var("SHOW").is_ok() {
         let shown = result.as_ref().map_or_else(Clone::clone, ToString::to_string);
         println!("== {} on {}\n{shown}", script.name, program.name());
     }
     result
-}
-
-/// What slotbus-node did in a script must be what the model does, and the rules must have fired or
-/// not as the script says.
-fn hold_to_the_model(script: &Script, folder: &Path) -> Result<(), String> {
-    let mut fired = BTreeSet::new();
-    for path in traces(folder) {
-        let verified = verify::verify_file(&path, None).map_err(|error| format!("its trace {error}"))?;
-        if let Some(difference) = verified.difference {
-            return Err(format!("its trace differs from the model: {difference:?}"));
-        }
-        fired.extend(verified.rules);
-    }
-    let silent: Vec<_> = script.rules.iter().filter(|rule| !fired.contains(rule)).map(|rule| rule.id()).collect();
-    let loud: Vec<_> = script.never.iter().filter(|rule| fired.contains(rule)).map(|rule| rule.id()).collect();
-    if silent.is_empty() && loud.is_empty() {
-        return Ok(());
-    }
-    Err(format!("did not fire: {}; was never to fire: {}", silent.join(" "), loud.join(" ")))
-}
-
-/// The traces that a server left in its own folder within this one.
-fn traces(folder: &Path) -> Vec<PathBuf> {
-    let entries = |folder: &Path| fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
-    let inner = entries(folder).flat_map(|server| entries(&server.path()).collect::<Vec<_>>());
-    inner.map(|entry| entry.path()).filter(|path| path.extension() == Some("trace".as_ref())).collect()
 }
 
 /// What is wrong with a script's two runs.

@@ -13,6 +13,8 @@ pub struct Cast {
     ids: BTreeMap<String, NodeId>,
     names: BTreeMap<NodeId, String>,
     ports: BTreeMap<u16, String>,
+    /// Bus ports that are not where the client ports say.
+    cports: BTreeMap<u16, String>,
 }
 
 impl Cast {
@@ -21,6 +23,11 @@ impl Cast {
         self.ids.insert(name.to_owned(), id);
         self.names.insert(id, name.to_owned());
         self.ports.insert(port, name.to_owned());
+    }
+
+    /// Says that the bus of a name is reached at a port of its own.
+    pub fn add_cport(&mut self, name: &str, cport: u16) {
+        self.cports.insert(cport, name.to_owned());
     }
 
     /// The id behind a name.
@@ -34,6 +41,12 @@ impl Cast {
         found.map(|(port, _)| *port).ok_or_else(|| format!("nobody is called {name}"))
     }
 
+    /// The bus port behind a name.
+    pub fn cport(&self, name: &str) -> Result<u16, String> {
+        let own = self.cports.iter().find(|(_, other)| *other == name);
+        own.map_or_else(|| self.port(name).map(|port| port + super::peer::BUS_PORT_OFFSET), |(cport, _)| Ok(*cport))
+    }
+
     /// The name of an id.
     #[must_use]
     pub fn name(&self, id: &NodeId) -> &str {
@@ -43,7 +56,7 @@ impl Cast {
     /// The node that a client or bus port belongs to.
     #[must_use]
     pub fn at_port(&self, port: u16) -> Option<&str> {
-        let own = self.ports.get(&port);
+        let own = self.ports.get(&port).or_else(|| self.cports.get(&port));
         own.or_else(|| self.ports.get(&port.checked_sub(super::peer::BUS_PORT_OFFSET)?)).map(String::as_str)
     }
 
@@ -77,7 +90,7 @@ impl Cast {
         let Some(reference) = word.strip_prefix('$') else { return Ok(word.to_owned()) };
         match reference.split_once('.') {
             Some((name, "port")) => self.port(name).map(|port| port.to_string()),
-            Some((name, "cport")) => self.port(name).map(|port| (port + super::peer::BUS_PORT_OFFSET).to_string()),
+            Some((name, "cport")) => self.cport(name).map(|cport| cport.to_string()),
             Some((_, other)) => Err(format!("a name has a port and a cport, but no {other}")),
             None => self.id(reference).map(|id| id.to_string()),
         }

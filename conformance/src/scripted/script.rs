@@ -1,8 +1,11 @@
 //! The language of scripts: a text becomes a [`Script`], or an error that names its line. Knows
 //! nothing of servers and sockets. The language is described in [`super`].
 
-use super::field::{self, Field, Rumor};
-use super::peer::Via;
+use super::{
+    cast::ME,
+    field::{self, Field, Rumor},
+    peer::Via,
+};
 use slotbus_core::{NodeId, Rule, message::KIND_NAMES};
 use std::time::Duration;
 
@@ -17,17 +20,23 @@ pub struct Script {
     pub never: Vec<Rule>,
     /// Why the two servers differ, if they do so on purpose.
     pub diverges: Option<String>,
-    /// The server under test.
-    pub server: ServerSpec,
+    /// The servers under test: the first is the one that verbs are about unless they say otherwise.
+    pub servers: Vec<ServerSpec>,
     /// The peers, in the order of their declarations.
     pub peers: Vec<PeerSpec>,
     /// What happens.
     pub steps: Vec<Step>,
 }
 
-/// How the server under test starts.
+/// How a server under test starts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServerSpec {
+    /// What the script calls it; `me` if it does not say.
+    pub name: String,
+    /// Whether the other servers know it from the start.
+    pub is_known: bool,
+    /// Whether the others reach its bus through a relay, which can hold and cut what passes.
+    pub is_relayed: bool,
     /// Its id; without one it starts without nodes.conf.
     pub id: Option<NodeId>,
     /// `cluster-node-timeout`.
@@ -75,6 +84,8 @@ pub struct Recorded {
     pub redis: Vec<String>,
     /// `slotbus:` lines.
     pub slotbus: Vec<String>,
+    /// `model:` lines: what is shown under the profile that follows redis-server, where even that differs.
+    pub model: Vec<String>,
 }
 
 impl Recorded {
@@ -122,6 +133,17 @@ pub enum Sight {
     Slots(String),
     /// `pong`: the time of its last answer is known.
     Pong,
+}
+
+/// What becomes of what one server says to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It waits.
+    Hold,
+    /// It arrives, with what has waited.
+    Pass,
+    /// The connections between the two break, and what has waited is lost.
+    Cut,
 }
 
 /// What a line asks for.
@@ -264,6 +286,26 @@ pub enum Verb {
     Kill,
     /// `restart`.
     Restart,
+    /// `keep-disk`: a copy of nodes.conf is kept.
+    KeepDisk,
+    /// `restore-disk`: the process is killed, and the copy takes the place of its nodes.conf.
+    RestoreDisk,
+    /// `at b VERB...`: the verb is about another server.
+    At {
+        /// Which server.
+        server: String,
+        /// What is asked for there.
+        verb: Box<Verb>,
+    },
+    /// `hold b c`, `pass b c`, `cut b c`: what becomes of what one server says to another.
+    Link {
+        /// What becomes of it.
+        fate: Fate,
+        /// Who speaks.
+        from: String,
+        /// To whom.
+        to: String,
+    },
     /// `sleep 300`.
     Sleep(Duration),
 }
@@ -276,7 +318,7 @@ impl Script {
             rules: Vec::new(),
             never: Vec::new(),
             diverges: None,
-            server: ServerSpec::default(),
+            servers: Vec::new(),
             peers: Vec::new(),
             steps: Vec::new(),
         };
@@ -286,6 +328,9 @@ impl Script {
         }
         if script.rules.is_empty() && script.never.is_empty() {
             return Err(format!("{name} names no rules"));
+        }
+        if script.servers.is_empty() {
+            script.servers.push(server(&[])?);
         }
         let records = script.steps.iter().any(|step| !step.recorded.is_empty());
         if records != script.diverges.is_some() {
@@ -318,9 +363,13 @@ impl Script {
             self.last_record()?.slotbus.push(shown.trim().to_owned());
             return Ok(());
         }
+        if let Some(shown) = line.strip_prefix("model:") {
+            self.last_record()?.model.push(shown.trim().to_owned());
+            return Ok(());
+        }
         let words: Vec<&str> = line.split_whitespace().collect();
         match words.as_slice() {
-            ["server", rest @ ..] => self.server = server(rest)?,
+            ["server", rest @ ..] => self.servers.push(server(rest)?),
             ["peer", name, rest @ ..] => self.peers.push(peer(name, rest)?),
             _ => {
                 let verb = verb(&words)?;
@@ -336,11 +385,23 @@ impl Script {
     }
 
     fn check_names(&self, verb: &Verb) -> Result<(), String> {
+        let is_server = |name: &String| self.servers.iter().any(|server| server.name == *name);
+        if let Some(name) = servers_of(verb).into_iter().find(|name| !is_server(name)) {
+            return Err(format!("there is no server {name}"));
+        }
         match actor(verb) {
             Some(name) if self.peers.iter().all(|peer| peer.name != name) => Err(format!("there is no peer {name}")),
             Some(_) | None => Ok(()),
         }
     }
+}
+
+/// The servers that a verb names.
+fn servers_of(verb: &Verb) -> Vec<&String> {
+    if let Verb::At { server, .. } = verb {
+        return vec![server];
+    }
+    if let Verb::Link { from, to, .. } = verb { vec![from, to] } else { Vec::new() }
 }
 
 /// The peer that a verb is about.
@@ -358,6 +419,7 @@ fn actor(verb: &Verb) -> Option<&str> {
         | Verb::Collect { peer, .. }
         | Verb::Expect { peer, .. }
         | Verb::ExpectNone { peer, .. } => Some(peer),
+        Verb::At { verb, .. } => actor(verb),
         Verb::Start
         | Verb::Command(_)
         | Verb::Nodes(_)
@@ -372,6 +434,9 @@ fn actor(verb: &Verb) -> Option<&str> {
         | Verb::HearNothing(_)
         | Verb::Kill
         | Verb::Restart
+        | Verb::KeepDisk
+        | Verb::RestoreDisk
+        | Verb::Link { .. }
         | Verb::Sleep(_) => None,
     }
 }
@@ -387,13 +452,16 @@ fn rule(id: &str) -> Result<Rule, String> {
 fn server(words: &[&str]) -> Result<ServerSpec, String> {
     let directives = words.iter().position(|word| word.starts_with("--")).unwrap_or(words.len());
     let (words, directives) = words.split_at(directives);
-    let mut spec = ServerSpec { directives: owned(directives), ..ServerSpec::default() };
+    let mut spec = ServerSpec { name: ME.to_owned(), directives: owned(directives), ..ServerSpec::default() };
     for word in words {
         match word.split_once('=') {
+            None if *word == "known" => spec.is_known = true,
+            None if *word == "relayed" => spec.is_relayed = true,
+            None => spec.name = (*word).to_owned(),
             Some(("id", digits)) => spec.id = Some(field::id(digits)?),
             Some(("timeout", value)) => spec.timeout_ms = Some(field::number(value)?),
             Some(("voted", value)) => spec.voted = field::number(value)?,
-            Some(_) | None => spec.fields.push(Field::parse(word)?),
+            Some(_) => spec.fields.push(Field::parse(word)?),
         }
     }
     Ok(spec)
@@ -421,6 +489,12 @@ fn verb(words: &[&str]) -> Result<Verb, String> {
         ["start"] => Ok(Verb::Start),
         ["kill"] => Ok(Verb::Kill),
         ["restart"] => Ok(Verb::Restart),
+        ["keep-disk"] => Ok(Verb::KeepDisk),
+        ["restore-disk"] => Ok(Verb::RestoreDisk),
+        ["at", server, rest @ ..] => Ok(Verb::At { server: (*server).to_owned(), verb: Box::new(verb(rest)?) }),
+        ["hold", from, to] => Ok(link(Fate::Hold, from, to)),
+        ["pass", from, to] => Ok(link(Fate::Pass, from, to)),
+        ["cut", from, to] => Ok(link(Fate::Cut, from, to)),
         ["saved"] => Ok(Verb::Saved),
         ["links"] => Ok(Verb::Links),
         ["sleep", time] => millis(time).map(Verb::Sleep),
@@ -453,6 +527,10 @@ fn verb(words: &[&str]) -> Result<Verb, String> {
         [peer, rest @ ..] => peer_verb((*peer).to_owned(), rest),
         [] => Err("an empty line".to_owned()),
     }
+}
+
+fn link(fate: Fate, from: &str, to: &str) -> Verb {
+    Verb::Link { fate, from: from.to_owned(), to: to.to_owned() }
 }
 
 fn peer_verb(peer: String, words: &[&str]) -> Result<Verb, String> {
@@ -526,7 +604,7 @@ mod tests {
                     expect a pong flags=primary within 500";
         let script = parse(text).expect("a script");
         assert_eq!(script.rules, [Rule::PingAnswered, Rule::HealthSuspected]);
-        assert_eq!(script.server.directives, ["--port", "1"]);
+        assert_eq!(script.servers[0].directives, ["--port", "1"]);
         assert!(script.peers[0].is_known && script.peers[0].id == NodeId([0x11; 20]));
         assert_eq!(script.steps.len(), 3);
         assert_eq!(script.steps[1].line, 6);

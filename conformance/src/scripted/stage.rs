@@ -1,17 +1,18 @@
-//! One run of a script: a server under test, its peers, and what happens between them, written down
+//! One run of a script: servers under test, their peers, and what happens between them, written down
 //! as a transcript. Knows what each verb does, and nothing of what the protocol makes of it.
 
 use super::{
-    cast::{Cast, ME},
+    cast::Cast,
     client::{self, Client},
     field::{Field, Rumor},
     packet::{apply, claim, distort, extensions, loopback, publication},
     peer::{BUS_PORT_OFFSET, ScriptedPeer, Standing, Via},
-    script::{Pattern, PatternKind, PeerSpec, Script, ServerSpec, Sight, Step, Verb},
+    relay::{Relay, Speaker},
+    script::{Fate, Pattern, PatternKind, PeerSpec, Script, ServerSpec, Sight, Step, Verb},
     seed, show,
     transcript::{Entry, Transcript},
 };
-use crate::cluster::{Program, Server};
+use crate::cluster::{self, Program, Server};
 use redis::Value;
 use slotbus_core::{
     Body, CLUSTER_SLOTS, Flags, NodeId,
@@ -29,16 +30,21 @@ use std::{
 };
 
 const NODE_TIMEOUT_MS: u64 = 3000;
+const NODES_CONF: &str = "nodes.conf";
 /// Linking a freshly started server with its peers takes a few crons.
 const LINKED_WITHIN: Duration = Duration::from_secs(10);
 /// What was sent on one connection has been read by now, when another one is spoken on.
 const OVERTAKING: Duration = Duration::from_millis(60);
 const POLL_INTERVAL: Duration = Duration::from_millis(15);
-const PROFILE: [&str; 2] = ["--protocol-profile", "redis-7.0"];
+/// A process that gives up writes a report first.
+const ENDED_WITHIN: Duration = Duration::from_secs(3);
+/// The copy of a nodes.conf that was kept.
+const KEPT: &str = "nodes.conf.kept";
 
-/// Plays a script with a server in `folder`. An error means that the run itself could not be made.
-pub fn play(script: &Script, program: &Program, folder: &Path) -> Result<Transcript, String> {
-    let mut stage = Stage::new(script, program, folder)?;
+/// Plays a script with servers in `folder`, those of this project under a profile. An error means
+/// that the run itself could not be made.
+pub fn play(script: &Script, program: &Program, profile: &str, folder: &Path) -> Result<Transcript, String> {
+    let mut stage = Stage::new(script, program, profile, folder)?;
     let mut entries = Vec::new();
     for step in &script.steps {
         let told = |error| format!("{}, line {}: {}: {error}", script.name, step.line, step.text);
@@ -82,25 +88,35 @@ impl Outcome {
 struct Stage<'a> {
     script: &'a Script,
     program: Program,
+    profile: &'a str,
     folder: PathBuf,
     cast: Cast,
     peers: BTreeMap<String, ScriptedPeer>,
-    server: Option<Server>,
-    client: Option<Client>,
+    servers: BTreeMap<String, Running>,
+    /// The server that the present verb is about.
+    current: String,
     ear: Option<Receiver<Value>>,
     has_sent: bool,
 }
 
+/// A server under test that has been started.
+struct Running {
+    server: Server,
+    client: Option<Client>,
+    relay: Option<Relay>,
+}
+
 impl<'a> Stage<'a> {
-    fn new(script: &'a Script, program: &Program, folder: &Path) -> Result<Self, String> {
+    fn new(script: &'a Script, program: &Program, profile: &'a str, folder: &Path) -> Result<Self, String> {
         let mut stage = Self {
             script,
             program: program.clone(),
+            profile,
             folder: folder.to_owned(),
             cast: Cast::default(),
             peers: BTreeMap::new(),
-            server: None,
-            client: None,
+            servers: BTreeMap::new(),
+            current: script.servers[0].name.clone(),
             ear: None,
             has_sent: false,
         };
@@ -109,17 +125,19 @@ impl<'a> Stage<'a> {
             stage.cast.add(&spec.name, spec.id, peer.port());
             stage.peers.insert(spec.name.clone(), peer);
         }
+        for spec in &script.servers {
+            let running = stage.prepare(spec)?;
+            stage.servers.insert(spec.name.clone(), running);
+        }
         for spec in &script.peers {
             stage.set_up(spec)?;
         }
         Ok(stage)
     }
 
-    /// Lets the server end in order, if it runs: what it recorded is read then.
+    /// Lets the servers end in order, if they run: what they recorded is read then.
     fn shut_down(&mut self) {
-        if let Some(server) = &mut self.server {
-            server.shut_down();
-        }
+        self.servers.values_mut().for_each(|running| running.server.shut_down());
     }
 
     fn set_up(&self, spec: &PeerSpec) -> Result<(), String> {
@@ -134,8 +152,12 @@ impl<'a> Stage<'a> {
         self.peers.get(name).ok_or_else(|| format!("there is no peer {name}"))
     }
 
+    fn running(&mut self) -> Result<&mut Running, String> {
+        self.servers.get_mut(&self.current).ok_or_else(|| format!("there is no server {}", self.current))
+    }
+
     fn server(&mut self) -> Result<&mut Server, String> {
-        self.server.as_mut().ok_or_else(|| "the server is not started".to_owned())
+        self.running().map(|running| &mut running.server)
     }
 
     fn perform(&mut self, step: &Step) -> Result<Entry, String> {
@@ -174,6 +196,10 @@ impl<'a> Stage<'a> {
             Verb::HearNothing(time) => self.hear_nothing(*time),
             Verb::Kill => self.kill().map(Outcome::from),
             Verb::Restart => self.restart().map(Outcome::from),
+            Verb::KeepDisk => self.keep_disk().map(Outcome::from),
+            Verb::RestoreDisk => self.restore_disk().map(Outcome::from),
+            Verb::At { server, verb } => self.at(server, verb),
+            Verb::Link { fate, from, to } => self.link(*fate, from, to).map(Outcome::from),
             Verb::Sleep(time) => {
                 thread::sleep(*time);
                 Ok(Outcome::default())
@@ -181,31 +207,69 @@ impl<'a> Stage<'a> {
         }
     }
 
+    fn at(&mut self, server: &str, verb: &Verb) -> Result<Outcome, String> {
+        let before = std::mem::replace(&mut self.current, server.to_owned());
+        let outcome = self.act(verb);
+        self.current = before;
+        outcome
+    }
+
     fn start(&mut self) -> Result<(), String> {
-        let spec = &self.script.server;
-        let mut directives: Vec<String> = spec.directives.clone();
-        if spec.id.is_some() {
-            let file = self.folder.join("scripted.conf");
-            fs::write(&file, self.nodes_conf(spec)?).map_err(|error| error.to_string())?;
-            directives.extend(["--cluster-config-file".to_owned(), file.display().to_string()]);
+        for spec in &self.script.servers {
+            if spec.id.is_some() {
+                let running = self.servers.get(&spec.name).ok_or("a server is missing")?;
+                fs::write(running.server.folder().join(NODES_CONF), self.nodes_conf(spec)?)
+                    .map_err(|error| error.to_string())?;
+            }
         }
+        for spec in &self.script.servers {
+            self.at(&spec.name, &Verb::Restart)?;
+        }
+        Ok(())
+    }
+
+    /// A server that is not started yet, with all that others must know of it.
+    fn prepare(&mut self, spec: &ServerSpec) -> Result<Running, String> {
+        let relay_port = spec.is_relayed.then(cluster::free_port).transpose()?;
+        let mut directives: Vec<String> = spec.directives.clone();
         if let Program::Slotbus(_) = self.program {
-            directives.extend(PROFILE.map(str::to_owned));
+            directives.extend(["--protocol-profile".to_owned(), self.profile.to_owned()]);
+        }
+        if let Some(port) = relay_port {
+            directives.extend(["--cluster-announce-bus-port".to_owned(), port.to_string()]);
         }
         let directives: Vec<&str> = directives.iter().map(String::as_str).collect();
         let timeout_ms = spec.timeout_ms.unwrap_or(NODE_TIMEOUT_MS);
-        self.server = Some(Server::start(&self.program, &self.folder, timeout_ms, &directives)?);
-        self.meet_server()?;
-        self.link_all()
+        let server = Server::prepare(&self.program, &self.folder, timeout_ms, &directives)?;
+        if let Some(id) = spec.id {
+            self.cast.add(&spec.name, id, server.port());
+        }
+        if let Some(port) = relay_port {
+            self.cast.add_cport(&spec.name, port);
+        }
+        let relay = relay_port.map(|port| Relay::new(port, server.port() + BUS_PORT_OFFSET)).transpose()?;
+        Ok(Running { server, client: None, relay })
     }
 
+    /// The file of a server that knows the peers and servers that are known.
     fn nodes_conf(&self, spec: &ServerSpec) -> Result<String, String> {
-        let mut me = Standing::new(spec.id.unwrap_or(NodeId([0; 20])), 0);
-        apply(&mut me, &spec.fields, &self.cast)?;
+        let me = self.standing(spec)?;
         let known = self.script.peers.iter().filter(|peer| peer.is_known);
-        let others: Vec<_> =
-            known.map(|peer| self.peer(&peer.name).map(ScriptedPeer::standing)).collect::<Result<_, _>>()?;
-        Ok(seed::nodes_conf(&me, &others, spec.voted))
+        let peers = known.map(|peer| self.peer(&peer.name).map(ScriptedPeer::standing));
+        let others = self.script.servers.iter().filter(|other| other.is_known && other.name != spec.name);
+        let servers = others.map(|other| self.standing(other));
+        Ok(seed::nodes_conf(&me, &peers.chain(servers).collect::<Result<Vec<_>, _>>()?, spec.voted))
+    }
+
+    /// What a server says about itself at first.
+    fn standing(&self, spec: &ServerSpec) -> Result<Standing, String> {
+        let port = self.servers.get(&spec.name).map_or(0, |running| running.server.port());
+        let mut standing = Standing::new(spec.id.unwrap_or(NodeId([0; 20])), port);
+        if spec.is_relayed {
+            standing.address.cport = self.cast.cport(&spec.name)?;
+        }
+        apply(&mut standing, &spec.fields, &self.cast)?;
+        Ok(standing)
     }
 
     /// Learns the server's id and address.
@@ -213,8 +277,9 @@ impl<'a> Stage<'a> {
         let port = self.server()?.port();
         let mut client = Client::connect(port)?;
         let id = client.text(&["CLUSTER", "MYID"])?;
-        self.cast.add(ME, id.parse().map_err(|_| format!("{id} is no id"))?, port);
-        self.client = Some(client);
+        let id = id.parse().map_err(|_| format!("{id} is no id"))?;
+        self.cast.add(&self.current, id, port);
+        self.running()?.client = Some(client);
         Ok(())
     }
 
@@ -366,13 +431,16 @@ impl<'a> Stage<'a> {
 
     fn client(&mut self) -> Result<&mut Client, String> {
         self.settle();
-        self.client.as_mut().ok_or_else(|| "the server is not started".to_owned())
+        self.running()?.client.as_mut().ok_or_else(|| "the server does not run".to_owned())
     }
 
     fn command(&mut self, words: &[String]) -> Result<Vec<String>, String> {
         let words = words.iter().map(|word| self.cast.resolve(word)).collect::<Result<Vec<_>, _>>()?;
-        let reply = self.client()?.ask(&words)?;
-        Ok(client::show(&reply, &self.cast))
+        match self.client()?.ask(&words) {
+            Ok(reply) => Ok(client::show(&reply, &self.cast)),
+            Err(_) if self.server()?.has_ended(ENDED_WITHIN) => Ok(vec!["the process has ended".to_owned()]),
+            Err(error) => Err(error),
+        }
     }
 
     /// CLUSTER NODES; the server's id is learned anew, for it may have changed.
@@ -381,7 +449,7 @@ impl<'a> Stage<'a> {
         let own = text.lines().find(|line| line.split(' ').nth(2).is_some_and(|flags| flags.starts_with("myself")));
         if let Some(id) = own.and_then(|line| line.split(' ').next()?.parse().ok()) {
             let port = self.server()?.port();
-            self.cast.add(ME, id, port);
+            self.cast.add(&self.current, id, port);
         }
         Ok(text)
     }
@@ -446,8 +514,7 @@ impl<'a> Stage<'a> {
     /// nodes.conf as it lies on the disk now.
     fn saved(&mut self) -> Result<Vec<String>, String> {
         self.settle();
-        let own = self.server()?.folder().join("nodes.conf");
-        let file = if self.script.server.id.is_some() { self.folder.join("scripted.conf") } else { own };
+        let file = self.server()?.folder().join(NODES_CONF);
         let text = fs::read_to_string(&file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
         Ok(show::node_lines(text.trim_end(), &self.cast))
     }
@@ -480,16 +547,56 @@ impl<'a> Stage<'a> {
 
     fn kill(&mut self) -> Result<(), String> {
         self.settle();
-        self.client = None;
-        self.server()?.kill();
+        let running = self.running()?;
+        running.client = None;
+        running.server.kill();
         Ok(())
     }
 
     fn restart(&mut self) -> Result<(), String> {
-        self.client = None;
+        self.running()?.client = None;
         self.server()?.restart()?;
         self.meet_server()?;
-        self.link_all()
+        // Peers are linked with one server only.
+        if self.current == self.script.servers[0].name { self.link_all() } else { Ok(()) }
+    }
+
+    fn keep_disk(&mut self) -> Result<(), String> {
+        self.settle();
+        self.copy_on_disk(NODES_CONF, KEPT)
+    }
+
+    fn restore_disk(&mut self) -> Result<(), String> {
+        self.kill()?;
+        self.copy_on_disk(KEPT, NODES_CONF)
+    }
+
+    fn copy_on_disk(&mut self, from: &str, to: &str) -> Result<(), String> {
+        let folder = self.server()?.folder();
+        let copied = fs::copy(folder.join(from), folder.join(to));
+        copied.map(|_| ()).map_err(|error| format!("cannot copy {from}: {error}"))
+    }
+
+    /// What one server says to another passes the other's relay on connections that it opened, and its
+    /// own relay on those that the other opened.
+    fn link(&mut self, fate: Fate, from: &str, to: &str) -> Result<(), String> {
+        self.settle();
+        let (from_id, to_id) = (self.cast.id(from)?, self.cast.id(to)?);
+        let relay = |name: &str| self.servers.get(name).and_then(|running| running.relay.as_ref());
+        let places = [(relay(to), from_id, Speaker::Caller), (relay(from), to_id, Speaker::Called)];
+        let relayed: Vec<_> =
+            places.into_iter().filter_map(|(relay, caller, speaker)| Some((relay?, caller, speaker))).collect();
+        if relayed.is_empty() {
+            return Err(format!("neither {from} nor {to} is relayed"));
+        }
+        for (relay, caller, speaker) in relayed {
+            match fate {
+                Fate::Hold => relay.hold(caller, speaker, true),
+                Fate::Pass => relay.hold(caller, speaker, false),
+                Fate::Cut => relay.cut(caller),
+            }
+        }
+        Ok(())
     }
 }
 

@@ -45,6 +45,23 @@ pub fn chances(first: &Transcript, second: &Transcript) -> String {
     text
 }
 
+/// Where redis-server does not show what the model shows, but for what is recorded as beyond the
+/// model; empty if the model predicts the server.
+#[must_use]
+pub fn mispredictions(script: &Script, redis: &Transcript, model: &Transcript) -> String {
+    let mut text = String::new();
+    for ((step, seen), predicted) in script.steps.iter().zip(&redis.entries).zip(&model.entries) {
+        let recorded = &step.recorded.model;
+        let is_predicted =
+            if recorded.is_empty() { seen.shown == predicted.shown } else { trimmed(&predicted.shown) == *recorded };
+        if !is_predicted {
+            let sides = [("redis", &seen.shown), ("model", &predicted.shown)];
+            describe(&mut text, seen, "the server does not do what the model says", &sides);
+        }
+    }
+    text
+}
+
 /// Where the runs of a script on redis-server and on another server are not as they must be; empty
 /// if they are.
 #[must_use]

@@ -20,8 +20,8 @@ use crate::{
 };
 use mio::{Interest, Registry, net::TcpStream};
 use slotbus_core::{
-    Address, CLUSTER_SLOTS, Command, Config, Effect, Effects, Event, Host, Input, LinkId, Millis, Node, Random, Reply,
-    RequestId, SlotSet, next_deadline, step,
+    Address, CLUSTER_SLOTS, Command, Config, Effect, Effects, Event, Host, Input, LinkId, Millis, Node, Random,
+    Replication, Reply, RequestId, SlotSet, next_deadline, step,
 };
 use slotbus_wire::bus::{self, BusMessage, Packet};
 use std::{
@@ -86,6 +86,8 @@ pub struct Bus {
     requests: u64,
     /// What is to be done to data and clients, in order.
     outbox: Vec<DataEffect>,
+    /// How replication stands.
+    standing: Replication,
     /// How many steps the core has taken.
     steps: u64,
     chronicle: Chronicle,
@@ -116,6 +118,7 @@ impl Bus {
             replies: BTreeMap::new(),
             requests: 0,
             outbox: Vec::new(),
+            standing: Replication::default(),
             steps: 0,
             trace,
             log,
@@ -181,6 +184,15 @@ impl Bus {
     /// Tells the core which slots hold keys, before clients are served.
     pub fn loaded(&mut self, slots: SlotSet<CLUSTER_SLOTS>) {
         self.feed(Event::Loaded { slots });
+    }
+
+    /// Takes note of how replication stands. The core is told before anything else happens; at once, if a
+    /// manual failover waits for it.
+    pub fn replicated(&mut self, standing: Replication) {
+        self.standing = standing;
+        if self.node.manual_failover().is_some() && self.node.replication() != standing {
+            self.feed(Event::Replication(standing));
+        }
     }
 
     /// What is to be done to data and clients since this was last asked, in order.
@@ -360,6 +372,9 @@ impl Bus {
 
     /// Feeds one event to the core, and then all that follows from it at once.
     fn feed(&mut self, event: Event<CLUSTER_SLOTS>) {
+        if self.node.replication() != self.standing && !matches!(event, Event::Replication(_)) {
+            self.queue.push_back(Event::Replication(self.standing));
+        }
         self.queue.push_back(event);
         self.run();
     }

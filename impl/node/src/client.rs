@@ -2,13 +2,23 @@
 //!
 //! Must not know any command.
 
-use crate::{server::Server, slab::Key};
+use crate::{
+    command::Command,
+    pubsub::{Kind, Subscriptions},
+    replication::replica_id,
+    server::Server,
+    slab::Key,
+    users::{self, User},
+};
 use mio::net::TcpStream;
 use slotbus_core::Millis;
 use slotbus_wire::resp::{Decoder, OwnedArgs, Progress, Protocol, Reply};
 use std::{
+    fmt::Write as _,
     io::{self, ErrorKind, Read, Write},
     net::SocketAddr,
+    rc::Rc,
+    time::Instant,
 };
 
 /// While more than this waits for a client that does not read, its requests wait, too.
@@ -71,10 +81,12 @@ pub struct Session {
     pub last_active: Millis,
     /// The last command that it asked for.
     pub last_command: &'static str,
+    /// The command that is being carried out for it.
+    pub running: Option<&'static Command>,
     /// How it speaks.
     pub protocol: Protocol,
-    /// Whether it has shown the password, or need not.
-    pub is_authenticated: bool,
+    /// Who it is, once it has shown a password or need not.
+    pub user: Option<Rc<User>>,
     /// Whether its next request may touch a slot that is being imported.
     pub is_asking: bool,
     /// Whether it reads from replicas.
@@ -97,6 +109,10 @@ pub struct Session {
     pub pushes: Vec<Reply<'static>>,
     /// What it waits for, if its requests have to wait.
     pub waits: Option<Wait>,
+    /// Whether it is a replica, to which the stream of writes is sent.
+    pub is_replica: bool,
+    /// How long the stream of writes was after its last write.
+    pub written: u64,
 }
 
 /// What a client may wait for.
@@ -109,16 +125,65 @@ pub enum Wait {
 }
 
 impl Session {
+    /// The name of its user.
+    #[must_use]
+    pub fn user_name(&self) -> &str {
+        self.user.as_ref().map_or(users::DEFAULT, |user| &user.name)
+    }
+
+    /// The client as CLIENT LIST shows it, with how many bytes of requests are held, and of replies wait.
+    #[must_use]
+    pub fn line(&self, held: usize, waiting: usize, now: Millis, subscriptions: &Subscriptions) -> String {
+        let address =
+            |address: Option<SocketAddr>| address.map_or_else(|| "?:0".to_owned(), |address| address.to_string());
+        let mut flags = String::new();
+        flags.extend(self.is_replica.then_some('S'));
+        flags.extend(subscriptions.has_any(self.key).then_some('P'));
+        flags.extend(self.is_readonly.then_some('r'));
+        flags.extend(self.transaction.is_some().then_some('x'));
+        flags.extend(self.is_closing.then_some('c'));
+        flags.extend(self.is_kept.then_some('e'));
+        if flags.is_empty() {
+            flags.push('N');
+        }
+        let queued =
+            self.transaction.as_ref().map_or(-1, |open| i64::try_from(open.requests.len()).unwrap_or(i64::MAX));
+        let resp = if self.protocol == Protocol::Three { 3 } else { 2 };
+        let mut line = String::new();
+        // Writing to a String does not fail.
+        let _ = writeln!(
+            line,
+            "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db=0 sub={} psub={} ssub={} multi={queued} \
+             qbuf={held} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl={waiting} oll=0 omem=0 tot-mem={} events=r \
+             cmd={} user={} redir=-1 resp={resp}",
+            self.id,
+            address(self.remote),
+            address(self.local),
+            self.descriptor,
+            self.name,
+            now.since(self.created) / 1000,
+            now.since(self.last_active) / 1000,
+            subscriptions.of(self.key, Kind::Channel).count(),
+            subscriptions.of(self.key, Kind::Pattern).count(),
+            subscriptions.of(self.key, Kind::Shard).count(),
+            held + waiting + size_of::<Client>(),
+            self.last_command,
+            self.user_name(),
+        );
+        line
+    }
+
     /// Back to the state of a new connection, but for what identifies it.
-    pub fn reset(&mut self, needs_password: bool) {
+    pub fn reset(&mut self, user: Option<Rc<User>>) {
         self.name.clear();
         self.protocol = Protocol::Two;
-        self.is_authenticated = !needs_password;
+        self.user = user;
         self.is_asking = false;
         self.is_readonly = false;
         self.is_kept = false;
         self.transaction = None;
         self.reply_mode = ReplyMode::On;
+        self.is_replica = false;
     }
 }
 
@@ -188,6 +253,11 @@ impl Client {
         message.encode(self.session.protocol, &mut self.output);
     }
 
+    /// Adds bytes to what waits to be sent.
+    pub fn put(&mut self, bytes: &[u8]) {
+        self.output.extend_from_slice(bytes);
+    }
+
     /// Ends its wait for a reply.
     pub fn finish(&mut self, reply: &Reply<'_>) {
         self.session.waits = None;
@@ -225,6 +295,11 @@ impl Client {
         }
         // What a step could not save must not be answered: the node ends before the reply gets out.
         if server.must_end() {
+            return Fate::Stays;
+        }
+        // What was written must be on its way to the replicas before it is acknowledged.
+        if server.replication.has_news && self.waiting() > 0 && !self.session.is_replica {
+            server.ready.insert(self.session.key);
             return Fate::Stays;
         }
         if self.flush(server).is_err() {
@@ -302,8 +377,9 @@ impl Client {
     /// Carries out every complete request in `bytes`; says how many bytes they took.
     fn run(&mut self, server: &mut Server, bytes: &[u8]) -> usize {
         let mut used = 0;
+        server.lap = Instant::now();
         while self.wants_more() {
-            let limits = server.limits.of(self.session.is_authenticated);
+            let limits = server.limits.of(self.session.user.is_some());
             match self.decoder.decode(&bytes[used..], limits) {
                 Ok(Progress::More) => break,
                 Ok(Progress::Nothing(length)) => used += length,
@@ -316,9 +392,9 @@ impl Client {
                     used += length;
                     let start = self.output.len();
                     answer(&mut self.session, &reply, &mut self.output);
-                    let is_error = reply.is_error();
+                    let error = reply.error_text().map(ToOwned::to_owned);
                     drop(reply);
-                    server.counters.errors += u64::from(is_error);
+                    server.note_done(&mut self.session, args, error.as_deref());
                     server.follow_up(Some(&mut self.session));
                     self.put_pushes(start);
                 }
@@ -347,24 +423,48 @@ impl Client {
         self.output[start..].rotate_left(reply_len);
     }
 
-    fn flush(&mut self, server: &mut Server) -> io::Result<()> {
+    /// Writes what waits, as much as the socket takes; to a replica, the stream behind it.
+    pub fn flush(&mut self, server: &mut Server) -> io::Result<()> {
         while self.waiting() > 0 {
-            match self.stream.write(&self.output[self.written..]) {
-                Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(count) => {
-                    self.written += count;
-                    server.counters.writes += 1;
-                    server.counters.bytes_out += count as u64;
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+            let count = write_some(&mut self.stream, &self.output[self.written..])?;
+            if count == 0 {
+                return Ok(());
             }
+            self.written += count;
+            server.counters.writes += 1;
+            server.counters.bytes_out += count as u64;
+            server.heard_of(&self.session);
         }
         self.output.clear();
         self.written = 0;
         self.output.shrink_to(KEPT_MAX);
-        Ok(())
+        if self.session.is_replica { self.flush_stream(server) } else { Ok(()) }
+    }
+
+    /// Writes a replica's part of the stream, as much as the socket takes.
+    fn flush_stream(&mut self, server: &mut Server) -> io::Result<()> {
+        let replica = replica_id(self.session.key);
+        loop {
+            let unsent = server.replication.machine.unsent(replica);
+            let count = if unsent.is_empty() { 0 } else { write_some(&mut self.stream, unsent)? };
+            if count == 0 {
+                return Ok(());
+            }
+            server.replication.machine.sent(replica, count);
+            server.counters.bytes_out += count as u64;
+        }
+    }
+}
+
+/// Writes once; 0 if the socket takes nothing now.
+fn write_some(stream: &mut TcpStream, bytes: &[u8]) -> io::Result<usize> {
+    loop {
+        match stream.write(bytes) {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(0),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            outcome => return outcome,
+        }
     }
 }
 

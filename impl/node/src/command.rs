@@ -109,6 +109,19 @@ pub struct Keys {
     pub flags: &'static [&'static str],
     /// A remark, as COMMAND shows it.
     pub note: &'static str,
+    /// What it does with them if some options are not given.
+    pub plain: Option<Plain>,
+}
+
+/// What a command does with keys when none of some options is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plain {
+    /// The options ...
+    pub options: &'static [&'static str],
+    /// ... which are looked for from this argument on.
+    pub from: usize,
+    /// What it does then, in the words of COMMAND.
+    pub flags: &'static [&'static str],
 }
 
 /// Where the keys behind MIGRATE's option KEYS begin. What follows AUTH and AUTH2 is no option.
@@ -145,6 +158,14 @@ fn store_option(args: Args<'_>) -> Option<usize> {
 }
 
 impl Keys {
+    /// What the command does with the keys in this request.
+    fn flags_in(&self, args: Args<'_>) -> &'static [&'static str] {
+        let lacks = |options: &[&str], from| {
+            !args.from(from).any(|arg| options.iter().any(|option| arg.eq_ignore_ascii_case(option.as_bytes())))
+        };
+        self.plain.filter(|plain| lacks(plain.options, plain.from)).map_or(self.flags, |plain| plain.flags)
+    }
+
     /// Where the keys of a request are, and the step from one to the next; none if it is malformed.
     fn find(&self, args: Args<'_>) -> Option<(Range<usize>, usize)> {
         match self.place {
@@ -290,7 +311,7 @@ impl Command {
 
     const fn more_keys(mut self, place: Place, flags: &'static [&'static str]) -> Self {
         let index = self.keys_count();
-        self.keys[index] = Some(Keys { place, flags, note: "" });
+        self.keys[index] = Some(Keys { place, flags, note: "", plain: None });
         self
     }
 
@@ -307,6 +328,20 @@ impl Command {
     pub const fn note(mut self, note: &'static str) -> Self {
         if let Some(keys) = &mut self.keys[self.keys_count() - 1] {
             keys.note = note;
+        }
+        self
+    }
+
+    /// Says what the command does with the keys named last if none of some options is among its arguments.
+    #[must_use]
+    pub const fn without(
+        mut self,
+        options: &'static [&'static str],
+        from: usize,
+        flags: &'static [&'static str],
+    ) -> Self {
+        if let Some(keys) = &mut self.keys[self.keys_count() - 1] {
+            keys.plain = Some(Plain { options, from, flags });
         }
         self
     }
@@ -355,14 +390,24 @@ impl Command {
 
     /// The keys of a request; none if it is malformed.
     pub fn keys_of<'a>(&'static self, args: Args<'a>) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
+        self.keys_with_flags(args).map(|(key, _)| key)
+    }
+
+    /// The keys of a request, each with what the command does with it; none if the request is malformed.
+    pub fn keys_with_flags<'a>(
+        &'static self,
+        args: Args<'a>,
+    ) -> impl Iterator<Item = (&'a [u8], &'static [&'static str])> + Clone + use<'a> {
         let keys = self.keys.iter().flatten();
         let is_sound = keys.clone().all(|keys| keys.find(args).is_some());
-        let places = keys.filter(move |_| is_sound).filter_map(move |keys| keys.find(args));
-        let indices = places.flat_map(|(range, step)| range.step_by(step.max(1)));
+        let places =
+            keys.filter(move |_| is_sound).filter_map(move |keys| Some((keys.find(args)?, keys.flags_in(args))));
+        let indices =
+            places.flat_map(|((range, step), flags)| range.step_by(step.max(1)).map(move |index| (index, flags)));
         // MIGRATE has an empty key where its keys are listed.
         let may_be_listed = self.keys[1].is_some_and(|keys| keys.place == Place::Listed);
         let is_listed = may_be_listed && args.at(3).is_empty() && keys_option(args).is_some();
-        indices.skip(usize::from(is_listed)).map(move |index| args.at(index))
+        indices.skip(usize::from(is_listed)).map(move |(index, flags)| (args.at(index), flags))
     }
 
     /// The first run of keys in fixed places, as older clients want it: the first, the last, the step.
@@ -396,8 +441,8 @@ impl Command {
             _ if self.groups.contains(Groups::TRANSACTION) => "transactions",
             Some("auth" | "client" | "echo" | "hello" | "ping" | "quit" | "reset" | "select") => "connection",
             Some(
-                "bgsave" | "command" | "config" | "dbsize" | "flushall" | "flushdb" | "info" | "lastsave" | "memory"
-                | "role" | "save" | "shutdown" | "time",
+                "acl" | "bgsave" | "command" | "config" | "dbsize" | "flushall" | "flushdb" | "info" | "lastsave"
+                | "memory" | "role" | "save" | "shutdown" | "time",
             ) => "server",
             _ if self.traits.contains(Traits::PUBSUB) => "pubsub",
             Some("pubsub") => "pubsub",

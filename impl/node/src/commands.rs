@@ -3,24 +3,29 @@
 //!
 //! Must not carry anything out itself: each file below owns the commands of one concern.
 
+mod acl;
 mod bits;
 mod client;
 mod cluster;
 mod cluster_views;
 mod config;
 mod connection;
+mod debug;
 mod expiry;
 pub(crate) mod grant;
 mod hashes;
 mod info;
 mod introspection;
 mod keyspace;
+mod latency;
 mod lists;
 mod migrate;
+mod monitor;
 mod object;
 mod options;
 mod persistence;
 mod pubsub;
+mod replication;
 mod scan;
 mod server;
 mod sets;
@@ -34,6 +39,7 @@ mod transaction;
 mod transfer;
 mod waiting;
 
+pub(crate) use acl::users_of_file;
 pub use connection::REDIS_VERSION;
 pub use sorted_sets::Extreme;
 
@@ -50,6 +56,7 @@ const FAST_FILL: Traits = FILL.union(Traits::FAST);
 const ALWAYS: Traits = Traits::LOADING.union(Traits::STALE);
 const FAST_ALWAYS: Traits = ALWAYS.union(Traits::FAST);
 const SESSION: Traits = ALWAYS.union(Traits::NOSCRIPT);
+const WATCH: Traits = ALWAYS.union(Traits::ADMIN);
 const ADMIN: Traits = SESSION.union(Traits::ADMIN);
 const GREETING: Traits = SESSION.union(Traits::FAST).union(Traits::NO_AUTH).union(Traits::ALLOW_BUSY);
 const BRACKET: Traits = SESSION.union(Traits::FAST).union(Traits::ALLOW_BUSY);
@@ -73,17 +80,20 @@ const OFFICE: Groups = Groups::ADMIN;
 const VARIES: &[&str] = &["nondeterministic_output"];
 const VARIES_IN_ORDER: &[&str] = &["nondeterministic_output_order"];
 const SUM: &[&str] = &["request_policy:multi_shard", "response_policy:agg_sum"];
+const OF_ALL_NODES: &[&str] = &["nondeterministic_output", "request_policy:all_nodes", "response_policy:special"];
+const OF_ALL_SHARDS: &[&str] = &["nondeterministic_output", "request_policy:all_shards", "response_policy:special"];
 const ON_ALL: &[&str] = &["request_policy:all_shards", "response_policy:all_succeeded"];
 
 /// Every command, by name.
 #[rustfmt::skip]
 pub static COMMANDS: &[Command] = &[
+    Command::new("acl", -2, Traits::empty(), acl::help).subcommands(ACL).about("6.0.0", "Commands about users."),
     Command::data("append", 3, FAST_FILL, strings::append).keys(1, 1, 1, &["RW", "insert"]).groups(STRING).about("2.0.0", "Adds to the end of a string."),
     Command::new("asking", 1, Traits::FAST, cluster::asking).groups(CONN).about("3.0.0", "Lets the next request touch a slot that is being imported."),
     Command::new("auth", -2, GREETING, connection::auth).groups(CONN).about("1.0.0", "Shows a password."),
     Command::new("bgsave", -1, Traits::ADMIN.union(Traits::NO_ASYNC_LOADING).union(Traits::NOSCRIPT), persistence::bgsave).about("1.0.0", "Saves all keys while the node goes on."),
     Command::data("bitcount", -2, Traits::READONLY, bits::bitcount).keys(1, 1, 1, &["RO", "access"]).groups(BITMAP).about("2.6.0", "Counts the bits that are set."),
-    Command::data("bitfield", -2, FILL, bits::bitfield).keys(1, 1, 1, &["RW", "access", "update", "variable_flags"]).note("This command allows both access and modification of the key").groups(BITMAP).about("3.2.0", "Reads and changes numbers within a string."),
+    Command::data("bitfield", -2, FILL, bits::bitfield).keys(1, 1, 1, &["RW", "access", "update", "variable_flags"]).note("This command allows both access and modification of the key").without(&["set", "incrby"], 2, &["RO", "access"]).groups(BITMAP).about("3.2.0", "Reads and changes numbers within a string."),
     Command::data("bitfield_ro", -2, FAST_READ, bits::bitfield_ro).keys(1, 1, 1, &["RO", "access"]).groups(BITMAP).about("6.0.0", "Reads numbers within a string."),
     Command::data("bitop", -4, FILL, bits::bitop).keys(2, 2, 1, &["OW", "update"]).keys(3, -1, 1, &["RO", "access"]).groups(BITMAP).about("2.6.0", "Combines the bits of strings."),
     Command::data("bitpos", -3, Traits::READONLY, bits::bitpos).keys(1, 1, 1, &["RO", "access"]).groups(BITMAP).about("2.8.7", "Finds the first bit that is set, or is not."),
@@ -101,6 +111,7 @@ pub static COMMANDS: &[Command] = &[
     Command::new("config", -2, Traits::empty(), config::help).subcommands(CONFIG).about("2.0.0", "Commands about the configuration."),
     Command::data("copy", -3, FILL, keyspace::copy).keys(1, 1, 1, &["RO", "access"]).keys(2, 2, 1, &["OW", "update"]).groups(KEY).about("6.2.0", "Copies a key."),
     Command::data("dbsize", 1, FAST_READ, keyspace::dbsize).groups(KEY).tips(&["request_policy:all_shards", "response_policy:agg_sum"]).about("1.0.0", "Counts all keys."),
+    Command::new("debug", -2, ADMIN, debug::debug).about("1.0.0", "Helps with tests."),
     Command::data("decr", 2, FAST_FILL, strings::decr).keys(1, 1, 1, &["RW", "access", "update"]).groups(STRING).about("1.0.0", "Takes one from a number."),
     Command::data("decrby", 3, FAST_FILL, strings::decrby).keys(1, 1, 1, &["RW", "access", "update"]).groups(STRING).about("1.0.0", "Takes an amount from a number."),
     Command::data("del", -2, Traits::WRITE, keyspace::del).keys(1, -1, 1, &["RM", "delete"]).groups(KEY).tips(SUM).about("1.0.0", "Drops keys."),
@@ -112,6 +123,7 @@ pub static COMMANDS: &[Command] = &[
     Command::data("expire", -3, FAST_WRITE, expiry::expire).keys(1, 1, 1, &["RW", "update"]).groups(KEY).about("1.0.0", "Has a key expire in some seconds."),
     Command::data("expireat", -3, FAST_WRITE, expiry::expireat).keys(1, 1, 1, &["RW", "update"]).groups(KEY).about("1.2.0", "Has a key expire at a Unix time in seconds."),
     Command::data("expiretime", 2, FAST_READ, expiry::expiretime).keys(1, 1, 1, &["RO", "access"]).groups(KEY).about("7.0.0", "Tells when a key expires, in seconds."),
+    Command::new("failover", -1, Traits::ADMIN.union(Traits::NOSCRIPT).union(Traits::STALE), replication::failover).about("6.2.0", "Has a replica take over, outside of clusters."),
     Command::data("flushall", -1, Traits::WRITE, keyspace::flush).groups(KEY.union(DANGER)).tips(ON_ALL).about("1.0.0", "Drops every key."),
     Command::data("flushdb", -1, Traits::WRITE, keyspace::flush).groups(KEY.union(DANGER)).tips(ON_ALL).about("1.0.0", "Drops every key."),
     Command::data("get", 2, FAST_READ, strings::get).keys(1, 1, 1, &["RO", "access"]).groups(STRING).about("1.0.0", "Reads a string."),
@@ -143,6 +155,7 @@ pub static COMMANDS: &[Command] = &[
     Command::new("info", -1, ALWAYS, info::info).groups(DANGER).tips(&["nondeterministic_output", "request_policy:all_shards", "response_policy:special"]).about("1.0.0", "Tells what the node does and has done."),
     Command::data("keys", 2, Traits::READONLY, keyspace::keys).groups(KEY.union(DANGER)).tips(&["request_policy:all_shards", "nondeterministic_output_order"]).about("1.0.0", "Lists the keys that match a pattern."),
     Command::new("lastsave", 1, FAST_ALWAYS, persistence::lastsave).groups(OFFICE).tips(VARIES).about("1.0.0", "Tells when all keys were last saved."),
+    Command::new("latency", -2, Traits::empty(), latency::help_latency).subcommands(LATENCY).about("2.8.13", "Commands about what took long."),
     Command::data("lcs", -3, Traits::READONLY, strings::lcs).keys(1, 2, 1, &["RO", "access"]).groups(STRING).about("7.0.0", "Finds the longest common subsequence of two strings."),
     Command::data("lindex", 3, Traits::READONLY, lists::lindex).keys(1, 1, 1, &["RO", "access"]).groups(LIST).about("1.0.0", "Reads an element."),
     Command::data("linsert", 5, FILL, lists::linsert).keys(1, 1, 1, &["RW", "insert"]).groups(LIST).about("2.2.0", "Inserts an element beside another."),
@@ -160,6 +173,8 @@ pub static COMMANDS: &[Command] = &[
     Command::data("memory", -2, Traits::empty(), object::help_memory).subcommands(MEMORY).about("4.0.0", "Commands about memory."),
     Command::data("mget", -2, FAST_READ, strings::mget).keys(1, -1, 1, &["RO", "access"]).groups(STRING).tips(&["request_policy:multi_shard"]).about("1.0.0", "Reads several strings."),
     Command::new("migrate", -6, Traits::WRITE, migrate::migrate).keys(3, 3, 1, &["RW", "access", "delete"]).listed_keys(&["RW", "access", "delete", "incomplete"]).groups(KEY.union(DANGER)).tips(VARIES).about("2.6.0", "Moves keys to another server."),
+    Command::new("monitor", 1, ADMIN, monitor::monitor).about("1.0.0", "Shows every request that the node carries out."),
+    Command::data("move", 3, FAST_WRITE, keyspace::move_to_database).keys(1, 1, 1, &["RW", "access", "update"]).groups(KEY).about("1.0.0", "Moves a key to another database."),
     Command::data("mset", -3, FILL, strings::mset).keys(1, -1, 2, &["OW", "update"]).groups(STRING).tips(&["request_policy:multi_shard", "response_policy:all_succeeded"]).about("1.0.1", "Sets several strings."),
     Command::data("msetnx", -3, FILL, strings::msetnx).keys(1, -1, 2, &["OW", "insert"]).groups(STRING).tips(&["request_policy:multi_shard", "response_policy:agg_min"]).about("1.0.1", "Sets several strings if none of them is there."),
     Command::new("multi", 1, BRACKET, transaction::multi).groups(TX).about("1.2.0", "Begins a transaction."),
@@ -171,6 +186,7 @@ pub static COMMANDS: &[Command] = &[
     Command::new("ping", -1, Traits::FAST, connection::ping).groups(CONN).tips(ON_ALL).about("1.0.0", "Answers."),
     Command::data("psetex", 4, FILL, strings::psetex).keys(1, 1, 1, &["OW", "update"]).groups(STRING).about("2.6.0", "Sets a string that expires in some milliseconds."),
     Command::new("psubscribe", -2, LISTEN, pubsub::psubscribe).about("2.0.0", "Listens to the channels that match patterns."),
+    Command::new("psync", -3, Traits::ADMIN.union(Traits::NO_ASYNC_LOADING).union(Traits::NO_MULTI).union(Traits::NOSCRIPT), replication::psync).about("2.8.0", "Asks for the stream of writes, from a place on."),
     Command::data("pttl", 2, FAST_READ, expiry::pttl).keys(1, 1, 1, &["RO", "access"]).groups(KEY).tips(VARIES).about("2.6.0", "Tells in how many milliseconds a key expires."),
     Command::new("publish", 3, PUBLISH, pubsub::publish).about("2.0.0", "Sends a message to a channel."),
     Command::new("pubsub", -2, Traits::empty(), pubsub::help).subcommands(PUBSUB).about("2.8.0", "Commands about who listens to what."),
@@ -181,10 +197,12 @@ pub static COMMANDS: &[Command] = &[
     Command::new("readwrite", 1, FAST_ALWAYS, cluster::readwrite).groups(CONN).about("3.0.0", "Takes READONLY back."),
     Command::data("rename", 3, Traits::WRITE, keyspace::rename).keys(1, 1, 1, &["RW", "access", "delete"]).keys(2, 2, 1, &["OW", "update"]).groups(KEY).about("1.0.0", "Renames a key."),
     Command::data("renamenx", 3, FAST_WRITE, keyspace::renamenx).keys(1, 1, 1, &["RW", "access", "delete"]).keys(2, 2, 1, &["OW", "insert"]).groups(KEY).about("1.0.0", "Renames a key if the new name is free."),
+    Command::new("replconf", -1, ADMIN.union(Traits::ALLOW_BUSY), replication::replconf).about("3.0.0", "Says what kind of replica this is, and how far it is."),
+    Command::new("replicaof", 3, Traits::ADMIN.union(Traits::NO_ASYNC_LOADING).union(Traits::NOSCRIPT).union(Traits::STALE), replication::replicaof).about("5.0.0", "Replicates a primary, outside of clusters."),
     Command::new("reset", 1, GREETING, connection::reset).groups(CONN).about("6.2.0", "Brings the connection back to its beginning."),
     Command::data("restore", -4, FILL, transfer::restore).keys(1, 1, 1, &["OW", "update"]).groups(KEY.union(DANGER)).about("2.6.0", "Unpacks a value under a key."),
     Command::data("restore-asking", -4, FILL.union(Traits::ASKING), transfer::restore).keys(1, 1, 1, &["OW", "update"]).groups(KEY.union(DANGER)).about("3.0.0", "Unpacks a value under a key of a slot that is being imported."),
-    Command::new("role", 1, SESSION.union(Traits::FAST), server::role).groups(OFFICE).about("2.8.12", "Tells the node's role in replication."),
+    Command::new("role", 1, SESSION.union(Traits::FAST), replication::role).groups(OFFICE).about("2.8.12", "Tells the node's role in replication."),
     Command::data("rpop", -2, FAST_WRITE, lists::rpop).keys(1, 1, 1, &["RW", "access", "delete"]).groups(LIST).about("1.0.0", "Takes elements from the tail."),
     Command::data("rpoplpush", 3, FILL, lists::rpoplpush).keys(1, 1, 1, &["RW", "access", "delete"]).keys(2, 2, 1, &["RW", "insert"]).groups(LIST).about("1.2.0", "Moves the last element of a list to the head of another."),
     Command::data("rpush", -3, FAST_FILL, lists::rpush).keys(1, 1, 1, &["RW", "insert"]).groups(LIST).about("1.0.0", "Adds elements to the tail."),
@@ -196,7 +214,7 @@ pub static COMMANDS: &[Command] = &[
     Command::data("sdiff", -2, Traits::READONLY, sets::sdiff).keys(1, -1, 1, &["RO", "access"]).groups(SET).tips(VARIES_IN_ORDER).about("1.0.0", "Takes the members of other sets from those of one."),
     Command::data("sdiffstore", -3, FILL, sets::sdiffstore).keys(1, 1, 1, &["OW", "update"]).keys(2, -1, 1, &["RO", "access"]).groups(SET).about("1.0.0", "Stores what SDIFF finds."),
     Command::new("select", 2, FAST_ALWAYS, connection::select).groups(CONN).about("1.0.0", "Chooses the database."),
-    Command::data("set", -3, FILL, strings::set).keys(1, 1, 1, &["RW", "access", "update", "variable_flags"]).note("RW and ACCESS due to the optional `GET` argument").groups(STRING).about("1.0.0", "Sets a string."),
+    Command::data("set", -3, FILL, strings::set).keys(1, 1, 1, &["RW", "access", "update", "variable_flags"]).note("RW and ACCESS due to the optional `GET` argument").without(&["get"], 3, &["OW", "update"]).groups(STRING).about("1.0.0", "Sets a string."),
     Command::data("setbit", 4, FILL, bits::setbit).keys(1, 1, 1, &["RW", "access", "update"]).groups(BITMAP).about("2.2.0", "Sets a bit."),
     Command::data("setex", 4, FILL, strings::setex).keys(1, 1, 1, &["OW", "update"]).groups(STRING).about("2.0.0", "Sets a string that expires in some seconds."),
     Command::data("setnx", 3, FAST_FILL, strings::setnx).keys(1, 1, 1, &["OW", "insert"]).groups(STRING).about("1.0.0", "Sets a string that is not there."),
@@ -206,6 +224,8 @@ pub static COMMANDS: &[Command] = &[
     Command::data("sintercard", -3, Traits::READONLY, sets::sintercard).counted_keys(1, &["RO", "access"]).groups(SET).about("7.0.0", "Counts the members that all sets have."),
     Command::data("sinterstore", -3, FILL, sets::sinterstore).keys(1, 1, 1, &["RW", "update"]).keys(2, -1, 1, &["RO", "access"]).groups(SET).about("1.0.0", "Stores what SINTER finds."),
     Command::data("sismember", 3, FAST_READ, sets::sismember).keys(1, 1, 1, &["RO"]).groups(SET).about("1.0.0", "Tells whether a member is there."),
+    Command::new("slaveof", 3, Traits::ADMIN.union(Traits::NO_ASYNC_LOADING).union(Traits::NOSCRIPT).union(Traits::STALE), replication::replicaof).about("1.0.0", "Replicates a primary, outside of clusters."),
+    Command::new("slowlog", -2, Traits::empty(), latency::help_slowlog).subcommands(SLOWLOG).about("2.2.12", "Commands about slow requests."),
     Command::data("smembers", 2, Traits::READONLY, sets::smembers).keys(1, 1, 1, &["RO", "access"]).groups(SET).tips(VARIES_IN_ORDER).about("1.0.0", "Reads all members."),
     Command::data("smismember", -3, FAST_READ, sets::smismember).keys(1, 1, 1, &["RO", "access"]).groups(SET).about("6.2.0", "Tells which members are there."),
     Command::data("smove", 4, FAST_WRITE, sets::smove).keys(1, 1, 1, &["RW", "access", "delete"]).keys(2, 2, 1, &["RW", "insert"]).groups(SET).about("1.0.0", "Moves a member from set to set."),
@@ -223,6 +243,8 @@ pub static COMMANDS: &[Command] = &[
     Command::data("sunion", -2, Traits::READONLY, sets::sunion).keys(1, -1, 1, &["RO", "access"]).groups(SET).tips(VARIES_IN_ORDER).about("1.0.0", "Finds the members that any set has."),
     Command::data("sunionstore", -3, FILL, sets::sunionstore).keys(1, 1, 1, &["OW", "update"]).keys(2, -1, 1, &["RO", "access"]).groups(SET).about("1.0.0", "Stores what SUNION finds."),
     Command::new("sunsubscribe", -1, LISTEN, pubsub::sunsubscribe).keys(1, -1, 1, &["not_key"]).about("7.0.0", "Listens to channels of a shard no more."),
+    Command::data("swapdb", 3, FAST_WRITE, keyspace::swapdb).groups(KEY.union(DANGER)).about("4.0.0", "Swaps two databases."),
+    Command::new("sync", 1, Traits::ADMIN.union(Traits::NO_ASYNC_LOADING).union(Traits::NO_MULTI).union(Traits::NOSCRIPT), replication::sync).about("1.0.0", "Asks for a copy of all keys and the stream of writes behind it."),
     Command::new("time", 1, FAST_ALWAYS, server::time).tips(VARIES).about("2.6.0", "Tells the time."),
     Command::data("touch", -2, FAST_READ, keyspace::touch).keys(1, -1, 1, &["RO"]).groups(KEY).tips(SUM).about("3.2.1", "Counts which of the keys are there."),
     Command::data("ttl", 2, FAST_READ, expiry::ttl).keys(1, 1, 1, &["RO", "access"]).groups(KEY).tips(VARIES).about("1.0.0", "Tells in how many seconds a key expires."),
@@ -230,7 +252,7 @@ pub static COMMANDS: &[Command] = &[
     Command::data("unlink", -2, FAST_WRITE, keyspace::del).keys(1, -1, 1, &["RM", "delete"]).groups(KEY).tips(SUM).about("4.0.0", "Drops keys."),
     Command::new("unsubscribe", -1, LISTEN, pubsub::unsubscribe).about("2.0.0", "Listens to channels no more."),
     Command::new("unwatch", 1, BRACKET, transaction::unwatch).groups(TX).about("2.2.0", "Watches no key any more."),
-    Command::new("wait", 3, Traits::NOSCRIPT, server::wait).groups(CONN).tips(&["request_policy:all_shards", "response_policy:agg_min"]).about("3.0.0", "Waits until replicas have what was written."),
+    Command::new("wait", 3, Traits::NOSCRIPT, replication::wait).groups(CONN).tips(&["request_policy:all_shards", "response_policy:agg_min"]).about("3.0.0", "Waits until replicas have what was written."),
     Command::new("watch", -2, BRACKET, transaction::watch).keys(1, -1, 1, &["RO"]).groups(TX).about("2.2.0", "Has EXEC do nothing if a key changes before it."),
     Command::data("zadd", -4, FAST_FILL, sorted_sets::zadd).keys(1, 1, 1, &["RW", "update"]).groups(ZSET).about("1.2.0", "Adds members, or changes their scores."),
     Command::data("zcard", 2, FAST_READ, sorted_sets::zcard).keys(1, 1, 1, &["RO"]).groups(ZSET).about("1.2.0", "Counts the members."),
@@ -267,8 +289,26 @@ pub static COMMANDS: &[Command] = &[
 ];
 
 #[rustfmt::skip]
+static ACL: &[Command] = &[
+    Command::new("acl|cat", -2, SESSION, acl::cat).about("6.0.0", "Lists the categories of commands, or the commands of one."),
+    Command::new("acl|deluser", -3, ADMIN, acl::deluser).about("6.0.0", "Removes users, and ends their connections."),
+    Command::new("acl|dryrun", -4, ADMIN, acl::dryrun).about("7.0.0", "Tells whether a user may make a request."),
+    Command::new("acl|genpass", -2, SESSION, acl::genpass).about("6.0.0", "Makes up a password."),
+    Command::new("acl|getuser", 3, ADMIN, acl::getuser).about("6.0.0", "Tells the rules of a user."),
+    Command::new("acl|help", 2, ALWAYS, acl::help).about("6.0.0", "Lists the subcommands."),
+    Command::new("acl|list", 2, ADMIN, acl::list).about("6.0.0", "Tells the rules of every user, as a file has them."),
+    Command::new("acl|load", 2, ADMIN, acl::load).about("6.0.0", "Reads the users from their file again."),
+    Command::new("acl|log", -2, ADMIN, acl::log).about("6.0.0", "Tells who was turned away."),
+    Command::new("acl|save", 2, ADMIN, acl::save).about("6.0.0", "Writes the users to their file."),
+    Command::new("acl|setuser", -3, ADMIN, acl::setuser).about("6.0.0", "Makes or changes a user."),
+    Command::new("acl|users", 2, ADMIN, acl::users).about("6.0.0", "Lists the names of all users."),
+    Command::new("acl|whoami", 2, SESSION, acl::whoami).about("6.0.0", "Tells the name of this connection's user."),
+];
+
+#[rustfmt::skip]
 static CLIENT: &[Command] = &[
     Command::new("client|getname", 2, SESSION, client::getname).groups(CONN).about("2.6.9", "Tells the connection's name."),
+    Command::new("client|getredir", 2, SESSION, client::getredir).groups(CONN).about("6.0.0", "Tells where invalidations of this connection go."),
     Command::new("client|help", 2, ALWAYS, client::help).groups(CONN).about("5.0.0", "Lists the subcommands."),
     Command::new("client|id", 2, SESSION, client::id).groups(CONN).about("5.0.0", "Tells the connection's number."),
     Command::new("client|info", 2, SESSION, client::info).groups(CONN).tips(VARIES).about("6.2.0", "Tells about this connection."),
@@ -278,6 +318,7 @@ static CLIENT: &[Command] = &[
     Command::new("client|pause", -3, ADMIN, client::pause).groups(CONN).about("2.9.50", "Has requests wait."),
     Command::new("client|reply", 3, SESSION, client::reply).groups(CONN).about("3.2.0", "Chooses which replies are sent."),
     Command::new("client|setname", 3, SESSION, client::setname).groups(CONN).about("2.6.9", "Names the connection."),
+    Command::new("client|trackinginfo", 2, SESSION, client::trackinginfo).groups(CONN).about("6.2.0", "Tells whether reads of this connection are tracked."),
     Command::new("client|unblock", -3, ADMIN, client::unblock).groups(CONN).about("5.0.0", "Ends a client's wait."),
     Command::new("client|unpause", 2, ADMIN, client::unpause).groups(CONN).about("6.2.0", "Ends a pause."),
 ];
@@ -334,8 +375,31 @@ static CONFIG: &[Command] = &[
 ];
 
 #[rustfmt::skip]
+static LATENCY: &[Command] = &[
+    Command::new("latency|doctor", 2, ADMIN, latency::doctor).tips(OF_ALL_NODES).about("2.8.13", "Tells in words what took long."),
+    Command::new("latency|graph", 3, ADMIN, latency::graph).tips(OF_ALL_NODES).about("2.8.13", "Draws how long an event took."),
+    Command::new("latency|help", 2, ALWAYS, latency::help_latency).about("2.8.13", "Lists the subcommands."),
+    Command::new("latency|histogram", -2, ADMIN, latency::histogram).tips(OF_ALL_NODES).about("7.0.0", "Tells how long commands took."),
+    Command::new("latency|history", 3, ADMIN, latency::history).tips(OF_ALL_NODES).about("2.8.13", "Tells when an event took long."),
+    Command::new("latency|latest", 2, ADMIN, latency::latest).tips(OF_ALL_NODES).about("2.8.13", "Tells when each event last took long."),
+    Command::new("latency|reset", -2, ADMIN, latency::reset).tips(&["request_policy:all_nodes", "response_policy:all_succeeded"]).about("2.8.13", "Forgets what took long."),
+];
+
+#[rustfmt::skip]
+static SLOWLOG: &[Command] = &[
+    Command::new("slowlog|get", -2, WATCH, latency::slow_get).tips(&["request_policy:all_nodes", "nondeterministic_output"]).about("2.2.12", "Tells the latest slow requests."),
+    Command::new("slowlog|help", 2, ALWAYS, latency::help_slowlog).about("6.2.0", "Lists the subcommands."),
+    Command::new("slowlog|len", 2, WATCH, latency::slow_len).tips(&["request_policy:all_nodes", "response_policy:agg_sum", "nondeterministic_output"]).about("2.2.12", "Counts the slow requests."),
+    Command::new("slowlog|reset", 2, WATCH, latency::slow_reset).tips(&["request_policy:all_nodes", "response_policy:all_succeeded"]).about("2.2.12", "Forgets the slow requests."),
+];
+
+#[rustfmt::skip]
 static MEMORY: &[Command] = &[
+    Command::new("memory|doctor", 2, Traits::empty(), object::doctor).tips(OF_ALL_SHARDS).about("4.0.0", "Tells in words how memory is used."),
     Command::data("memory|help", 2, ALWAYS, object::help_memory).about("4.0.0", "Lists the subcommands."),
+    Command::new("memory|malloc-stats", 2, Traits::empty(), object::malloc_stats).tips(OF_ALL_SHARDS).about("4.0.0", "Tells what the allocator counts."),
+    Command::new("memory|purge", 2, Traits::empty(), object::purge).tips(&["request_policy:all_shards", "response_policy:all_succeeded"]).about("4.0.0", "Has the allocator give memory back."),
+    Command::new("memory|stats", 2, Traits::empty(), object::stats).tips(OF_ALL_SHARDS).about("4.0.0", "Tells how memory is used."),
     Command::data("memory|usage", -3, Traits::READONLY, object::usage).keys(2, 2, 1, &["RO"]).about("4.0.0", "Tells how much memory a key takes."),
 ];
 
@@ -357,6 +421,11 @@ static PUBSUB: &[Command] = &[
     Command::new("pubsub|shardchannels", -2, CHANNELS, pubsub::shardchannels).about("7.0.0", "Lists channels of shards that somebody listens to."),
     Command::new("pubsub|shardnumsub", -2, CHANNELS, pubsub::shardnumsub).about("7.0.0", "Counts who listens to channels of shards."),
 ];
+
+/// Every command, each followed by its subcommands.
+pub fn every() -> impl Iterator<Item = &'static Command> {
+    COMMANDS.iter().flat_map(|command| std::iter::once(command).chain(command.subcommands))
+}
 
 impl From<WrongKind> for Reply<'static> {
     fn from(_: WrongKind) -> Self {

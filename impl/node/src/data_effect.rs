@@ -46,6 +46,7 @@ impl Server {
         for effect in effects {
             self.perform(effect);
         }
+        self.tell_bus();
         let has_moved = self.bus.as_ref().is_some_and(|bus| bus.steps() != self.settled_steps);
         if has_moved {
             self.end_unserved_subscriptions();
@@ -72,7 +73,7 @@ impl Server {
     }
 
     /// Sends a client what it did not ask for just now. One that does not read enough of it is cut off.
-    fn push(&mut self, key: Key, message: &Reply<'_>) {
+    pub fn push(&mut self, key: Key, message: &Reply<'_>) {
         let Some(client) = self.clients.get_mut(key) else { return };
         client.push(message);
         self.ready.insert(key);
@@ -105,30 +106,29 @@ impl Server {
 
     fn perform(&mut self, effect: DataEffect) {
         match effect {
-            DataEffect::Follow { primary, address } => {
-                if self.followed.as_ref().is_none_or(|(former, _)| *former != primary) {
-                    self.log.warning(format_args!(
-                        "Following primary {primary} at {address}: its keys are not copied, as replication is not \
-                         implemented"
-                    ));
-                }
-                self.followed = Some((primary, address));
-            }
-            DataEffect::Lead => {
-                if self.followed.take().is_some() {
-                    self.log.notice(format_args!("This node is a primary now"));
-                }
-            }
+            DataEffect::Follow { primary, address } => self.follow(primary, address),
+            DataEffect::Lead => self.lead(),
             DataEffect::PauseWrites { until } => self.pause.begin_failover(until),
             DataEffect::ResumeWrites => {
                 self.pause.end_failover();
                 self.releases_held = true;
             }
             DataEffect::DropKeys(slots) => {
-                let count: usize = slots.iter().map(|slot| self.store.clear_slot(slot)).sum();
+                let mut count = 0;
+                for slot in slots.iter() {
+                    let keys = self.store.keys_in_slot(slot, usize::MAX).into_iter().map(<[u8]>::to_vec);
+                    let keys: Vec<Vec<u8>> = keys.collect();
+                    self.record_drops(keys.iter().map(Vec::as_slice));
+                    count += self.store.clear_slot(slot);
+                }
+                self.end_unit(None);
                 self.log.notice(format_args!("{count} keys of slots that other nodes own now were deleted"));
             }
-            DataEffect::DropAllKeys => self.store.clear(),
+            DataEffect::DropAllKeys => {
+                self.store.clear();
+                self.record_clearing();
+                self.end_unit(None);
+            }
             DataEffect::Deliver { publication, is_sharded } => {
                 self.deliver(None, &publication, is_sharded);
             }

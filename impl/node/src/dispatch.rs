@@ -9,6 +9,7 @@ use crate::{
     command::{Command, Run, Traits},
     commands::COMMANDS,
     server::Server,
+    users::Denial,
 };
 use slotbus_core::{
     Pos, Slot,
@@ -21,6 +22,9 @@ pub fn execute<'e>(server: &'e mut Server, session: &mut Session, args: Args<'e>
     let command = match admit(server, session, args) {
         Ok(command) => command,
         Err(refusal) => {
+            if let Ok(command) = look_up(args) {
+                server.command_stats.note_rejected(command);
+            }
             match &mut session.transaction {
                 Some(transaction) => transaction.is_dirty = true,
                 None => session.is_asking = false,
@@ -41,11 +45,20 @@ pub fn execute<'e>(server: &'e mut Server, session: &mut Session, args: Args<'e>
 }
 
 /// Carries out a request that was admitted.
-pub fn run<'e>(server: &'e mut Server, session: &mut Session, command: &Command, args: Args<'e>) -> Reply<'e> {
+pub fn run<'e>(server: &'e mut Server, session: &mut Session, command: &'static Command, args: Args<'e>) -> Reply<'e> {
     server.counters.commands += 1;
-    server.store.now = server.now;
+    server.tell_time();
+    session.running = Some(command);
+    server.show_to_monitors(session, command, args);
     let reply = match command.run {
         Run::Session(run) => run(server, session, args),
+        Run::Data(run) if server.is_recording() && command.traits.contains(Traits::WRITE) => {
+            let before = server.store.news.changes;
+            let reply = run(&mut server.store, args).unwrap_or_else(|refusal| refusal).into_owned();
+            let has_changed = server.store.news.changes != before;
+            server.record(command, args, &reply, has_changed);
+            reply
+        }
         Run::Data(run) => run(&mut server.store, args).unwrap_or_else(|refusal| refusal),
         Run::Waiting(run) => {
             let outcome = run(args).and_then(|waiting| server.grant_or_wait(session, waiting));
@@ -96,7 +109,7 @@ fn admit(server: &mut Server, session: &mut Session, args: Args<'_>) -> Result<&
         return Err(Reply::err(refusal));
     }
     session.last_command = command.name;
-    if !session.is_authenticated && !command.traits.contains(Traits::NO_AUTH) {
+    if session.user.is_none() && !command.traits.contains(Traits::NO_AUTH) {
         return Err(Reply::error("NOAUTH Authentication required."));
     }
     // The other replies of a transaction cannot wait for that of MIGRATE.
@@ -104,9 +117,12 @@ fn admit(server: &mut Server, session: &mut Session, args: Args<'_>) -> Result<&
     if session.transaction.is_some() && is_single {
         return Err(Reply::err("Command not allowed inside a transaction"));
     }
+    check_user(server, session, command, args)
+        .map_err(|denial| Reply::error(format!("NOPERM {}", denial_of(command, &denial, false))))?;
     let refusal = locate(server, session, command, args)
         .or_else(|| refuse_without_memory(server, session, command))
         .or_else(|| refuse_without_disk(server, session, command))
+        .or_else(|| refuse_without_replicas(server, session, command))
         .or_else(|| refuse_as_replica(server, session, command))
         .or_else(|| refuse_to_listener(server, session, command));
     match refusal {
@@ -118,6 +134,39 @@ fn admit(server: &mut Server, session: &mut Session, args: Args<'_>) -> Result<&
             Err(redirection)
         }
     }
+}
+
+/// Whether the user may make this request; if not, a note is taken.
+pub fn check_user(
+    server: &mut Server,
+    session: &Session,
+    command: &'static Command,
+    args: Args<'_>,
+) -> Result<(), Denial> {
+    let Some(user) = &session.user else { return Ok(()) };
+    user.check(command, args).inspect_err(|denial| {
+        let (reason, object) = match denial {
+            Denial::Command => ("command", command.name.as_bytes()),
+            Denial::Key(_, key) => ("key", key.as_slice()),
+            Denial::Channel(_, channel) => ("channel", channel.as_slice()),
+        };
+        server.note_refusal(session, reason, object, &user.name);
+    })
+}
+
+/// Why a user may not make a request, with the key or channel that it is about if that is to be told.
+#[must_use]
+pub fn denial_of(command: &Command, denial: &Denial, tells_all: bool) -> String {
+    let named = |kind: &str, object: &[u8]| match tells_all {
+        true => format!("the '{}' {kind}", shown(object, usize::MAX)),
+        false => format!("one of the {kind}s used as arguments"),
+    };
+    let what = match denial {
+        Denial::Command => format!("run the '{}' command", command.name),
+        Denial::Key(_, key) => format!("access {}", named("key", key)),
+        Denial::Channel(_, channel) => format!("access {}", named("channel", channel)),
+    };
+    format!("{} user has no permissions to {what}", if tells_all { "This" } else { "this" })
 }
 
 /// Where a request's keys are; nothing if they are here.
@@ -222,10 +271,13 @@ fn redirect(server: &Server, code: &str, slot: Slot, to: Pos) -> Reply<'static> 
 
 /// What is refused when memory has run out, and no key may go for it.
 fn refuse_without_memory(server: &mut Server, session: &Session, command: &Command) -> Option<Reply<'static>> {
-    if server.store.eviction.bytes_max == 0 || server.is_replica() {
+    if server.store.eviction.bytes_max == 0 {
         return None;
     }
-    server.store.now = server.now;
+    server.tell_time();
+    if !server.store.drops_expired() {
+        return None;
+    }
     let fits = server.store.evict();
     (!fits && has_trait(session, command, Traits::DENYOOM))
         .then(|| Reply::error("OOM command not allowed when used memory > 'maxmemory'."))
@@ -248,6 +300,17 @@ fn refuse_without_disk(server: &Server, session: &Session, command: &Command) ->
     })
 }
 
+/// What is refused while too few replicas would have it.
+fn refuse_without_replicas(server: &Server, session: &Session, command: &Command) -> Option<Reply<'static>> {
+    let (least, lag_ms) = (server.limits.replicas_min, server.limits.replica_lag_max_ms);
+    let is_refused = least > 0
+        && lag_ms > 0
+        && !server.is_replica()
+        && may_write(session, command)
+        && server.replication.machine.in_touch(server.now, lag_ms) < least;
+    is_refused.then(|| Reply::error("NOREPLICAS Not enough good replicas to write."))
+}
+
 /// What a replica refuses: to write, and, cut off from its primary, to answer if it is told so.
 fn refuse_as_replica(server: &Server, session: &Session, command: &Command) -> Option<Reply<'static>> {
     if !server.is_replica() {
@@ -256,7 +319,7 @@ fn refuse_as_replica(server: &Server, session: &Session, command: &Command) -> O
     if may_write(session, command) && server.limits.is_replica_read_only {
         return Some(Reply::error("READONLY You can't write against a read only replica."));
     }
-    if !server.limits.serves_stale_data && !command.traits.contains(Traits::STALE) {
+    if !server.limits.serves_stale_data && !server.replication.is_in_step() && !command.traits.contains(Traits::STALE) {
         return Some(Reply::error("MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."));
     }
     None

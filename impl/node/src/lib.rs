@@ -10,11 +10,13 @@
 //! is slotbus-wire's; threads, locks and blocking calls other than the poll and saving the nodes file.
 
 pub mod bus;
+pub mod category;
 pub mod chronicle;
 pub mod cli;
 pub mod client;
 pub mod clock;
 pub mod command;
+pub mod command_stats;
 pub mod commands;
 pub mod config;
 pub mod counters;
@@ -22,6 +24,7 @@ pub mod data_effect;
 pub mod dial;
 pub mod dispatch;
 pub mod glob;
+pub mod latency;
 pub mod link;
 pub mod log;
 pub mod migration;
@@ -29,13 +32,16 @@ pub mod nodes_file;
 pub mod offline;
 pub mod pause;
 pub mod pubsub;
+pub mod replication;
 pub mod runtime;
 pub mod saves;
 pub mod server;
 pub mod slab;
+pub mod slow_log;
 pub mod snapshot;
 pub mod start;
 pub mod store;
 pub mod trace;
+pub mod users;
 pub mod waiters;
 pub mod wake;

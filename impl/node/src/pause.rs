@@ -43,6 +43,12 @@ impl Pause {
         self.asked = None;
     }
 
+    /// Whether a replica is taking over.
+    #[must_use]
+    pub fn is_for_failover(&self, now: Millis) -> bool {
+        self.failover_end.is_some_and(|end| end > now)
+    }
+
     /// When the next pause ends, if there is one.
     #[must_use]
     pub fn next_end(&self) -> Option<Millis> {

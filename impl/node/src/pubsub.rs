@@ -2,7 +2,7 @@
 //!
 //! Must not know how a message got here, nor who owns which slot: it is told.
 
-use crate::{glob, slab::Key};
+use crate::{glob, slab::Key, users::User};
 use slotbus_core::{Slot, message::Publication, route::key_slot};
 use slotbus_wire::resp::Reply;
 use std::collections::{BTreeMap, BTreeSet};
@@ -104,6 +104,13 @@ impl Subscriptions {
     #[must_use]
     pub fn has_any(&self, client: Key) -> bool {
         self.by_client.contains_key(&client)
+    }
+
+    /// Whether a client is a user that may listen to all that it listens to.
+    #[must_use]
+    pub fn are_allowed(&self, client: Key, user: &User) -> bool {
+        let own = self.by_client.get(&client).into_iter().flatten();
+        own.into_iter().all(|(kind, name)| user.may_hear(name, *kind == Kind::Pattern))
     }
 
     /// Every channel or pattern that somebody listens to.

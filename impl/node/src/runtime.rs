@@ -6,7 +6,7 @@
 
 use crate::{
     client::{Client, Fate, ReplyMode, Session, Wait},
-    dial,
+    dial, latency,
     log::reason,
     server::Server,
     slab::Key,
@@ -148,6 +148,7 @@ impl Runtime {
         if !self.busy.is_empty()
             || !self.server.ready.is_empty()
             || self.server.has_to_save()
+            || self.server.replication.has_more()
             || self.server.bus.as_ref().is_some_and(|bus| bus.has_more())
         {
             return Duration::ZERO;
@@ -155,7 +156,8 @@ impl Runtime {
         let bus_at = self.server.bus.as_ref().map(|bus| bus.deadline());
         let pause_at = self.server.pause.next_end();
         let wait_at = self.server.waiters.next_end();
-        let at = bus_at.into_iter().chain(pause_at).chain(wait_at).fold(self.chores_at, Millis::min);
+        let ack_at = self.server.replication.waits.next_end();
+        let at = bus_at.into_iter().chain(pause_at).chain(wait_at).chain(ack_at).fold(self.chores_at, Millis::min);
         // The poll counts whole milliseconds and may wake within the last one: then it is not yet time.
         Duration::from_millis(at.since(self.server.clock.now()))
     }
@@ -173,7 +175,9 @@ impl Runtime {
                 self.server.is_ending = self.server.save_before_end(None);
             }
             Some(Wake::Client(key)) => self.serve(key, can_read),
+            Some(Wake::Primary(generation)) => self.server.serve_primary(generation, &mut self.scratch),
             Some(Wake::Link(key)) => {
+                self.server.tell_bus();
                 if let Some(bus) = &mut self.server.bus {
                     bus.ready(key, can_read, can_write, &mut self.scratch);
                 }
@@ -188,6 +192,8 @@ impl Runtime {
 
     /// Goes on with what was interrupted to give others their turn.
     fn go_on(&mut self) {
+        self.server.go_on_with_primary(&mut self.scratch);
+        self.server.send_stream();
         self.busy.extend(std::mem::take(&mut self.server.ready));
         for _ in 0..self.busy.len() {
             if let Some(key) = self.busy.pop_front() {
@@ -201,6 +207,7 @@ impl Runtime {
 
     /// Does what time has made due, and lets out what waits to leave.
     fn tend(&mut self) {
+        self.server.tell_bus();
         if let Some(bus) = &mut self.server.bus {
             bus.tick();
             bus.flush();
@@ -208,12 +215,15 @@ impl Runtime {
         }
         self.server.settle();
         self.server.end_late_waits();
+        self.server.end_ack_waits();
         self.server.go_on_saving();
+        self.server.go_on_copying();
         self.release_held();
         if self.server.now >= self.chores_at {
             self.chores_at = self.server.now.after(CHORES_MS);
             self.do_chores();
         }
+        self.server.send_stream();
         for key in std::mem::take(&mut self.server.doomed) {
             if let Some(client) = self.server.clients.take_out(key) {
                 self.end(key, client);
@@ -237,6 +247,7 @@ impl Runtime {
 
     fn do_chores(&mut self) {
         self.drop_expired();
+        self.server.tick_replication();
         self.server.save_if_due();
         for outcome in self.server.migrations.expire(self.server.now) {
             self.server.conclude(&outcome);
@@ -248,7 +259,8 @@ impl Runtime {
         let is_over = |session: &Session| {
             let silence_ms = now.since(session.last_active);
             let is_silent = silence_max_s > 0 && silence_ms / 1000 > silence_max_s;
-            (is_silent && session.waits.is_none()) || (session.is_closing && silence_ms > FAREWELL_MS)
+            (is_silent && session.waits.is_none() && !session.is_replica)
+                || (session.is_closing && silence_ms > FAREWELL_MS)
         };
         let over = self.server.clients.iter().filter(|(_, client)| is_over(&client.session)).map(|(key, _)| key);
         let over: Vec<Key> = over.collect();
@@ -257,9 +269,13 @@ impl Runtime {
 
     /// Looks for expired keys for as long as it may take.
     fn drop_expired(&mut self) {
+        self.server.tell_time();
+        if !self.server.seeks_expired || !self.server.store.drops_expired() {
+            return;
+        }
         let start = Instant::now();
-        self.server.store.now = self.server.now;
         while self.server.store.drop_expired(self.server.now, EXPIRY_SLOTS) && start.elapsed() < EXPIRY_BUDGET {}
+        self.server.note_latency(latency::Kind::ExpireCycle, start.elapsed());
         self.server.follow_up(None);
     }
 
@@ -338,7 +354,7 @@ impl Runtime {
         let links = server.bus.as_ref().map_or(0, |bus| bus.link_count());
         let is_full = (server.clients.len() + links) as u64 >= server.limits.clients_max;
         let is_denied = server.settings.flag("protected-mode")
-            && !server.needs_password()
+            && server.users.unasked().is_some()
             && !remote.ip().to_canonical().is_loopback();
         let session = new_session(server, &stream, remote);
         let mut client = Box::new(Client::new(stream, session));
@@ -380,8 +396,9 @@ fn new_session(server: &mut Server, stream: &TcpStream, remote: SocketAddr) -> S
         created: server.now,
         last_active: server.now,
         last_command: "NULL",
+        running: None,
         protocol: Protocol::Two,
-        is_authenticated: !server.needs_password(),
+        user: server.users.unasked(),
         is_asking: false,
         is_readonly: false,
         is_kept: false,
@@ -393,5 +410,7 @@ fn new_session(server: &mut Server, stream: &TcpStream, remote: SocketAddr) -> S
         key: server.clients.next_key(),
         pushes: Vec::new(),
         waits: None,
+        is_replica: false,
+        written: 0,
     }
 }

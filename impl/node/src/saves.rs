@@ -2,8 +2,8 @@
 //!
 //! Must not know the file: that is `snapshot`.
 
-use crate::{commands::REDIS_VERSION, log::reason, server::Server, snapshot::SnapshotWriter};
-use slotbus_wire::rdb::{self, Header};
+use crate::{log::reason, server::Server, snapshot::SnapshotWriter};
+use slotbus_wire::rdb;
 use std::io;
 
 /// The image grows by about so much, or visits so many slots, before others get their turn.
@@ -69,8 +69,7 @@ impl Server {
             self.log.warning(format_args!("Failed opening the temp RDB file: {}", reason(error)))
         })?;
         let mut head = Vec::new();
-        let header = Header { version: REDIS_VERSION, created_s: self.now_s(), used_memory: self.store.bytes() as u64 };
-        rdb::put_header(&mut head, header);
+        rdb::put_header(&mut head, self.header());
         writer.send(head);
         self.store.begin_image();
         Ok(writer)
@@ -86,9 +85,12 @@ impl Server {
     pub fn go_on_saving(&mut self) {
         let Some(save) = &mut self.saves.under_way else { return };
         if let Some(outcome) = save.writer.poll() {
-            let changes = save.changes;
+            let (changes, has_image) = (save.changes, !save.is_finished);
             self.saves.under_way = None;
-            self.store.end_image();
+            // Once all is handed over, an image that is under way is another one.
+            if has_image {
+                self.store.end_image();
+            }
             return self.conclude_save(outcome, changes);
         }
         if save.is_finished {
@@ -149,7 +151,7 @@ impl Server {
     pub fn save_if_due(&mut self) {
         let (now_s, changes) = (self.now_s(), self.store.news.changes);
         let is_patient = !self.saves.is_good && now_s < self.saves.last_attempt_s + PATIENCE_S;
-        if self.saves.is_under_way() || is_patient {
+        if self.saves.is_under_way() || self.store.has_image() || is_patient {
             return;
         }
         let since_s = now_s.saturating_sub(self.saves.last_s);
@@ -165,8 +167,8 @@ impl Server {
     pub fn save_before_end(&mut self, is_asked: Option<bool>) -> bool {
         if self.saves.under_way.take().is_some() {
             self.log.warning(format_args!("There is a snapshot under way: it is given up"));
-            self.store.end_image();
         }
+        self.store.end_image();
         if !is_asked.unwrap_or(!self.save_points.is_empty()) {
             return true;
         }

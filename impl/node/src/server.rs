@@ -7,21 +7,36 @@ use crate::{
     bus::Bus,
     client::{Client, Session},
     clock::Clock,
+    command::{Command, Traits},
+    command_stats::CommandStats,
     config::Settings,
     counters::ClientCounters,
+    latency::{self, Latency},
     log::{Level, Log},
     migration::{Migrations, Outcome},
     pause::Pause,
     pubsub::Subscriptions,
+    replication::{Replicating, replica_id},
     saves::{Saves, save_points},
     slab::{Key, Slab},
-    store::{Store, eviction::Eviction, limits, news::Class},
+    slow_log::{self, SlowLog},
+    store::{Expired, Store, eviction::Eviction, limits, news::Class},
+    users::{Context, Refusal, Refusals, User, Users},
     waiters::Waiters,
 };
 use mio::Registry;
-use slotbus_core::{Address, CLUSTER_SLOTS, Flags, Host, Millis, NodeId, Peer};
-use slotbus_wire::resp::Limits;
-use std::{collections::BTreeSet, path::PathBuf};
+use slotbus_core::{CLUSTER_SLOTS, Flags, Host, Millis, Peer};
+use slotbus_replication::Event;
+use slotbus_wire::{
+    resp::{Args, Limits, Reply},
+    words,
+};
+use std::{
+    collections::BTreeSet,
+    path::PathBuf,
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 /// What the settings say about clients, kept at hand because every request asks for it.
 #[derive(Clone, Copy, Debug)]
@@ -44,8 +59,16 @@ pub struct ClientLimits {
     pub stops_unsaved: bool,
     /// Whether a replica that is cut off from its primary answers from what it has.
     pub serves_stale_data: bool,
+    /// From so many microseconds on a request is slow; none if no request is.
+    pub slow_us: Option<u64>,
+    /// From so many milliseconds on anything took too long; 0 if nothing does.
+    pub latency_ms: u64,
     /// The most bytes that may wait for a client that listens to channels; 0 for no limit.
     pub subscriber_waiting_max: u64,
+    /// Nothing is written unless so many replicas ...
+    pub replicas_min: usize,
+    /// ... were heard of within that time.
+    pub replica_lag_max_ms: u64,
 }
 
 impl ClientLimits {
@@ -60,7 +83,11 @@ impl ClientLimits {
             reads_when_down: settings.flag("cluster-allow-reads-when-down"),
             pubsub_when_down: settings.flag("cluster-allow-pubsubshard-when-down"),
             is_replica_read_only: settings.flag("replica-read-only"),
-            subscriber_waiting_max: subscriber_waiting_max(settings.text("client-output-buffer-limit")),
+            subscriber_waiting_max: settings.buffer_limits("pubsub")[0],
+            slow_us: settings.text("slowlog-log-slower-than").parse().ok(),
+            latency_ms: settings.number("latency-monitor-threshold"),
+            replicas_min: usize::try_from(settings.number("min-replicas-to-write")).unwrap_or(usize::MAX),
+            replica_lag_max_ms: settings.number("min-replicas-max-lag").saturating_mul(1000),
             stops_unsaved: settings.flag("stop-writes-on-bgsave-error"),
             serves_stale_data: settings.flag("replica-serve-stale-data"),
         }
@@ -73,18 +100,16 @@ impl ClientLimits {
     }
 }
 
-/// The hard limit of the class `pubsub`, from four words for each class.
-fn subscriber_waiting_max(classes: &str) -> u64 {
-    let words: Vec<&str> = classes.split(' ').collect();
-    let class = words.chunks(4).find(|class| class.first() == Some(&"pubsub"));
-    class.and_then(|class| class.get(1)?.parse().ok()).unwrap_or_default()
-}
-
 /// Tells the keys what the settings say about them.
 fn adopt(settings: &Settings, store: &mut Store) {
     store.limits = limits::Limits::new(settings);
     store.eviction = Eviction::new(settings);
     store.news.classes = Class::of_letters(settings.text("notify-keyspace-events"));
+}
+
+/// Whether new users may use all channels.
+fn hears_all(settings: &Settings) -> bool {
+    settings.text("acl-pubsub-default") == "allchannels"
 }
 
 /// The node.
@@ -96,8 +121,8 @@ pub struct Server {
     pub store: Store,
     /// Every client but the one that is being served.
     pub clients: Slab<Box<Client>>,
-    /// Whom this node replicates, as a replica, and where.
-    pub followed: Option<(NodeId, Address)>,
+    /// The primary that is followed, and the replicas that follow.
+    pub replication: Replicating,
     /// What has become of snapshots.
     pub saves: Saves,
     /// After how many seconds a snapshot is made if there were so many changes.
@@ -118,6 +143,10 @@ pub struct Server {
     pub releases_held: bool,
     /// Clients whose connection is to end.
     pub doomed: Vec<Key>,
+    /// Who may do what.
+    pub users: Users,
+    /// Who was turned away.
+    pub refusals: Refusals,
     /// The configuration.
     pub settings: Settings,
     /// The configuration file, if there is one.
@@ -126,6 +155,18 @@ pub struct Server {
     pub limits: ClientLimits,
     /// What has been counted.
     pub counters: ClientCounters,
+    /// What has been counted by command.
+    pub command_stats: CommandStats,
+    /// Requests that took long.
+    pub slow_log: SlowLog,
+    /// What else took long.
+    pub latency: Latency,
+    /// When the last request was done, or the present one arrived.
+    pub lap: Instant,
+    /// Who watches every request.
+    pub monitors: BTreeSet<Key>,
+    /// Whether expired keys are looked for.
+    pub seeks_expired: bool,
     /// The clock.
     pub clock: Clock,
     /// Now, as of the last time the node woke.
@@ -147,18 +188,20 @@ impl Server {
         settings: Settings,
         config_file: Option<PathBuf>,
         bus: Option<Bus>,
-        registry: Registry,
+        [registry, replication_registry]: [Registry; 2],
         clock: Clock,
         log: Log,
     ) -> Self {
         let mut store = Store::default();
         adopt(&settings, &mut store);
+        let mut users = Users::new(hears_all(&settings));
+        users.set_password(settings.text("requirepass"));
         let digit = || char::from_digit(fastrand::u32(0..16), 16).unwrap_or('0');
         Self {
             bus,
             store,
             clients: Slab::default(),
-            followed: None,
+            replication: Replicating::new(&settings, replication_registry),
             saves: Saves::new(clock.now().0 / 1000),
             save_points: save_points(settings.text("save")),
             pause: Pause::default(),
@@ -169,10 +212,18 @@ impl Server {
             ready: BTreeSet::new(),
             releases_held: false,
             doomed: Vec::new(),
+            users,
+            refusals: Refusals::default(),
             limits: ClientLimits::new(&settings),
             settings,
             config_file,
             counters: ClientCounters::default(),
+            command_stats: CommandStats::default(),
+            slow_log: SlowLog::default(),
+            latency: Latency::default(),
+            lap: Instant::now(),
+            monitors: BTreeSet::new(),
+            seeks_expired: true,
             now: clock.now(),
             clock,
             log,
@@ -188,6 +239,13 @@ impl Server {
         self.bus.as_ref().is_some_and(|bus| bus.node().myself().is(Flags::REPLICA))
     }
 
+    /// Tells the store the time. Keys expire on a primary that writes; elsewhere they are hidden until it says so.
+    pub fn tell_time(&mut self) {
+        let is_writer = !self.is_replica() && !self.pause.is_for_failover(self.now);
+        self.store.set_time(self.now, if is_writer { Expired::Dropped } else { Expired::Hidden });
+        self.store.news.keeps_lost = self.is_recording();
+    }
+
     /// Whether any request might have to wait.
     #[must_use]
     pub fn is_holding(&self) -> bool {
@@ -196,18 +254,131 @@ impl Server {
 
     /// Drops the keys that have arrived elsewhere, and tells the client that waits for it.
     pub fn conclude(&mut self, outcome: &Outcome) {
-        for key in &outcome.arrived {
-            self.store.now = self.now;
-            if self.store.remove(key) {
-                self.store.news.tell(Class::GENERIC, "del", key);
-            }
-        }
+        self.tell_time();
+        let store = &mut self.store;
+        let dropped: Vec<&[u8]> = outcome.arrived.iter().map(|key| &**key).filter(|key| store.remove(key)).collect();
+        dropped.iter().for_each(|key| store.news.tell(Class::GENERIC, "del", key));
+        self.record_drops(dropped);
+        self.end_unit(None);
         if let Some(client) = self.clients.get_mut(outcome.client) {
             client.finish(&outcome.reply);
             self.ready.insert(outcome.client);
         }
-        self.counters.errors += u64::from(outcome.reply.is_error());
+        if let Some(text) = outcome.reply.error_text() {
+            self.note_error(text);
+        }
         self.releases_held = true;
+    }
+
+    /// Puts a user in the place of the former one, for those clients, too, that are it already. Who listens to
+    /// a channel that it may not listen to any more is shown the door.
+    pub fn put_user(&mut self, user: User, session: &mut Session) {
+        let user = self.users.put(user);
+        let others = self.clients.iter_mut().map(|(_, client)| &mut client.session);
+        let is_it = |session: &&mut Session| session.user.as_ref().is_some_and(|own| own.name == user.name);
+        for own in others.chain([session]).filter(is_it) {
+            own.user = Some(Rc::clone(&user));
+            if !self.subscriptions.are_allowed(own.key, &user) {
+                own.is_closing = true;
+                self.doomed.push(own.key);
+            }
+        }
+    }
+
+    /// Ends the connections of users that there are no more; those of others learn what they may do now.
+    pub fn end_strangers(&mut self, session: &mut Session) {
+        let others = self.clients.iter_mut().map(|(_, client)| &mut client.session);
+        for own in others.chain([session]) {
+            let Some(user) = &own.user else { continue };
+            match self.users.named(user.name.as_bytes()) {
+                Some(user) => own.user = Some(Rc::clone(user)),
+                None => {
+                    own.is_closing = true;
+                    self.doomed.push(own.key);
+                }
+            }
+        }
+    }
+
+    /// Takes a note of somebody who was turned away.
+    pub fn note_refusal(&mut self, session: &Session, reason: &'static str, object: &[u8], user: &str) {
+        let most = usize::try_from(self.settings.number("acllog-max-len")).unwrap_or(usize::MAX);
+        let is_queued = session.transaction.is_some() || session.is_executing;
+        let refusal = Refusal {
+            reason,
+            context: if is_queued { Context::Multi } else { Context::Toplevel },
+            object: object.to_vec(),
+            user: user.to_owned(),
+            client: session.line(0, 0, self.now, &self.subscriptions),
+            at: self.now,
+            count: 1,
+        };
+        self.refusals.add(refusal, most);
+    }
+
+    /// Takes a note of how a request ended: the error that it was answered with, and, if it was carried
+    /// out, how long that took.
+    pub fn note_done(&mut self, session: &mut Session, args: Args<'_>, error: Option<&str>) {
+        if let Some(text) = error {
+            self.note_error(text);
+        }
+        let Some(command) = session.running.take() else { return };
+        let end = Instant::now();
+        let duration = end - std::mem::replace(&mut self.lap, end);
+        let duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        self.command_stats.note(command, duration_us, error.is_some());
+        if self.limits.slow_us.is_some_and(|limit_us| duration_us >= limit_us)
+            && !command.traits.contains(Traits::SKIP_SLOWLOG)
+        {
+            self.note_slow(session, command, args, duration_us);
+        }
+        let is_fast = command.traits.contains(Traits::FAST);
+        self.note_latency(if is_fast { latency::Kind::FastCommand } else { latency::Kind::Command }, duration);
+    }
+
+    /// Takes a note of an error that somebody was told.
+    pub fn note_error(&mut self, text: &str) {
+        self.counters.errors += 1;
+        self.command_stats.note_error(text);
+    }
+
+    fn note_slow(&mut self, session: &Session, command: &Command, args: Args<'_>, duration_us: u64) {
+        let most = usize::try_from(self.settings.number("slowlog-max-len")).unwrap_or(usize::MAX);
+        let entry = slow_log::Entry {
+            id: 0,
+            at_s: self.now.0 / 1000,
+            duration_us,
+            args: slow_log::shortened(command.name, args),
+            client: session.remote.map_or_else(String::new, |remote| remote.to_string()),
+            client_name: session.name.clone(),
+        };
+        self.slow_log.add(entry, most);
+    }
+
+    /// Takes a note of anything that took too long.
+    pub fn note_latency(&mut self, kind: latency::Kind, duration: Duration) {
+        let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        if self.limits.latency_ms > 0 && duration_ms >= self.limits.latency_ms {
+            self.latency.add(kind, (self.now.0 / 1000, duration_ms));
+        }
+    }
+
+    /// Shows a request to who watches all of them.
+    pub fn show_to_monitors(&mut self, session: &Session, command: &Command, args: Args<'_>) {
+        if self.monitors.is_empty() || command.traits.contains(Traits::ADMIN) {
+            return;
+        }
+        let now = self.clock.since_epoch();
+        let remote = session.remote.map_or_else(|| "?:0".to_owned(), |remote| remote.to_string());
+        let mut line = format!("{}.{:06} [0 {remote}]", now.as_secs(), now.subsec_micros());
+        for arg in slow_log::without_secrets(command.name, args) {
+            line.push(' ');
+            line.push_str(&words::quoted(&arg));
+        }
+        let line = Reply::status(line);
+        for key in self.monitors.clone() {
+            self.push(key, &line);
+        }
     }
 
     /// Takes back what a client watches.
@@ -221,7 +392,10 @@ impl Server {
     pub fn forget(&mut self, session: &mut Session) {
         self.unwatch(session);
         self.subscriptions.forget(session.key);
+        self.monitors.remove(&session.key);
         self.waiters.remove(session.key, &mut self.store.news);
+        self.replication.waits.remove(session.key);
+        self.replicate(Event::Gone { replica: replica_id(session.key) });
     }
 
     /// Whether nothing more may leave the node.
@@ -230,17 +404,13 @@ impl Server {
         self.is_ending || self.bus.as_ref().is_some_and(|bus| bus.fatal().is_some())
     }
 
-    /// Whether clients have to show a password.
-    #[must_use]
-    pub fn needs_password(&self) -> bool {
-        !self.settings.text("requirepass").is_empty()
-    }
-
     /// Acts on settings that have changed.
     pub fn adopt_settings(&mut self) {
         self.limits = ClientLimits::new(&self.settings);
         adopt(&self.settings, &mut self.store);
         self.save_points = save_points(self.settings.text("save"));
+        self.users.hears_all = hears_all(&self.settings);
+        self.replication.adopt(&self.settings);
         self.log.set_level(Level::named(self.settings.text("loglevel")));
         let waiting_max = usize::try_from(self.settings.number("cluster-link-sendbuf-limit")).unwrap_or(usize::MAX);
         if let Some(bus) = &mut self.bus {

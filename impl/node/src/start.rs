@@ -5,6 +5,7 @@
 use crate::{
     bus::{Bus, BusOptions, Started},
     clock::Clock,
+    commands::users_of_file,
     config::{Loaded, Settings},
     dial::{self, BindAddress},
     log::{Level, Log, reason},
@@ -12,6 +13,7 @@ use crate::{
     runtime::{Runtime, Stop},
     server::Server,
     snapshot,
+    store::Expired,
     trace::Trace,
     wake::{Ending, Wake},
 };
@@ -42,14 +44,14 @@ const DESCRIPTORS_RESERVED: u64 = 32;
 
 /// Runs a node until it is asked to end; an error says why it could not be started, or not go on.
 pub fn run(loaded: Loaded, config_file: Option<PathBuf>) -> Result<(), String> {
-    let Loaded { mut settings, warnings } = loaded;
+    let Loaded { mut settings, warnings, users } = loaded;
     let log = open_log(&settings)?;
     log.warning(format_args!("Slotbus node {} is starting, pid={}", env!("CARGO_PKG_VERSION"), std::process::id()));
     for warning in warnings {
         log.warning(format_args!("{warning}"));
     }
     log.warning(format_args!("Configuration loaded"));
-    let outcome = start(&mut settings, config_file, &log).and_then(|mut runtime| {
+    let outcome = start(&mut settings, &users, config_file, &log).and_then(|mut runtime| {
         let pidfile = PidFile::write(&settings, &log);
         log.notice(format_args!("Ready to accept connections"));
         tell_supervisor(&settings, &log);
@@ -80,7 +82,12 @@ fn open_log(settings: &Settings) -> Result<Log, String> {
     })
 }
 
-fn start(settings: &mut Settings, config_file: Option<PathBuf>, log: &Log) -> Result<Runtime, String> {
+fn start(
+    settings: &mut Settings,
+    users: &[String],
+    config_file: Option<PathBuf>,
+    log: &Log,
+) -> Result<Runtime, String> {
     let failed = |what: &str, error: std::io::Error| format!("{what}: {}", reason(&error));
     let clock = Clock::start();
     raise_descriptors(settings, log);
@@ -109,8 +116,10 @@ fn start(settings: &mut Settings, config_file: Option<PathBuf>, log: &Log) -> Re
     let mode = if is_clustered { "cluster" } else { "standalone" };
     log.notice(format_args!("Running mode={mode}, port={port}."));
     log.warning(format_args!("Server initialized"));
-    let registry = poll.registry().try_clone().map_err(|error| failed("Cannot wait for events", error))?;
-    let mut server = Server::new(settings.clone(), config_file, bus, registry, clock, log.clone());
+    let another = || poll.registry().try_clone().map_err(|error| failed("Cannot wait for events", error));
+    let registries = [another()?, another()?];
+    let mut server = Server::new(settings.clone(), config_file, bus, registries, clock, log.clone());
+    admit_users(&mut server, users)?;
     load(&mut server)?;
     let filled = server.store.filled_slots();
     if let Some(bus) = &mut server.bus {
@@ -121,17 +130,39 @@ fn start(settings: &mut Settings, config_file: Option<PathBuf>, log: &Log) -> Re
         .map_err(|error| failed("Cannot watch the listeners", error))
 }
 
+/// Makes the users that the configuration, or a file of their own, tells of.
+fn admit_users(server: &mut Server, lines: &[String]) -> Result<(), String> {
+    let hears_all = server.users.hears_all;
+    let has_own_file = !server.settings.text("aclfile").is_empty();
+    let users = match (has_own_file, lines.is_empty()) {
+        (true, false) => {
+            return Err(
+                "Users are defined both in the configuration and in an ACL file: define them in one place only".into(),
+            );
+        }
+        (true, true) => users_of_file(&server.settings.path("aclfile"), hears_all),
+        (false, _) => {
+            std::mem::take(&mut server.users).with_lines(lines.join("\n").as_bytes(), "configuration, user line")
+        }
+    };
+    server.users = users.map_err(|errors| format!("Aborting Redis startup because of ACL errors: {errors}"))?;
+    Ok(())
+}
+
 /// The keys of the last snapshot.
 fn load(server: &mut Server) -> Result<(), String> {
     let start = Instant::now();
-    server.store.now = server.now;
+    server.store.set_time(server.now, Expired::Dropped);
     let loaded = snapshot::load(&server.settings.path("dbfilename"), &mut server.store)?;
     // Nobody is there yet whom it could concern.
     server.store.news.take_events();
     server.store.news.changes = 0;
-    if let Some(count) = loaded {
+    if let Some(snapshot::Loaded { keys, stream }) = loaded {
         let seconds = start.elapsed().as_secs_f64();
-        server.log.notice(format_args!("DB loaded from disk: {seconds:.3} seconds, {count} keys"));
+        server.log.notice(format_args!("DB loaded from disk: {seconds:.3} seconds, {keys} keys"));
+        if let Some((id, offset)) = stream {
+            server.replication.restore(id, offset);
+        }
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 //!
 //! Must not know who asks, nor who owns which slot. Time is handed in.
 
+pub mod digest;
 pub mod entry;
 pub mod eviction;
 pub mod hash;
@@ -18,7 +19,7 @@ pub mod value;
 pub mod walk;
 
 use self::{
-    entry::{Entry, Form},
+    entry::{Entry, Form, Used},
     eviction::Eviction,
     image::Image,
     limits::Limits,
@@ -26,6 +27,7 @@ use self::{
     table::Table,
     value::{Kind, Value, View},
 };
+use crate::config::Settings;
 use slotbus_core::{CLUSTER_SLOTS, Millis, Slot, SlotSet, route::key_slot};
 use std::hash::{BuildHasher, RandomState};
 
@@ -43,6 +45,18 @@ pub enum Expiry {
 /// Where a [scan](Store::scan) stands. The number 0 is its start, and its end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cursor(pub u64);
+
+/// What becomes of keys that have expired.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Expired {
+    /// They are dropped when they are met.
+    #[default]
+    Dropped,
+    /// They are hidden: who drops them is somebody else.
+    Hidden,
+    /// They are there like any other.
+    There,
+}
 
 /// A value is of another kind than the command is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,8 +90,11 @@ pub struct Store {
     bytes: usize,
     /// The slot at which the search for expired keys goes on.
     expiry_slot: usize,
-    /// Now, as of the request that is being carried out.
+    /// Now, as of the request that is being carried out; for one for which no key expires, the beginning of time.
     pub now: Millis,
+    /// Now, as far as the use of keys is remembered.
+    clock: Millis,
+    expired: Expired,
     /// When collections change their form.
     pub limits: Limits,
     /// Who goes when memory runs out.
@@ -101,7 +118,14 @@ struct Place {
 
 impl Default for Store {
     fn default() -> Self {
-        let settings = crate::config::Settings::default();
+        Self::of(&Settings::default())
+    }
+}
+
+impl Store {
+    /// No keys yet, under these settings.
+    #[must_use]
+    pub fn of(settings: &Settings) -> Self {
         Self {
             tables: std::iter::repeat_with(|| None).take(CLUSTER_SLOTS).collect(),
             hasher: RandomState::new(),
@@ -110,8 +134,10 @@ impl Default for Store {
             bytes: 0,
             expiry_slot: 0,
             now: Millis(0),
-            limits: Limits::new(&settings),
-            eviction: Eviction::new(&settings),
+            clock: Millis(0),
+            expired: Expired::Dropped,
+            limits: Limits::new(settings),
+            eviction: Eviction::new(settings),
             news: News::default(),
             tally: Tally::default(),
             image: None,
@@ -119,9 +145,36 @@ impl Default for Store {
             functions: Vec::new(),
         }
     }
-}
 
-impl Store {
+    /// Tells the time, and what becomes of keys that have expired.
+    pub fn set_time(&mut self, now: Millis, expired: Expired) {
+        self.clock = now;
+        self.expired = expired;
+        self.now = if expired == Expired::There { Millis(0) } else { now };
+    }
+
+    /// Whether keys that have expired are dropped.
+    #[must_use]
+    pub fn drops_expired(&self) -> bool {
+        self.expired == Expired::Dropped
+    }
+
+    /// Has all keys of another store take the place of those here.
+    pub fn take_over(&mut self, other: Self) {
+        self.clear();
+        self.tables = other.tables;
+        self.hasher = other.hasher;
+        (self.len, self.expiring, self.bytes) = (other.len, other.expiring, other.bytes);
+        self.image_mark = other.image_mark;
+        self.functions = other.functions;
+        self.expiry_slot = 0;
+        for key in self.news.watched() {
+            if self.peek(&key).is_some() {
+                self.news.changed(&key);
+            }
+        }
+    }
+
     /// How many keys there are, expired ones that nobody has asked for included.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -144,6 +197,12 @@ impl Store {
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// The use of a key that comes in now.
+    #[must_use]
+    pub fn fresh_use(&self) -> Used {
+        self.eviction.fresh(self.clock)
     }
 
     /// Whether there is a key. Does not drop an expired one.
@@ -238,7 +297,7 @@ impl Store {
         let mut collection = C::default();
         let (count, outcome) = change(&mut collection, &limits);
         if !collection.is_empty() {
-            let entry = Entry::new(key, collection.into_value(), None, self.eviction.fresh(self.now));
+            let entry = Entry::new(key, collection.into_value(), None, self.eviction.fresh(self.clock));
             self.add(entry);
             self.note(C::CLASS, event, key);
             self.news.changes += count.saturating_sub(1) as u64;
@@ -265,7 +324,7 @@ impl Store {
 
     /// Sets a string that comes about in a certain way.
     pub fn set_in_form(&mut self, key: &[u8], text: &[u8], expiry: Expiry, form: Form) {
-        let used = self.eviction.fresh(self.now);
+        let used = self.eviction.fresh(self.clock);
         let Some(place) = self.find(key) else {
             let end = match expiry {
                 Expiry::Never | Expiry::Keep => None,
@@ -312,7 +371,7 @@ impl Store {
 
     /// Puts any value at a key, in the place of whatever is there.
     pub fn put(&mut self, key: &[u8], value: Value, end: Option<Millis>) {
-        self.put_entry(Entry::new(key, value, end, self.eviction.fresh(self.now)));
+        self.put_entry(Entry::new(key, value, end, self.eviction.fresh(self.clock)));
     }
 
     /// Puts an entry in its place.
@@ -424,6 +483,7 @@ impl Store {
             let Some(victim) = self.victim() else { return false };
             self.tally.evicted += 1;
             if let Some(entry) = self.remove_at(victim) {
+                self.news.lose(entry.key());
                 self.note(Class::EVICTED, "evicted", entry.key());
             }
         }
@@ -438,7 +498,7 @@ impl Store {
             return None;
         }
         let picked = std::iter::repeat_with(|| self.pick(is_of_expiring)).take(self.eviction.samples).flatten();
-        picked.max_by_key(|&place| self.entry_at(place).map(|entry| self.eviction.weight(entry, self.now)))
+        picked.max_by_key(|&place| self.entry_at(place).map(|entry| self.eviction.weight(entry, self.clock)))
     }
 
     /// A key picked by chance, of those that expire if that is asked for.
@@ -527,7 +587,7 @@ impl Store {
     /// An entry that is being used.
     fn use_entry(&mut self, place: Place) -> Option<&mut Entry> {
         let entry = self.tables[place.slot].as_deref_mut()?.entry_mut(place.at)?;
-        entry.set_used(self.eviction.again(entry.used(), self.now));
+        entry.set_used(self.eviction.again(entry.used(), self.clock));
         Some(entry)
     }
 
@@ -547,8 +607,12 @@ impl Store {
 
     fn drop_if_expired(&mut self, place: Place, now: Millis) -> bool {
         let is_expired = self.entry_at(place).is_some_and(|entry| entry.is_expired(now));
-        if is_expired && let Some(entry) = self.remove_at(place) {
+        if is_expired
+            && self.expired == Expired::Dropped
+            && let Some(entry) = self.remove_at(place)
+        {
             self.tally.expired += 1;
+            self.news.lose(entry.key());
             self.note(Class::EXPIRED, "expired", entry.key());
         }
         is_expired
@@ -557,6 +621,11 @@ impl Store {
     fn add(&mut self, mut entry: Entry) {
         entry.set_mark(self.image_mark);
         let (hash, slot) = (self.hash(entry.key()), key_slot(entry.key()).index());
+        if self.expired == Expired::Hidden
+            && let Some(at) = self.tables[slot].as_deref().and_then(|table| table.find(hash, entry.key()))
+        {
+            self.remove_at(Place { slot, at });
+        }
         self.len += 1;
         self.bytes += entry.bytes();
         self.expiring += usize::from(entry.expires_at().is_some());
@@ -600,7 +669,7 @@ fn of_kind<C: Kind>(view: View<'_>) -> Result<&C, WrongKind> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Cursor, Expiry, Store};
+    use super::{Cursor, Expired, Expiry, Store};
     use crate::store::{eviction::Measure, hash::Hash};
     use slotbus_core::{Millis, route::key_slot};
     use std::collections::BTreeSet;
@@ -609,6 +678,40 @@ mod tests {
 
     fn store() -> Store {
         Store { now: NOW, ..Store::default() }
+    }
+
+    #[test]
+    fn expired_keys_are_dropped_hidden_or_there_as_one_is_told() {
+        let mut store = store();
+        store.news.keeps_lost = true;
+        store.set(b"a", b"1", Expiry::At(Millis(2000)));
+        store.set_time(Millis(3000), Expired::There);
+        assert_eq!(store.string(b"a"), Ok(Some(b"1".as_slice())));
+        store.set_time(Millis(3000), Expired::Hidden);
+        assert_eq!(store.string(b"a"), Ok(None));
+        assert_eq!(store.len(), 1);
+        store.set(b"a", b"2", Expiry::Never);
+        assert_eq!((store.len(), store.expiring()), (1, 0));
+        store.set(b"b", b"1", Expiry::At(Millis(3000)));
+        assert!(store.news.take_lost().is_empty());
+        store.set_time(Millis(3000), Expired::Dropped);
+        assert_eq!(store.string(b"b"), Ok(None));
+        assert_eq!(store.len(), 1);
+        assert_eq!(store.news.take_lost(), [b"b".as_slice().into()]);
+    }
+
+    #[test]
+    fn the_keys_of_another_store_take_the_place_of_those_here() {
+        let (mut store, mut other) = (store(), store());
+        store.set(b"a", b"1", Expiry::Never);
+        let watched = store.news.watch(b"a");
+        other.set(b"b", b"22", Expiry::At(Millis(5000)));
+        let bytes = other.bytes();
+        store.take_over(other);
+        assert_eq!(store.string(b"a"), Ok(None));
+        assert_eq!(store.string(b"b"), Ok(Some(b"22".as_slice())));
+        assert_eq!((store.len(), store.expiring(), store.bytes()), (1, 1, bytes));
+        assert!(store.news.revision(b"a") > watched);
     }
 
     #[test]

@@ -55,6 +55,23 @@ impl Wish {
         }
     }
 
+    /// The request that takes the same without waiting.
+    pub(crate) fn as_request(&self, key: &[u8]) -> Vec<Box<[u8]>> {
+        let end = |side: Side| if side == Side::Left { "LEFT" } else { "RIGHT" };
+        let pop = |side: Side| if side == Side::Left { "LPOP" } else { "RPOP" };
+        let pop_member = |extreme: Extreme| if extreme == Extreme::Least { "ZPOPMIN" } else { "ZPOPMAX" };
+        let words = |name: &str, more: &[&[u8]]| -> Vec<Box<[u8]>> {
+            [name.as_bytes(), key].iter().chain(more).map(|word| (*word).into()).collect()
+        };
+        match self {
+            Self::Element(side) => words(pop(*side), &[]),
+            Self::Elements(side, count) => words(pop(*side), &[count.to_string().as_bytes()]),
+            Self::Move { from, to, side } => words("LMOVE", &[to, end(*from).as_bytes(), end(*side).as_bytes()]),
+            Self::Member(extreme) => words(pop_member(*extreme), &[]),
+            Self::Members(extreme, count) => words(pop_member(*extreme), &[count.to_string().as_bytes()]),
+        }
+    }
+
     /// Whether a value of this kind may grant it.
     fn is_of(&self, kind: &str) -> bool {
         match self {
@@ -159,6 +176,7 @@ impl Server {
     pub fn grant_or_wait<'e>(&mut self, session: &mut Session, waiting: Waiting) -> Answer<'e> {
         for key in &waiting.keys {
             if let Some(reply) = waiting.wish.grant(&mut self.store, key)? {
+                self.record_grant(&waiting.wish, key);
                 return Ok(reply);
             }
         }
@@ -173,6 +191,7 @@ impl Server {
 
     /// Tells what has happened to keys, to all whom it concerns, until nothing more happens.
     pub fn follow_up(&mut self, mut session: Option<&mut Session>) {
+        self.end_unit(session.as_deref_mut());
         while self.store.news.is_pending() {
             for event in self.store.news.take_events() {
                 self.publish_event(session.as_deref_mut(), &event.key, event.name);
@@ -197,7 +216,7 @@ impl Server {
 
     /// Grants the wishes of those who wait for a key, as long as there is anything to grant.
     fn serve_waiters(&mut self, key: &[u8]) {
-        self.store.now = self.now;
+        self.tell_time();
         for (client, wish) in self.waiters.of(key) {
             let Some(entry) = self.store.peek(key) else { return };
             if !wish.is_of(entry.view().kind()) {
@@ -205,7 +224,12 @@ impl Server {
             }
             match wish.grant(&mut self.store, key) {
                 Ok(None) => {}
-                Ok(Some(reply)) | Err(reply) => {
+                Ok(Some(reply)) => {
+                    self.record_grant(&wish, key);
+                    self.end_unit(None);
+                    self.end_wait(client, &reply);
+                }
+                Err(reply) => {
                     self.end_wait(client, &reply);
                 }
             }

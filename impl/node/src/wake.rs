@@ -20,6 +20,8 @@ pub enum Wake {
     Link(Key),
     /// The socket of a migration is ready.
     Migration(Key),
+    /// The socket to the primary is ready; of the how manieth connection it is.
+    Primary(u32),
 }
 
 /// Which signal asks the process to end.
@@ -46,6 +48,7 @@ impl Wake {
             Self::Client(key) => (3, key.index, key.generation),
             Self::Link(key) => (4, key.index, key.generation),
             Self::Migration(key) => (5, key.index, key.generation),
+            Self::Primary(generation) => (6, 0, generation),
         };
         let index = u64::from(index) & ((1 << INDEX_BITS) - 1);
         let token = kind | index << KIND_BITS | u64::from(generation) << (KIND_BITS + INDEX_BITS);
@@ -67,6 +70,7 @@ impl Wake {
             3 => Some(Self::Client(key)),
             4 => Some(Self::Link(key)),
             5 => Some(Self::Migration(key)),
+            6 => Some(Self::Primary(generation)),
             _ => None,
         }
     }
@@ -89,6 +93,7 @@ mod tests {
             Wake::Client(key),
             Wake::Link(Key { index: 5, generation: 0 }),
             Wake::Migration(Key { index: 0, generation: 9 }),
+            Wake::Primary(77),
         ] {
             assert_eq!(Wake::of(wake.token()), Some(wake));
         }

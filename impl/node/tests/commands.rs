@@ -357,6 +357,8 @@ fn connections_and_errors_behave_the_same() {
         client getname
         exec
         time x
+        move a 1
+        swapdb 0 1
         reset
         reset x
         readonly
@@ -583,24 +585,15 @@ fn commands_describe_themselves_the_same() {
     let names = pair.ours.ask("COMMAND LIST");
     let names: Vec<String> = names.lines().skip(1).filter(|line| !line.starts_with('$')).map(String::from).collect();
     assert!(names.len() > 40, "{names:?}");
-    for name in names {
+    // redis-server has these since later versions.
+    let is_later = |name: &str| name == "cluster|myshardid";
+    for name in names.into_iter().filter(|name| !is_later(name)) {
         // Subcommands come in no particular order, and not all of them are here.
         let (ours, theirs) = pair.ask(&format!("command info {name}"));
         if !ours.contains(&format!("{name}|")) {
             assert_eq!(ours, theirs, "{name}");
         }
     }
-    pair.compare(
-        "
-        command info client|id client|list client|kill client|no-evict client|reply client|setname client|getname
-        command info client|info client|help cluster|meet cluster|info cluster|nodes cluster|slots cluster|forget
-        command info cluster|addslots cluster|addslotsrange cluster|bumpepoch cluster|count-failure-reports cluster|help
-        command info cluster|countkeysinslot cluster|delslots cluster|delslotsrange cluster|getkeysinslot cluster|myid
-        command info cluster|keyslot cluster|links cluster|replicas cluster|slaves cluster|saveconfig cluster|shards
-        command info cluster|set-config-epoch command|count command|docs command|getkeys command|help command|info
-        command info command|list config|get config|set config|rewrite config|resetstat config|help
-        ",
-    );
     pair.ours.ask("HELLO 3");
     pair.theirs.ask("HELLO 3");
     pair.compare(

@@ -371,6 +371,10 @@ pub enum Reply<'a> {
     Double(f64),
     /// Bytes.
     Bulk(Cow<'a, [u8]>),
+    /// True or false.
+    Boolean(bool),
+    /// A number of any length, as its digits.
+    BigNumber(Cow<'a, str>),
     /// Text for people.
     Verbatim(Cow<'a, str>),
     /// Nothing, where a value would stand.
@@ -433,6 +437,30 @@ impl<'a> Reply<'a> {
         Self::Integer(i64::try_from(count).unwrap_or(i64::MAX))
     }
 
+    /// The text of the error that this is.
+    #[must_use]
+    pub fn error_text(&self) -> Option<&str> {
+        match self {
+            Self::Error(text) => Some(text),
+            Self::Status(_)
+            | Self::Integer(_)
+            | Self::Double(_)
+            | Self::Bulk(_)
+            | Self::Boolean(_)
+            | Self::BigNumber(_)
+            | Self::Verbatim(_)
+            | Self::Null
+            | Self::NullArray
+            | Self::Array(_)
+            | Self::Set(_)
+            | Self::Map(_)
+            | Self::Pairs(_)
+            | Self::Push(_)
+            | Self::Sequence(_)
+            | Self::Silence => None,
+        }
+    }
+
     /// Whether this is an error.
     #[must_use]
     pub fn is_error(&self) -> bool {
@@ -452,6 +480,8 @@ impl<'a> Reply<'a> {
             Self::Integer(number) => Reply::Integer(number),
             Self::Double(number) => Reply::Double(number),
             Self::Bulk(bytes) => Reply::Bulk(bytes.into_owned().into()),
+            Self::Boolean(is) => Reply::Boolean(is),
+            Self::BigNumber(digits) => Reply::BigNumber(digits.into_owned().into()),
             Self::Verbatim(text) => Reply::Verbatim(text.into_owned().into()),
             Self::Null => Reply::Null,
             Self::NullArray => Reply::NullArray,
@@ -475,6 +505,10 @@ impl<'a> Reply<'a> {
             Self::Double(number) if is_three => put_line(out, b',', format_f64(*number).as_bytes()),
             Self::Double(number) => put_bytes(out, b'$', b"", format_f64(*number).as_bytes()),
             Self::Bulk(bytes) => put_bytes(out, b'$', b"", bytes),
+            Self::Boolean(is) if is_three => put_line(out, b'#', if *is { b"t" } else { b"f" }),
+            Self::Boolean(is) => put_number(out, b':', (*is).into()),
+            Self::BigNumber(digits) if is_three => put_line(out, b'(', digits.as_bytes()),
+            Self::BigNumber(digits) => put_bytes(out, b'$', b"", digits.as_bytes()),
             Self::Verbatim(text) if is_three => put_bytes(out, b'=', b"txt:", text.as_bytes()),
             Self::Verbatim(text) => put_bytes(out, b'$', b"", text.as_bytes()),
             Self::Null | Self::NullArray if is_three => out.extend_from_slice(b"_\r\n"),

@@ -35,6 +35,26 @@ pub fn split(line: &[u8]) -> Result<Vec<Vec<u8>>, UnbalancedQuotes> {
     }
 }
 
+/// A word between double quotes, all of it in printable characters.
+#[must_use]
+pub fn quoted(word: &[u8]) -> String {
+    let mut quoted = String::from("\"");
+    for &byte in word {
+        match byte {
+            b'"' | b'\\' => quoted.extend(['\\', char::from(byte)]),
+            b'\n' => quoted.push_str("\\n"),
+            b'\r' => quoted.push_str("\\r"),
+            b'\t' => quoted.push_str("\\t"),
+            0x07 => quoted.push_str("\\a"),
+            0x08 => quoted.push_str("\\b"),
+            b' '..=b'~' => quoted.push(char::from(byte)),
+            _ => quoted.push_str(&format!("\\x{byte:02x}")),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
 fn skip_spaces(line: &[u8]) -> &[u8] {
     &line[line.iter().take_while(|&&byte| is_space(byte)).count()..]
 }

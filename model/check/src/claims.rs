@@ -11,7 +11,7 @@ pub fn claims(name: &str) -> &'static [Goal] {
     found.map_or(&[], |(_, goals)| goals)
 }
 
-use Goal::{Converge, Detect, EpochUnique, FailCleared, MeetCompletes, StaleCorrected, SuspicionCleared};
+use Goal::{Converge, Detect, EpochUnique, FailCleared, Flatten, MeetCompletes, StaleCorrected, SuspicionCleared};
 
 const CLAIMS: &[(&str, &[Goal])] = &[
     ("failure_3", &[FailCleared, SuspicionCleared, Detect]),
@@ -20,4 +20,7 @@ const CLAIMS: &[(&str, &[Goal])] = &[
     ("stale_report_4", &[Detect]),
     ("collision_3", &[EpochUnique, Converge, MeetCompletes, StaleCorrected]),
     ("bump_3", &[EpochUnique, Converge]),
+    ("lost_link_2", &[MeetCompletes]),
+    ("takeover_epoch_2", &[EpochUnique, Converge, StaleCorrected]),
+    ("crossed_2", &[Flatten]),
 ];

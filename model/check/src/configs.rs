@@ -6,6 +6,11 @@ use crate::{
         ELECTION_4, ELECTION_5, ELECTION_RETURN_5, ELECTION_TIMED_4, MANUAL_4, MANUAL_FORCE_4, MANUAL_PARTITION_4,
         MANUAL_TAKEOVER_4, TWO_DEATHS_5, TWO_ELECTIONS_5, VOTE_CRASH_5,
     },
+    configs_findings::FINDINGS,
+    configs_large::{
+        ELECTION_ANY_ORDER_5, ELECTION_PARTITION_4, MANUAL_ANY_ORDER_4, MEET_LATE_3, RESHARD_FAILOVER_4,
+        TWO_DEATHS_ANY_ORDER_5, TWO_DEATHS_RETURN_5, TWO_ELECTIONS_RETURN_5, VOTE_CRASH_ANY_ORDER_5,
+    },
     configs_museum::SHOWROOMS,
     configs_replicas::{BARRIER_5, MIGRATION_5},
     configs_slots::{
@@ -52,7 +57,8 @@ impl Configuration {
     /// The configuration called `name`.
     #[must_use]
     pub fn named(name: &str) -> Option<&'static Self> {
-        CONFIGURATIONS.iter().chain(PENDING).chain(SHOWROOMS).find(|configuration| configuration.name == name)
+        let by_name = PENDING.iter().chain(FINDINGS).chain(SHOWROOMS);
+        CONFIGURATIONS.iter().chain(by_name).find(|configuration| configuration.name == name)
     }
 
     /// Its model, under a profile and with a deliberate fault if one is named.
@@ -63,7 +69,7 @@ impl Configuration {
         let origin = (self.build)(&mut setup);
         // What fired on the way to where the exploration starts does not count.
         setup.coverage = Arc::default();
-        WorldModel { setup, origin, witnesses: self.witnesses.to_vec(), focus: None }
+        WorldModel { setup, origin, witnesses: self.witnesses.to_vec(), focus: None, memory: Arc::default() }
     }
 }
 
@@ -120,21 +126,7 @@ pub const CONFIGURATIONS: &[Configuration] = &[
         hosts: 2,
         build: lost_meet_2,
     },
-    Configuration {
-        name: "meet_3",
-        summary: "b MEETs a and c at once; these two learn of each other only through b.",
-        limits: &[
-            "3 hosts without slots; b has the id in the middle",
-            "2 ticks each, at any time: one opens links, one follows what gossip brought",
-            "no fault",
-        ],
-        witnesses: &[Witness::AllKnown, Witness::ScriptsDone],
-        rules: &[Rule::GossipSent, Rule::GossipNewNode, Rule::GossipFresher],
-        is_quick: true,
-        has_actors: true,
-        hosts: 3,
-        build: meet_3,
-    },
+    MEET_3,
     Configuration {
         name: "gossip_3",
         summary: "a and b are a cluster, b MEETs c: c and a learn of each other and of each other's slots.",
@@ -316,10 +308,18 @@ pub const CONFIGURATIONS: &[Configuration] = &[
     FORGET_RESTART_3,
     MIGRATION_5,
     BARRIER_5,
+    MANUAL_PARTITION_4,
+    RESHARD_SOURCE_4,
+    RESHARD_TARGET_4,
+    RESHARD_FAILOVER_4,
+    TWO_DEATHS_ANY_ORDER_5,
+    TWO_DEATHS_RETURN_5,
+    ELECTION_PARTITION_4,
 ];
 
 /// Configurations that do not hold, or have not been exhausted: they run by name only.
-pub const PENDING: &[Configuration] = &[MANUAL_PARTITION_4, RESHARD_SOURCE_4, RESHARD_TARGET_4];
+pub const PENDING: &[Configuration] =
+    &[MEET_LATE_3, ELECTION_ANY_ORDER_5, VOTE_CRASH_ANY_ORDER_5, TWO_ELECTIONS_RETURN_5, MANUAL_ANY_ORDER_4];
 
 pub(crate) fn order(host: Place, command: Command) -> Order {
     Order { host, command }
@@ -353,8 +353,29 @@ fn lost_meet_2(setup: &mut Setup) -> World<SLOTS> {
     setup.world_after(&[])
 }
 
+pub(crate) const MEET_3: Configuration = Configuration {
+    name: "meet_3",
+    summary: "b MEETs a and c at once; these two learn of each other only through b.",
+    limits: &[
+        "3 hosts without slots; b has the id in the middle",
+        "2 ticks each, at any time: one opens links, one follows what gossip brought",
+        "no fault",
+    ],
+    witnesses: &[Witness::AllKnown, Witness::ScriptsDone],
+    rules: &[Rule::GossipSent, Rule::GossipNewNode, Rule::GossipFresher],
+    is_quick: true,
+    has_actors: true,
+    hosts: 3,
+    build: meet_3,
+};
+
 fn meet_3(setup: &mut Setup) -> World<SLOTS> {
-    setup.pace = Pace::Free { ticks: 2 };
+    meet_both(setup, 2)
+}
+
+/// b is told to MEET a and c, and each node has so many ticks.
+pub(crate) fn meet_both(setup: &mut Setup, ticks: u8) -> World<SLOTS> {
+    setup.pace = Pace::Free { ticks };
     setup.scripts = vec![vec![Setup::meet(B, A)], vec![Setup::meet(B, C)]];
     setup.world_after(&[])
 }

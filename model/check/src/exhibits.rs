@@ -76,7 +76,7 @@ catalogue! {
         "An UPDATE moves slots, but the epoch that they moved under is not recorded.", "redis e26f4486b, a2ff90919";
     "B40" "replica_slots_2" "S10 ReplicaOwnsNothing" Off(&["replica_refuses_slots"]),
         "A replica takes slots on request, and aborts later.", "redis #12268, #12717";
-    "B41" "given_slot_2" "L13 CoverageReturns" Off(&["taken_slots_synced"]),
+    "B41" "given_slot_2" "L13 OwnersClaim" Off(&["taken_slots_synced"]),
         "A node that acknowledged a slot dies, and does not know of it when it returns.", "redis #6339, #10517, valkey #445";
     "B43" "setslot_alone_3" "S14 SetslotSticks" Off(&["granted_slots_kept", "setslot_always_bumps"]),
         "A slot that only its new owner was told of is taken back by the former one.", "redis #10346, #3776, #3442, #2969";

@@ -15,7 +15,7 @@ pub enum Goal {
     EpochUnique,
     /// All agree on roles, primaries and owners, and with what each says of itself.
     Converge,
-    /// Every slot is served.
+    /// Every slot is served, if a majority of voters runs.
     Failover,
     /// Nobody holds a node failed that runs.
     FailCleared,
@@ -37,9 +37,11 @@ pub enum Goal {
     StaleCorrected,
     /// Who was forgotten on request is unknown.
     ForgetCompletes,
-    /// No primary is without a replica while another can spare one.
+    /// No primary is left without a replica while another has one to spare.
     OrphanServed,
     /// Every slot's owner claims it, if it runs.
+    OwnersClaim,
+    /// No slot is left with a node that is down while a replica of it runs.
     CoverageReturns,
 }
 
@@ -59,6 +61,7 @@ impl Goal {
         Self::ManualSucceeds,
         Self::StaleCorrected,
         Self::ForgetCompletes,
+        Self::OwnersClaim,
         Self::OrphanServed,
         Self::CoverageReturns,
     ];
@@ -80,6 +83,7 @@ impl Goal {
             Self::ManualSucceeds => "L10 ManualSucceeds",
             Self::StaleCorrected => "L11 StaleCorrected",
             Self::ForgetCompletes => "L7 ForgetCompletes",
+            Self::OwnersClaim => "L13 OwnersClaim",
             Self::OrphanServed => "L12 OrphanServed",
             Self::CoverageReturns => "L13 CoverageReturns",
         }
@@ -91,7 +95,7 @@ impl Goal {
         match self {
             Self::EpochUnique => "no two primaries that know each other share a config epoch",
             Self::Converge => "all agree on roles, primaries, owners and epochs, and with what each says of itself",
-            Self::Failover => "every slot that has an owner has one that runs",
+            Self::Failover => "every slot that has an owner has one that runs, if a majority of voters does",
             Self::FailCleared => "nobody holds a node failed that it can reach",
             Self::SuspicionCleared => "nobody suspects a node that it can reach, or holds it failed",
             Self::Detect => "every voter that is down, or that a majority of voters cannot reach, is held failed by whoever cannot reach it, if a majority of voters runs",
@@ -102,8 +106,9 @@ impl Goal {
             Self::ManualSucceeds => "whoever was told to take over from its primary has",
             Self::StaleCorrected => "no two nodes claim a slot",
             Self::ForgetCompletes => "no node knows another that it was told to forget",
-            Self::OrphanServed => "every primary with slots has a replica that runs, unless no other has one to spare",
-            Self::CoverageReturns => "every slot that has an owner has one that claims it, or that is down",
+            Self::OwnersClaim => "every slot that has an owner has one that claims it, or that is down",
+            Self::OrphanServed => "no primary with slots is without a replica while another has more than the barrier",
+            Self::CoverageReturns => "no slot belongs to a node that is down and has a replica that runs",
         }
     }
 
@@ -120,13 +125,14 @@ impl Goal {
             | Self::Flatten
             | Self::StaleCorrected
             | Self::ForgetCompletes
-            | Self::CoverageReturns => "G",
+            | Self::OwnersClaim => "G",
             Self::Converge
             | Self::Failover
             | Self::ExPrimaryRejoins
             | Self::ManualEnds
             | Self::ManualSucceeds
-            | Self::OrphanServed => "N,G",
+            | Self::OrphanServed
+            | Self::CoverageReturns => "N,G",
         }
     }
 
@@ -136,7 +142,9 @@ impl Goal {
         match self {
             Self::EpochUnique => every_pair(world, |left, right| !is_collision(left, right)),
             Self::Converge => every_pair(world, agree),
-            Self::Failover => world.nodes().all(|(_, node)| is_served(world, node)),
+            Self::Failover => {
+                world.nodes().all(|(_, node)| is_served(world, node) || !has_majority(world, node))
+            }
             Self::FailCleared => every_pair(world, |left, right| !holds(left, right, Flags::FAIL)),
             Self::SuspicionCleared => every_pair(world, |left, right| !holds(left, right, Flags::PFAIL | Flags::FAIL)),
             Self::Detect => setup.places().filter(|&place| is_lost(world, place)).all(|lost| is_held(world, lost)),
@@ -149,8 +157,9 @@ impl Goal {
             Self::ManualSucceeds => world.ghost().called() == Places::NONE,
             Self::StaleCorrected => every_pair(world, |left, right| !is_overlap(left, right)),
             Self::ForgetCompletes => setup.scripts.iter().flatten().all(|order| is_forgotten(world, order)),
-            Self::OrphanServed => are_served(world),
-            Self::CoverageReturns => world.nodes().all(|(_, node)| is_claimed(world, node)),
+            Self::OwnersClaim => world.nodes().all(|(_, node)| is_claimed(world, node)),
+            Self::OrphanServed => !has_orphan(world) || !has_spare(world),
+            Self::CoverageReturns => world.nodes().all(|(_, node)| is_covered(world, node)),
         }
     }
 }
@@ -207,8 +216,31 @@ fn owners<const SLOTS: usize>(node: &Node<SLOTS>) -> impl Iterator<Item = (Slot,
 
 /// Whether every slot, in a node's view, belongs to a node that runs.
 fn is_served<const SLOTS: usize>(world: &World<SLOTS>, node: &Node<SLOTS>) -> bool {
-    let runs = |id| world.nodes().any(|(_, other)| other.id() == id);
-    owners(node).all(|(_, owner)| owner.is_none_or(runs))
+    owners(node).all(|(_, owner)| owner.is_none_or(|id| runs(world, id)))
+}
+
+/// Whether every slot, in a node's view, belongs to a node that runs, or to one without a replica that does.
+fn is_covered<const SLOTS: usize>(world: &World<SLOTS>, node: &Node<SLOTS>) -> bool {
+    owners(node).all(|(_, owner)| owner.is_none_or(|id| runs(world, id) || replicas(world, id) == 0))
+}
+
+fn runs<const SLOTS: usize>(world: &World<SLOTS>, id: NodeId) -> bool {
+    world.nodes().any(|(_, node)| node.id() == id)
+}
+
+/// How many nodes run that replicate `primary`.
+fn replicas<const SLOTS: usize>(world: &World<SLOTS>, primary: NodeId) -> usize {
+    world.nodes().filter(|(_, node)| node.myself().primary == Some(primary)).count()
+}
+
+/// Whether a primary with slots that runs has no replica.
+fn has_orphan<const SLOTS: usize>(world: &World<SLOTS>) -> bool {
+    world.nodes().any(|(_, node)| node.myself().is_voter() && replicas(world, node.id()) == 0)
+}
+
+/// Whether a primary that runs has a replica that may move.
+fn has_spare<const SLOTS: usize>(world: &World<SLOTS>) -> bool {
+    world.nodes().any(|(_, node)| replicas(world, node.id()) > node.config().migration_barrier)
 }
 
 /// Whether every slot, in a node's view, belongs to a node that says so itself, or that is down.
@@ -239,16 +271,6 @@ fn is_forgotten<const SLOTS: usize>(world: &World<SLOTS>, order: &Order) -> bool
     let Command::Forget(id) = &order.command else { return true };
     let entry = world.node(order.host).and_then(|node| node.peers().get(id));
     entry.is_none_or(|peer| peer.is(Flags::HANDSHAKE))
-}
-
-/// Whether every primary with slots has a replica, or none has two.
-fn are_served<const SLOTS: usize>(world: &World<SLOTS>) -> bool {
-    let replicas = |node: &Node<SLOTS>| {
-        let follows = |other: &Node<SLOTS>| other.myself().primary == Some(node.id());
-        world.nodes().filter(|(_, other)| follows(other)).count()
-    };
-    let voters = || world.nodes().filter(|(_, node)| node.myself().is_voter()).map(|(_, node)| replicas(node));
-    voters().all(|count| count > 0) || voters().all(|count| count < 2)
 }
 
 /// Whether of the voters that a node counts a majority runs.

@@ -33,6 +33,11 @@ pub struct Live {
 /// Runs a plan's world, keeps its graph, and asks it every question that its configuration is held to.
 pub fn run_live(plan: Plan, progress: &mut dyn FnMut(Progress)) -> Live {
     let model = plan.configuration.model(plan.profile, plan.mutant);
+    run_live_on(plan, model, progress)
+}
+
+/// Runs a plan like [`run_live`], on a model that is not quite that of its configuration.
+pub fn run_live_on(plan: Plan, model: WorldModel<SLOTS>, progress: &mut dyn FnMut(Progress)) -> Live {
     live_of(plan, model, claims(plan.configuration.name), progress)
 }
 

@@ -3,6 +3,7 @@
 mod compare_command;
 mod museum_command;
 mod simulate_command;
+mod table_command;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use compare_command::CompareArgs;
@@ -17,7 +18,7 @@ use slotbus_check::{
     explain,
     live::{Live, run_live},
     mutants::{Hunt, hunt},
-    report, run,
+    report, run, table,
 };
 use slotbus_core::{Mutant, Profile};
 use stateright::Model as _;
@@ -28,6 +29,7 @@ use std::{
     process::ExitCode,
     time::Duration,
 };
+use table_command::TableArgs;
 
 /// A search makes and drops states by the million: this allocator is made for that.
 #[global_allocator]
@@ -49,6 +51,8 @@ Examples:
   slotbus-check mutants all
   slotbus-check museum B29 B72
   slotbus-check compare collision_3 --profiles slotbus,redis-7.0
+  slotbus-check table --profile redis-7.0
+  slotbus-check run two_wins_3 --profile redis-7.0 --useful-gossip
   slotbus-check simulate --runs 100 --seed 7
   slotbus-check simulate --nodes 100 --replicas 1 --quiet-network --duration-s 3600
   slotbus-check bench meet_3
@@ -86,6 +90,8 @@ enum Asked {
     Museum(MuseumArgs),
     /// Shows what several variants of the protocol make of one configuration.
     Compare(CompareArgs),
+    /// Shows for every property what a profile makes of it, as a page of Markdown.
+    Table(TableArgs),
     /// Runs real-size clusters in virtual time under random faults and commands.
     Simulate(SimulateArgs),
     /// Checks a certificate, without the explorer that made it.
@@ -122,6 +128,10 @@ struct RunArgs {
     /// Which variant of the protocol.
     #[arg(long, default_value = "slotbus")]
     profile: String,
+    /// Explores only heartbeats that spend no entry on their receiver: a bound for profiles without
+    /// `gossip_skips_receiver`, whose random gossip else multiplies the states.
+    #[arg(long)]
+    useful_gossip: bool,
     /// Who searches.
     #[arg(long, value_enum, default_value_t = EngineName::Own)]
     engine: EngineName,
@@ -225,6 +235,7 @@ fn main() -> ExitCode {
         Asked::Mutants { ids, json } => hunt_all(&ids, json),
         Asked::Museum(args) => museum_command::museum(&args),
         Asked::Compare(args) => compare_command::compare(&args),
+        Asked::Table(args) => table_command::table(&args),
         Asked::Simulate(args) => simulate_command::simulate(&args),
         Asked::Certify { file } => certify_file(&file),
         Asked::Explain(args) => explain(&args),
@@ -289,6 +300,7 @@ fn mutant(id: &str) -> Result<Mutant, Unusable> {
 fn run_all(args: &RunArgs) -> Result<End, Unusable> {
     let configurations = configurations(&args.names)?;
     let (profile_name, profile) = profile(&args.profile)?;
+    let profile = if args.useful_gossip { table::with_useful_gossip(profile) } else { profile };
     let mutant = args.mutant.as_deref().map(mutant).transpose()?;
     let is_all = args.names.iter().any(|name| name == "all");
     let is_meant = |configuration: &&Configuration| {
@@ -312,6 +324,10 @@ fn run_all(args: &RunArgs) -> Result<End, Unusable> {
         return Err(Unusable(format!("a certificate is about one configuration, not {}", plans.len())));
     }
     if !args.json {
+        if args.useful_gossip {
+            let (bound, meaning) = table::USEFUL_GOSSIP;
+            say(format_args!("bound of every run: {bound}: {meaning}\n"));
+        }
         say(format_args!("{}\n", report::RUN_HEADING));
     }
     let mut runs = Vec::new();
@@ -383,15 +399,19 @@ fn end_of(run: &Run) -> End {
 
 fn save_counterexamples(folder: Option<&PathBuf>, run: &Run) -> Result<(), Unusable> {
     let Some(folder) = folder else { return Ok(()) };
-    std::fs::create_dir_all(folder).map_err(|error| unwritten(folder, error))?;
     for outcome in &run.outcomes {
         let Some(counterexample) = &outcome.counterexample else { continue };
         let property = outcome.name.replace(' ', "-");
         let kind = if LIVE_KINDS.contains(&outcome.kind) { format!(".{}", outcome.kind) } else { String::new() };
-        let path = folder.join(format!("{}.{property}{kind}.jsonl", run.plan.configuration.name));
-        std::fs::write(&path, counterexample.to_lines()).map_err(|error| unwritten(&path, error))?;
+        save_counterexample(folder, &format!("{}.{property}{kind}", run.plan.configuration.name), counterexample)?;
     }
     Ok(())
+}
+
+fn save_counterexample(folder: &Path, name: &str, counterexample: &Counterexample) -> Result<(), Unusable> {
+    std::fs::create_dir_all(folder).map_err(|error| unwritten(folder, error))?;
+    let path = folder.join(format!("{name}.jsonl"));
+    std::fs::write(&path, counterexample.to_lines()).map_err(|error| unwritten(&path, error))
 }
 
 /// Kinds of properties that share their names: a goal has one of each.

@@ -94,7 +94,7 @@ const CATCHES: &[(Mutant, &str, &str)] = &[
     (Mutant::FollowKeepsMoves, "busy_takeover_3", "S10 ReplicaOwnsNothing"),
     (Mutant::ReplicateReplica, "refused_4", "S22 NoFollowDead"),
     (Mutant::ReplicateWithSlots, "refused_4", "S10 ReplicaOwnsNothing"),
-    (Mutant::SetslotKeepsEpoch, "last_slot_3", "L13 CoverageReturns"),
+    (Mutant::SetslotKeepsEpoch, "last_slot_3", "L13 OwnersClaim"),
     (Mutant::SetslotKeepsMark, "reshard_last_4", "S9 TableConsistent"),
     (Mutant::SetslotLeavesKeys, "keyed_slot_2", "S29 KeysGoFirst"),
     (Mutant::CollisionGreaterMoves, "bump_3", "S26 CollisionYields"),

@@ -1,7 +1,8 @@
 //! Owns the view of a world as a Stateright model. Knows no protocol and no search.
 
-use slotbus_world::{Action, Invariant, Setup, Witness, World, tell};
+use slotbus_world::{Action, Invariant, Memory, Setup, Witness, World, tell};
 use stateright::{Model, Property};
+use std::sync::Arc;
 
 /// A world to be explored: its setup, where it starts, and which good situations it must reach.
 #[derive(Clone, Debug)]
@@ -14,6 +15,8 @@ pub struct WorldModel<const SLOTS: usize> {
     pub witnesses: Vec<Witness>,
     /// The one property that is asked for, if not all: then nothing else ends a search.
     pub focus: Option<&'static str>,
+    /// What is remembered of worlds that were left behind.
+    pub memory: Arc<Memory<SLOTS>>,
 }
 
 impl<const SLOTS: usize> Model for WorldModel<SLOTS> {
@@ -34,7 +37,7 @@ impl<const SLOTS: usize> Model for WorldModel<SLOTS> {
 
     /// Every step is taken once only: `actions` has to take them as well, to see which dice are thrown.
     fn next_steps(&self, last_state: &Self::State) -> Vec<(Self::Action, Self::State)> {
-        last_state.successors(&self.setup)
+        last_state.successors_from_memory(&self.setup, &self.memory)
     }
 
     fn format_action(&self, action: &Self::Action) -> String {
@@ -73,7 +76,8 @@ impl<const SLOTS: usize> WorldModel<SLOTS> {
     const REACHED: [Condition<SLOTS>; Witness::ALL.len()] = for_each_invariant!(Self::is_reached, 0 1 2 3 4 5 6 7 8 9);
 
     fn is_unbroken<const INDEX: usize>(&self, world: &World<SLOTS>) -> bool {
-        !world.ghost().broken().contains(Invariant::ALL[INDEX])
+        let invariant = Invariant::ALL[INDEX];
+        self.setup.overlooked.contains(invariant) || !world.ghost().broken().contains(invariant)
     }
 
     fn is_reached<const INDEX: usize>(&self, world: &World<SLOTS>) -> bool {

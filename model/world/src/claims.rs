@@ -45,9 +45,9 @@ impl Claims {
         self.note_gift(seen);
         self.is_released |= matches!(seen.cause, Cause::Admin(command) if releases(command));
         let takes_over = |rule: &Rule| matches!(rule, Rule::ElectWon | Rule::ManualTakeover);
-        let winner = seen.hosts.get(seen.place.index()).filter(|_| seen.effects.rules.iter().any(takes_over));
-        if let Some(host) = winner.filter(|_| !has_caught_up(seen)) {
-            self.lost |= self.written & bits(&seen.after.myself().slots) & !bits(&host.data.keys);
+        let winner = (seen.data)(seen.place).filter(|_| seen.effects.rules.iter().any(takes_over));
+        if let Some(data) = winner.filter(|_| !has_caught_up(seen)) {
+            self.lost |= self.written & bits(&seen.after.myself().slots) & !bits(&data.keys);
         }
     }
 
@@ -60,7 +60,9 @@ impl Claims {
     fn note_claim<const SLOTS: usize>(&mut self, seen: &Seen<'_, SLOTS>) {
         let own = seen.after.myself();
         let (epoch, claimed) = (own.config_epoch, bits(&own.slots));
-        if !own.is_voter() || self.has_claimed(seen.place, epoch, claimed) {
+        let is_known =
+            |&(place, at, slots): &(Place, u64, Bits)| (place, at) == (seen.place, epoch) && claimed & !slots == 0;
+        if !own.is_voter() || self.made.iter().any(is_known) {
             return;
         }
         self.made.retain(|&mut (place, at, slots)| (place, at) != (seen.place, epoch) || slots & !claimed != 0);
@@ -69,8 +71,9 @@ impl Claims {
         self.made.insert(index, made);
     }
 
+    /// Whether a node ever claimed these slots under this epoch or a later one.
     fn has_claimed(&self, place: Place, epoch: u64, claimed: Bits) -> bool {
-        self.made.iter().any(|&(by, at, slots)| (by, at) == (place, epoch) && claimed & !slots == 0)
+        self.made.iter().any(|&(by, at, slots)| by == place && at >= epoch && claimed & !slots == 0)
     }
 
     fn note_gift<const SLOTS: usize>(&mut self, seen: &Seen<'_, SLOTS>) {
@@ -119,12 +122,13 @@ fn given<const SLOTS: usize>(seen: &Seen<'_, SLOTS>) -> Option<Slot> {
 /// A slot is given away only when its keys are gone.
 pub(crate) fn keys_go_first<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
     let Cause::Admin(Command::SetSlot { slot, change: SlotChange::Node(id), .. }) = seen.cause else { return true };
-    let (Some(before), Some(host)) = (seen.before, seen.hosts.get(seen.place.index())) else { return true };
+    let (Some(before), Some(data)) = (seen.before, (seen.data)(seen.place)) else { return true };
     let gives = owns(before, *slot) && *id != before.id() && seen.says_done();
-    !gives || !host.data.keys.contains(*slot)
+    !gives || !data.keys.contains(*slot)
 }
 
-/// Every UPDATE tells of a claim that its subject made.
+/// Every UPDATE tells of a claim that its subject made, under that epoch or a later one: a source that
+/// was told to give a slot away knows the new owner before it knows the epoch that this took for it.
 pub(crate) fn honest_update<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, ghost: &Ghost) -> bool {
     let is_honest = |message: &Message<SLOTS>| {
         let Body::Update(claim) = &message.body else { return true };

@@ -33,6 +33,11 @@ impl Elections {
         }
     }
 
+    /// Whether anything belongs to an epoch before `epoch`.
+    pub(crate) fn has_before(&self, epoch: u64) -> bool {
+        self.votes.iter().any(|vote| vote.epoch < epoch) || self.wins.iter().any(|win| win.0 < epoch)
+    }
+
     /// Drops what belongs to epochs before `epoch`: nobody can vote, count or win in them any more.
     pub(crate) fn drop_before(&mut self, epoch: u64) {
         self.votes.retain(|vote| vote.epoch >= epoch);
@@ -152,11 +157,11 @@ pub(crate) fn count_once<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, ghost: &Gho
 /// Assumes that the driver calls a replica fresh only once it is in step with the primary that it
 /// was last told to follow, and a replica validity factor.
 pub(crate) fn no_foreign_history<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
-    let (Some(before), Some(host)) = (seen.before, seen.hosts.get(seen.place.index())) else { return true };
+    let (Some(before), Some(data)) = (seen.before, (seen.data)(seen.place)) else { return true };
     let is_automatic = has_fired(seen, Rule::ElectAsked) && before.manual_failover().is_none();
     let factor = before.config().replica_validity_factor;
     let primary = before.myself().primary.and_then(|id| seen.setup.owner_of(&id));
-    !is_automatic || factor == 0 || (host.data.fresh_at.is_some() && host.data.follows == primary)
+    !is_automatic || factor == 0 || (data.fresh_at.is_some() && data.follows == primary)
 }
 
 pub(crate) fn manual_lossless<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
@@ -164,7 +169,7 @@ pub(crate) fn manual_lossless<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Gh
     let caught_up = before.manual_failover().filter(|manual| manual.can_start);
     let paused_at = caught_up.and_then(|manual| manual.primary_offset);
     let primary = before.myself().primary.and_then(|id| seen.setup.owner_of(&id));
-    let (Some(_), Some(primary), false) = (paused_at, primary, seen.hosts.is_empty()) else { return true };
-    let (old, new) = (&seen.hosts[primary.index()], &seen.hosts[seen.place.index()]);
-    old.data.offset == new.data.offset
+    let (Some(_), Some(primary)) = (paused_at, primary) else { return true };
+    let (old, new) = ((seen.data)(primary), (seen.data)(seen.place));
+    old.map(|data| data.offset) == new.map(|data| data.offset)
 }

@@ -12,24 +12,25 @@ use crate::{
 use slotbus_core::{Command, Rule};
 use smallvec::SmallVec;
 
-/// A set of broken invariants.
+/// A set of invariants: those that are broken, or those that nobody asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Broken(u64);
 
 impl Broken {
-    /// Whether none is broken.
+    /// Whether none is in it.
     #[must_use]
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// Whether `invariant` is broken.
+    /// Whether `invariant` is in it.
     #[must_use]
     pub fn contains(self, invariant: Invariant) -> bool {
         self.0 >> invariant as u64 & 1 == 1
     }
 
-    pub(crate) fn insert(&mut self, invariant: Invariant) {
+    /// Adds an invariant.
+    pub fn insert(&mut self, invariant: Invariant) {
         self.0 |= 1 << invariant as u64;
     }
 }
@@ -110,6 +111,11 @@ impl Ghost {
         self.bans.retain(|ban| (ban.by, ban.whom) != (by, whom));
         self.bans.push(Ban { by, whom, left_ms });
         self.bans.sort_unstable();
+    }
+
+    /// Whether any ban is in force.
+    pub(crate) fn has_bans(&self) -> bool {
+        !self.bans.is_empty()
     }
 
     /// `elapsed_ms` passed on the clock of `host`.

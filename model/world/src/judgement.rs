@@ -56,8 +56,6 @@ pub(crate) trait Earlier<const SLOTS: usize> {
     fn current_epoch(&self) -> u64;
     fn last_vote_epoch(&self) -> u64;
     fn unclaimed(&self) -> &SlotSet<SLOTS>;
-    /// How many voters it counted last.
-    fn size(&self) -> usize;
     /// Slots that commands gave to it, and from whom.
     fn granted(&self) -> &BTreeMap<Slot, NodeId>;
 }
@@ -85,10 +83,6 @@ impl<const SLOTS: usize> Earlier<SLOTS> for Node<SLOTS> {
 
     fn unclaimed(&self) -> &SlotSet<SLOTS> {
         self.unclaimed()
-    }
-
-    fn size(&self) -> usize {
-        self.size()
     }
 
     fn granted(&self) -> &BTreeMap<Slot, NodeId> {
@@ -283,20 +277,24 @@ pub(crate) fn fails_by_majority<const SLOTS: usize>(
             message.is_some_and(|message| message.body == Body::Fail(peer.id) && is_by_member(before, message));
         require(is_told || is_failed_by_majority(before, node, peer, now), || {
             let votes = votes_against(before, node, peer, now);
-            format!("fails {} by {votes} of {} voters", peer.id, before.size())
+            format!("fails {} by {votes} of {} voters", peer.id, voters(before))
         })?;
     }
     Ok(())
 }
 
-/// Whether a majority of the voters, as many as the node counted last, report `peer`.
+/// Whether a majority of the voters in the node's table report `peer`.
 pub(crate) fn is_failed_by_majority<const SLOTS: usize>(
     before: &impl Earlier<SLOTS>,
     node: &Node<SLOTS>,
     peer: &Peer<SLOTS>,
     now: Millis,
 ) -> bool {
-    votes_against(before, node, peer, now) > before.size() / 2
+    votes_against(before, node, peer, now) > voters(before) / 2
+}
+
+fn voters<const SLOTS: usize>(before: &impl Earlier<SLOTS>) -> usize {
+    before.entries().filter(|entry| entry.is_voter()).count()
 }
 
 fn is_by_member<const SLOTS: usize>(before: &impl Earlier<SLOTS>, message: &Message<SLOTS>) -> bool {

@@ -1,7 +1,7 @@
 //! Owns what is fixed about a world: its hosts, its pace, its scripts, and how many faults it has
 //! room for. Data only; a world's state refers to it and never changes it.
 
-use crate::{action::What, coverage::Coverage, place::Place, world::World};
+use crate::{action::What, coverage::Coverage, ghost::Broken, place::Place, world::World};
 use slotbus_core::{Command, Config, Host as Ip, NodeId, Profile, Slot, Timing};
 use std::{net::Ipv4Addr, sync::Arc};
 
@@ -189,6 +189,8 @@ pub struct Setup {
     pub scripts: Vec<Vec<Order>>,
     /// Moves of keys; no slot is given away before its key has moved.
     pub transfers: Vec<Transfer>,
+    /// Invariants that are not asked for: they are known to be broken, and others are looked for.
+    pub overlooked: Broken,
     /// Which rules have fired in worlds of this setup.
     pub coverage: Arc<Coverage>,
 }
@@ -212,6 +214,7 @@ impl Setup {
             epoch_end: u64::MAX,
             scripts: Vec::new(),
             transfers: Vec::new(),
+            overlooked: Broken::default(),
             coverage: Arc::default(),
         }
     }

@@ -4,13 +4,12 @@ use super::{cluster::no_such_form, connection::client_name, help_of, syntax_erro
 use crate::{
     client::{Client, ReplyMode, Session},
     pause::Scope,
-    pubsub::{Kind, Subscriptions},
     server::Server,
     slab::Key,
+    users::Users,
 };
-use slotbus_core::Millis;
-use slotbus_wire::resp::{Args, Protocol, Reply, parse_i64};
-use std::{fmt::Write, net::SocketAddr};
+use slotbus_wire::resp::{Args, Reply, parse_i64};
+use std::net::SocketAddr;
 
 pub(super) fn help<'e>(_: &'e mut Server, _: &mut Session, _: Args<'e>) -> Reply<'e> {
     help_of(
@@ -50,6 +49,19 @@ pub(super) fn setname<'e>(_: &'e mut Server, session: &mut Session, args: Args<'
     }
 }
 
+/// No connection's reads are tracked.
+pub(super) fn getredir<'e>(_: &'e mut Server, _: &mut Session, _: Args<'e>) -> Reply<'e> {
+    Reply::Integer(-1)
+}
+
+pub(super) fn trackinginfo<'e>(_: &'e mut Server, _: &mut Session, _: Args<'e>) -> Reply<'e> {
+    Reply::Map(vec![
+        (Reply::text("flags"), Reply::Set(vec![Reply::text("off")])),
+        (Reply::text("redirect"), Reply::Integer(-1)),
+        (Reply::text("prefixes"), Reply::Array(vec![])),
+    ])
+}
+
 pub(super) fn no_evict<'e>(_: &'e mut Server, session: &mut Session, args: Args<'e>) -> Reply<'e> {
     session.is_kept = match args.at(2).to_ascii_lowercase().as_slice() {
         b"on" => true,
@@ -71,7 +83,7 @@ pub(super) fn reply<'e>(_: &'e mut Server, session: &mut Session, args: Args<'e>
 }
 
 pub(super) fn info<'e>(server: &'e mut Server, session: &mut Session, _: Args<'e>) -> Reply<'e> {
-    Reply::Verbatim(line(session, 0, 0, server.now, &server.subscriptions).into())
+    Reply::Verbatim(session.line(0, 0, server.now, &server.subscriptions).into())
 }
 
 pub(super) fn list<'e>(server: &'e mut Server, session: &mut Session, args: Args<'e>) -> Reply<'e> {
@@ -79,8 +91,12 @@ pub(super) fn list<'e>(server: &'e mut Server, session: &mut Session, args: Args
         (None, _) => vec![],
         (Some(b"type"), 4) => match args.at(3).to_ascii_lowercase().as_slice() {
             b"normal" => vec![],
-            // There are no such clients: no id is 0.
-            b"master" | b"replica" | b"slave" | b"pubsub" => vec![0],
+            b"replica" | b"slave" => {
+                let replicas = server.clients.iter().filter(|(_, client)| client.session.is_replica);
+                // No id is 0: a class without members is not all.
+                std::iter::once(0).chain(replicas.map(|(_, client)| client.session.id)).collect()
+            }
+            b"master" | b"pubsub" => vec![0],
             _ => {
                 let kind = String::from_utf8_lossy(args.at(3));
                 return Reply::err(format_args!("Unknown client type '{kind}'"));
@@ -98,53 +114,14 @@ pub(super) fn list<'e>(server: &'e mut Server, session: &mut Session, args: Args
     let others = server.clients.iter().map(|(_, client)| &**client);
     let mut lines: Vec<(u64, String)> = others
         .map(|client| {
-            (
-                client.session.id,
-                line(&client.session, client.held(), client.waiting(), server.now, &server.subscriptions),
-            )
+            let (held, waiting) = (client.held(), client.waiting());
+            (client.session.id, client.session.line(held, waiting, server.now, &server.subscriptions))
         })
         .collect();
-    lines.push((session.id, line(session, 0, 0, server.now, &server.subscriptions)));
+    lines.push((session.id, session.line(0, 0, server.now, &server.subscriptions)));
     lines.sort();
     lines.retain(|(id, _)| wanted.is_empty() || wanted.contains(id));
     Reply::Verbatim(lines.into_iter().map(|(_, line)| line).collect::<String>().into())
-}
-
-/// One client as CLIENT LIST shows it.
-fn line(session: &Session, held: usize, waiting: usize, now: Millis, subscriptions: &Subscriptions) -> String {
-    let address = |address: Option<SocketAddr>| address.map_or_else(|| "?:0".to_owned(), |address| address.to_string());
-    let mut flags = String::new();
-    flags.extend(subscriptions.has_any(session.key).then_some('P'));
-    flags.extend(session.is_readonly.then_some('r'));
-    flags.extend(session.transaction.is_some().then_some('x'));
-    flags.extend(session.is_closing.then_some('c'));
-    flags.extend(session.is_kept.then_some('e'));
-    if flags.is_empty() {
-        flags.push('N');
-    }
-    let queued = session.transaction.as_ref().map_or(-1, |open| i64::try_from(open.requests.len()).unwrap_or(i64::MAX));
-    let resp = if session.protocol == Protocol::Three { 3 } else { 2 };
-    let mut line = String::new();
-    // Writing to a String does not fail.
-    let _ = writeln!(
-        line,
-        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db=0 sub={} psub={} ssub={} multi={queued} \
-         qbuf={held} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl={waiting} oll=0 omem=0 tot-mem={} events=r \
-         cmd={} user=default redir=-1 resp={resp}",
-        session.id,
-        address(session.remote),
-        address(session.local),
-        session.descriptor,
-        session.name,
-        now.since(session.created) / 1000,
-        now.since(session.last_active) / 1000,
-        subscriptions.of(session.key, Kind::Channel).count(),
-        subscriptions.of(session.key, Kind::Pattern).count(),
-        subscriptions.of(session.key, Kind::Shard).count(),
-        held + waiting + size_of::<Client>(),
-        session.last_command,
-    );
-    line
 }
 
 pub(super) fn kill<'e>(server: &'e mut Server, session: &mut Session, args: Args<'e>) -> Reply<'e> {
@@ -155,7 +132,7 @@ pub(super) fn kill<'e>(server: &'e mut Server, session: &mut Session, args: Args
             _ => Reply::OK,
         };
     }
-    match Filter::read(args.skip(2)) {
+    match Filter::read(args.skip(2), &server.users) {
         Ok(filter) => Reply::count(end(server, session, &filter)),
         Err(refusal) => refusal,
     }
@@ -207,18 +184,43 @@ struct Filter {
     id: Option<u64>,
     remote: Option<String>,
     local: Option<String>,
-    is_of_normal: bool,
+    class: Option<Class>,
+    user: Option<String>,
     spares_caller: bool,
 }
 
 impl Default for Filter {
     fn default() -> Self {
-        Self { id: None, remote: None, local: None, is_of_normal: true, spares_caller: true }
+        Self { id: None, remote: None, local: None, class: None, user: None, spares_caller: true }
+    }
+}
+
+/// What a connection is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Normal,
+    Replica,
+    /// Connections of this class are none that clients can name.
+    Other,
+}
+
+impl Class {
+    fn named(name: &[u8]) -> Result<Self, Reply<'static>> {
+        match name.to_ascii_lowercase().as_slice() {
+            b"normal" => Ok(Self::Normal),
+            b"replica" | b"slave" => Ok(Self::Replica),
+            b"master" | b"pubsub" => Ok(Self::Other),
+            _ => Err(Reply::err(format_args!("Unknown client type '{}'", text(name)))),
+        }
+    }
+
+    fn of(session: &Session) -> Self {
+        if session.is_replica { Self::Replica } else { Self::Normal }
     }
 }
 
 impl Filter {
-    fn read(args: Args<'_>) -> Result<Self, Reply<'static>> {
+    fn read(args: Args<'_>, users: &Users) -> Result<Self, Reply<'static>> {
         let mut filter = Self::default();
         let mut at = 0;
         while let Some(option) = args.get(at) {
@@ -230,9 +232,11 @@ impl Filter {
                 }
                 b"addr" => filter.remote = Some(text(value)),
                 b"laddr" => filter.local = Some(text(value)),
-                b"type" => filter.is_of_normal = is_normal(value)?,
-                b"user" if value == b"default" => {}
-                b"user" => return Err(Reply::err(format_args!("No such user '{}'", text(value)))),
+                b"type" => filter.class = Some(Class::named(value)?),
+                b"user" => match users.named(value) {
+                    Some(user) => filter.user = Some(user.name.clone()),
+                    None => return Err(Reply::err(format_args!("No such user '{}'", text(value)))),
+                },
                 b"skipme" => {
                     filter.spares_caller = match value.to_ascii_lowercase().as_slice() {
                         b"yes" => true,
@@ -252,18 +256,11 @@ impl Filter {
             None => true,
             Some(wanted) => address.is_some_and(|address| address.to_string() == *wanted),
         };
-        self.is_of_normal
+        self.class.is_none_or(|class| class == Class::of(session))
             && self.id.is_none_or(|id| id == session.id)
+            && self.user.as_ref().is_none_or(|user| *user == session.user_name())
             && is(&self.remote, session.remote)
             && is(&self.local, session.local)
-    }
-}
-
-fn is_normal(kind: &[u8]) -> Result<bool, Reply<'static>> {
-    match kind.to_ascii_lowercase().as_slice() {
-        b"normal" => Ok(true),
-        b"master" | b"replica" | b"slave" | b"pubsub" => Ok(false),
-        _ => Err(Reply::err(format_args!("Unknown client type '{}'", text(kind)))),
     }
 }
 

@@ -3,6 +3,7 @@
 use super::{help_of, syntax_error};
 use crate::{
     client::Session,
+    command_stats::CommandStats,
     config::{Directive, directive::DIRECTIVES, rewrite},
     counters::ClientCounters,
     glob,
@@ -79,17 +80,21 @@ pub(super) fn set<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) -
     }
     server.settings = settings;
     server.adopt_settings();
+    if changes.iter().any(|(index, ..)| DIRECTIVES[*index].name == "requirepass") {
+        server.users.set_password(server.settings.text("requirepass"));
+    }
     Reply::OK
 }
 
 pub(super) fn resetstat<'e>(server: &'e mut Server, _: &mut Session, _: Args<'e>) -> Reply<'e> {
     server.counters = ClientCounters::default();
+    server.command_stats = CommandStats::default();
     Reply::OK
 }
 
 pub(super) fn rewrite<'e>(server: &'e mut Server, _: &mut Session, _: Args<'e>) -> Reply<'e> {
     let Some(path) = &server.config_file else { return Reply::err("The server is running without a config file") };
-    match rewrite::rewrite(path, &server.settings) {
+    match rewrite::rewrite(path, &server.settings, &server.users) {
         Ok(()) => {
             server.log.notice(format_args!("CONFIG REWRITE executed with success."));
             Reply::OK

@@ -2,7 +2,7 @@
 //! RESET, QUIT.
 
 use super::{NOT_AN_INTEGER, syntax_error};
-use crate::{client::Session, server::Server};
+use crate::{client::Session, server::Server, users};
 use slotbus_core::Flags;
 use slotbus_wire::resp::{Args, Protocol, Reply, parse_i64};
 
@@ -34,7 +34,7 @@ pub(super) fn quit<'e>(_: &'e mut Server, session: &mut Session, _: Args<'e>) ->
 }
 
 pub(super) fn reset<'e>(server: &'e mut Server, session: &mut Session, _: Args<'e>) -> Reply<'e> {
-    session.reset(server.needs_password());
+    session.reset(server.users.unasked());
     server.forget(session);
     Reply::status("RESET")
 }
@@ -50,21 +50,20 @@ pub(super) fn select<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>
 
 pub(super) fn auth<'e>(server: &'e mut Server, session: &mut Session, args: Args<'e>) -> Reply<'e> {
     let (user, password) = match args.len() {
-        2 if !server.needs_password() => {
+        2 if server.users.named(users::DEFAULT.as_bytes()).is_some_and(|user| user.is_open) => {
             return Reply::err(
                 "AUTH <password> called without any password configured for the default user. \
                  Are you sure your configuration is correct?",
             );
         }
-        2 => (b"default".as_slice(), args.at(1)),
+        2 => (users::DEFAULT.as_bytes(), args.at(1)),
         3 => (args.at(1), args.at(2)),
         _ => return syntax_error(),
     };
-    if !is_right(server, user, password) {
-        return Reply::error(WRONG_PASSWORD);
+    match log_in(server, session, args, (user, password)) {
+        Ok(()) => Reply::OK,
+        Err(refusal) => refusal,
     }
-    session.is_authenticated = true;
-    Reply::OK
 }
 
 pub(super) fn hello<'e>(server: &'e mut Server, session: &mut Session, args: Args<'e>) -> Reply<'e> {
@@ -79,13 +78,12 @@ pub(super) fn hello<'e>(server: &'e mut Server, session: &mut Session, args: Arg
         Ok(options) => options,
         Err(refusal) => return refusal,
     };
-    if let Some((user, password)) = options.credentials {
-        if !is_right(server, user, password) {
-            return Reply::error(WRONG_PASSWORD);
-        }
-        session.is_authenticated = true;
+    if let Some(credentials) = options.credentials
+        && let Err(refusal) = log_in(server, session, args, credentials)
+    {
+        return refusal;
     }
-    if !session.is_authenticated {
+    if session.user.is_none() {
         return Reply::error(
             "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> \
              <pass> option can be used to authenticate the client and select the RESP protocol version at \
@@ -145,16 +143,23 @@ fn describe<'e>(server: &Server, session: &Session) -> Reply<'e> {
     ])
 }
 
-/// The only user there is; without a password, any will do.
-fn is_right(server: &Server, user: &[u8], given: &[u8]) -> bool {
-    let password = server.settings.text("requirepass").as_bytes();
-    user == b"default" && (password.is_empty() || is_same(password, given))
-}
-
-/// Compares without telling by its duration where the first difference is.
-fn is_same(left: &[u8], right: &[u8]) -> bool {
-    let differences = left.iter().zip(right).fold(0, |sum, (left, right)| sum | (left ^ right));
-    left.len() == right.len() && differences == 0
+/// Has a connection be the user that it says it is, if the password is right.
+fn log_in(
+    server: &mut Server,
+    session: &mut Session,
+    args: Args<'_>,
+    (name, password): (&[u8], &[u8]),
+) -> Result<(), Reply<'static>> {
+    match server.users.log_in(name, password) {
+        Some(user) => {
+            session.user = Some(user);
+            Ok(())
+        }
+        None => {
+            server.note_refusal(session, "auth", args.at(0), &String::from_utf8_lossy(name));
+            Err(Reply::error(WRONG_PASSWORD))
+        }
+    }
 }
 
 /// A connection's name, if it is fit to stand in a line of CLIENT LIST.

@@ -2,27 +2,31 @@
 
 use super::connection::REDIS_VERSION;
 use crate::{client::Session, pubsub::Kind, server::Server};
+use slotbus_replication::{Phase, Stage, StreamId, Upstream};
 use slotbus_wire::resp::{Args, Reply};
 use std::fmt::{self, Write};
 
 /// One section: its name, whether it shows unless others are asked for, and its fields.
 struct Section {
     name: &'static str,
+    is_default: bool,
     fields: fn(&Server, &mut Fields),
 }
 
 const SECTIONS: &[Section] = &[
-    Section { name: "Server", fields: about_server },
-    Section { name: "Clients", fields: about_clients },
-    Section { name: "Memory", fields: about_memory },
-    Section { name: "Persistence", fields: about_persistence },
-    Section { name: "Stats", fields: about_stats },
-    Section { name: "Replication", fields: about_replication },
-    Section { name: "CPU", fields: about_cpu },
-    Section { name: "Modules", fields: |_, _| {} },
-    Section { name: "Errorstats", fields: |_, _| {} },
-    Section { name: "Cluster", fields: about_cluster },
-    Section { name: "Keyspace", fields: about_keyspace },
+    Section { name: "Server", is_default: true, fields: about_server },
+    Section { name: "Clients", is_default: true, fields: about_clients },
+    Section { name: "Memory", is_default: true, fields: about_memory },
+    Section { name: "Persistence", is_default: true, fields: about_persistence },
+    Section { name: "Stats", is_default: true, fields: about_stats },
+    Section { name: "Replication", is_default: true, fields: about_replication },
+    Section { name: "CPU", is_default: true, fields: about_cpu },
+    Section { name: "Modules", is_default: true, fields: |_, _| {} },
+    Section { name: "Commandstats", is_default: false, fields: about_commands },
+    Section { name: "Errorstats", is_default: true, fields: about_errors },
+    Section { name: "Latencystats", is_default: false, fields: about_latency },
+    Section { name: "Cluster", is_default: true, fields: about_cluster },
+    Section { name: "Keyspace", is_default: true, fields: about_keyspace },
 ];
 
 #[derive(Default)]
@@ -37,13 +41,11 @@ impl Fields {
 
 pub(super) fn info<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {
     let server = &*server;
-    let all: [&[u8]; 3] = [b"default", b"all", b"everything"];
-    let is_wanted = |name: &str| {
-        let is_it = |arg: &[u8]| arg.eq_ignore_ascii_case(name.as_bytes());
-        args.len() == 1 || args.from(1).any(|arg| is_it(arg) || all.iter().any(|all| arg.eq_ignore_ascii_case(all)))
-    };
+    let asked = |word: &str| args.from(1).any(|arg| arg.eq_ignore_ascii_case(word.as_bytes()));
+    let (wants_default, wants_all) = (args.len() == 1 || asked("default"), asked("all") || asked("everything"));
+    let is_wanted = |section: &Section| wants_all || wants_default && section.is_default || asked(section.name);
     let mut fields = Fields::default();
-    for section in SECTIONS.iter().filter(|section| is_wanted(section.name)) {
+    for section in SECTIONS.iter().filter(|section| is_wanted(section)) {
         if !fields.0.is_empty() {
             fields.0.push_str("\r\n");
         }
@@ -78,7 +80,7 @@ fn about_clients(server: &Server, fields: &mut Fields) {
     fields.put("connected_clients", server.clients.len());
     fields.put("cluster_connections", server.bus.as_ref().map_or(0, crate::bus::Bus::link_count));
     fields.put("maxclients", server.limits.clients_max);
-    fields.put("blocked_clients", server.waiters.len());
+    fields.put("blocked_clients", server.waiters.len() + server.replication.waits.len());
     fields.put("tracking_clients", 0);
 }
 
@@ -95,7 +97,7 @@ fn about_memory(server: &Server, fields: &mut Fields) {
 }
 
 /// What the process holds in memory, as the system counts it; 0 where it does not say.
-fn resident_bytes() -> u64 {
+pub(super) fn resident_bytes() -> u64 {
     const PAGE_BYTES: u64 = 4096;
     let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     text.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or_default() * PAGE_BYTES
@@ -131,27 +133,68 @@ fn about_stats(server: &Server, fields: &mut Fields) {
 }
 
 fn about_replication(server: &Server, fields: &mut Fields) {
+    let machine = &server.replication.machine;
     fields.put("role", if server.is_replica() { "slave" } else { "master" });
-    if let Some((_, address)) = server.followed.as_ref().filter(|_| server.is_replica()) {
-        fields.put("master_host", &address.host);
-        fields.put("master_port", address.port);
-        fields.put("master_link_status", "down");
-        fields.put("master_last_io_seconds_ago", -1);
-        fields.put("master_sync_in_progress", 0);
-        fields.put("slave_read_repl_offset", 0);
-        fields.put("slave_repl_offset", 0);
-        fields.put("slave_priority", server.settings.text("replica-priority"));
-        fields.put("slave_read_only", u8::from(server.limits.is_replica_read_only));
-        fields.put("replica_announced", 1);
+    if let Some(upstream) = machine.upstream().filter(|_| server.is_replica()) {
+        about_primary(server, upstream, fields);
     }
-    fields.put("connected_slaves", 0);
+    about_replicas(server, fields);
+    let history = machine.history();
     fields.put("master_failover_state", "no-failover");
-    fields.put("master_replid", &server.run_id);
-    fields.put("master_replid2", "0".repeat(40));
-    fields.put("master_repl_offset", 0);
-    fields.put("second_repl_offset", -1);
-    fields.put("repl_backlog_active", 0);
+    fields.put("master_replid", history.id);
+    fields.put("master_replid2", history.former.map_or(StreamId::NONE, |former| former.id));
+    fields.put("master_repl_offset", history.offset);
+    let second = history.former.map_or(-1, |former| i64::try_from(former.end).unwrap_or(i64::MAX).saturating_add(1));
+    fields.put("second_repl_offset", second);
+    let (start, length) = machine.kept();
+    fields.put("repl_backlog_active", u8::from(machine.is_active()));
     fields.put("repl_backlog_size", server.settings.text("repl-backlog-size"));
+    fields.put("repl_backlog_first_byte_offset", if machine.is_active() { start + 1 } else { 0 });
+    fields.put("repl_backlog_histlen", length);
+}
+
+fn about_primary(server: &Server, upstream: &Upstream, fields: &mut Fields) {
+    let is_streaming = upstream.stage() == Stage::Streaming;
+    let offset = server.replication.machine.offset();
+    fields.put("master_host", &upstream.address.host);
+    fields.put("master_port", upstream.address.port);
+    fields.put("master_link_status", if is_streaming { "up" } else { "down" });
+    let silence_s = i64::try_from(server.now.since(upstream.heard_at) / 1000).unwrap_or(i64::MAX);
+    fields.put("master_last_io_seconds_ago", if is_streaming { silence_s } else { -1 });
+    fields.put("master_sync_in_progress", u8::from(upstream.stage() == Stage::Copying));
+    fields.put("slave_read_repl_offset", offset);
+    fields.put("slave_repl_offset", offset);
+    if !is_streaming {
+        let down_s =
+            upstream.fresh_at().map_or(-1, |at| i64::try_from(server.now.since(at) / 1000).unwrap_or(i64::MAX));
+        fields.put("master_link_down_since_seconds", down_s);
+    }
+    fields.put("slave_priority", server.settings.text("replica-priority"));
+    fields.put("slave_read_only", u8::from(server.limits.is_replica_read_only));
+    fields.put("replica_announced", 1);
+}
+
+fn about_replicas(server: &Server, fields: &mut Fields) {
+    let machine = &server.replication.machine;
+    let known = machine.replicas().filter(|(_, replica)| replica.phase != Phase::Introduced);
+    let known: Vec<_> = known.collect();
+    fields.put("connected_slaves", known.len());
+    if server.limits.replicas_min > 0 {
+        fields.put("min_slaves_good_slaves", machine.in_touch(server.now, server.limits.replica_lag_max_ms));
+    }
+    for (number, (id, replica)) in known.into_iter().enumerate() {
+        let state = match replica.phase {
+            Phase::Introduced | Phase::Waiting(_) => "wait_bgsave",
+            Phase::Copying | Phase::Copied => "send_bulk",
+            Phase::Online => "online",
+        };
+        let (ip, port, offset) = (server.replica_ip(id, replica), replica.port, replica.acked);
+        let lag_s = server.now.since(replica.heard_at) / 1000;
+        fields.put(
+            &format!("slave{number}"),
+            format_args!("ip={ip},port={port},state={state},offset={offset},lag={lag_s}"),
+        );
+    }
 }
 
 fn about_cpu(_: &Server, fields: &mut Fields) {
@@ -169,6 +212,37 @@ fn cpu_seconds() -> (f64, f64) {
     let mut ticks = after_name.split_whitespace().skip(11).map(|ticks| ticks.parse::<f64>().unwrap_or_default());
     let mut next = || ticks.next().unwrap_or_default() / TICKS_PER_SECOND;
     (next(), next())
+}
+
+fn about_commands(server: &Server, fields: &mut Fields) {
+    for (name, stats) in server.command_stats.by_name() {
+        let per_call = stats.total_us as f64 / stats.calls.max(1) as f64;
+        let value = format!(
+            "calls={},usec={},usec_per_call={per_call:.2},rejected_calls={},failed_calls={}",
+            stats.calls, stats.total_us, stats.rejected, stats.failed
+        );
+        fields.put(&format!("cmdstat_{name}"), value);
+    }
+}
+
+fn about_errors(server: &Server, fields: &mut Fields) {
+    for (code, count) in server.command_stats.errors() {
+        fields.put(&format!("errorstat_{code}"), format_args!("count={count}"));
+    }
+}
+
+fn about_latency(server: &Server, fields: &mut Fields) {
+    let percentiles = server.settings.text("latency-tracking-info-percentiles");
+    let percentiles: Vec<&str> = percentiles.split(' ').filter(|percent| !percent.is_empty()).collect();
+    let called = server.command_stats.by_name().into_iter().filter(|(_, stats)| stats.calls > 0);
+    for (name, stats) in called {
+        let shown = percentiles.iter().map(|percent| {
+            let limit_us = stats.percentile_us(percent.parse().unwrap_or_default());
+            format!("p{percent}={limit_us}.000")
+        });
+        let shown = shown.collect::<Vec<_>>().join(",");
+        fields.put(&format!("latency_percentiles_usec_{name}"), shown);
+    }
 }
 
 fn about_cluster(server: &Server, fields: &mut Fields) {

@@ -1,9 +1,10 @@
 //! Owns COMMAND: what clients are told about the commands, all of it from the table.
 
-use super::{COMMANDS, help_of, syntax_error};
+use super::{COMMANDS, every, help_of, syntax_error};
 use crate::{
+    category::{CATEGORIES, Category},
     client::Session,
-    command::{Command, Groups, Keys, Place, Traits},
+    command::{Command, Keys, Place, Traits},
     dispatch, glob,
     server::Server,
 };
@@ -69,11 +70,11 @@ pub(super) fn getkeys<'e>(_: &'e mut Server, _: &mut Session, args: Args<'e>) ->
 }
 
 pub(super) fn list<'e>(_: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {
-    let every = COMMANDS.iter().flat_map(|command| std::iter::once(command).chain(command.subcommands));
+    let every = every();
     let names =
         |commands: Vec<&Command>| Reply::Set(commands.iter().map(|command| Reply::text(command.name)).collect());
     if args.len() == 2 {
-        return names(COMMANDS.iter().collect());
+        return names(every.collect());
     }
     if args.len() != 5 || !args.at(2).eq_ignore_ascii_case(b"filterby") {
         return syntax_error();
@@ -81,16 +82,13 @@ pub(super) fn list<'e>(_: &'e mut Server, _: &mut Session, args: Args<'e>) -> Re
     let wanted = args.at(4);
     match args.at(3).to_ascii_lowercase().as_slice() {
         b"module" => names(vec![]),
-        b"aclcat" => {
-            names(every.filter(|command| categories(command).iter().any(|name| is_category(name, wanted))).collect())
-        }
+        b"aclcat" => match Category::named(wanted) {
+            Some(category) => names(every.filter(|command| category.includes(command)).collect()),
+            None => names(vec![]),
+        },
         b"pattern" => names(every.filter(|command| glob::matches(wanted, command.name.as_bytes(), true)).collect()),
         _ => syntax_error(),
     }
-}
-
-fn is_category(name: &str, wanted: &[u8]) -> bool {
-    name.strip_prefix('@').is_some_and(|name| name.as_bytes().eq_ignore_ascii_case(wanted))
 }
 
 fn statuses(names: impl IntoIterator<Item = &'static str>) -> Reply<'static> {
@@ -107,7 +105,7 @@ fn describe(command: &Command) -> Reply<'static> {
         Reply::count(first),
         Reply::Integer(last.into()),
         Reply::count(step),
-        statuses(categories(command)),
+        Reply::Set(categories(command)),
         Reply::Set(command.tips.iter().map(|tip| Reply::text(*tip)).collect()),
         Reply::Set(key_specs(command)),
         Reply::Set(command.subcommands.iter().map(describe).collect()),
@@ -137,29 +135,9 @@ fn flags(command: &Command) -> Vec<&'static str> {
     NAMES.into_iter().filter(|(flag, _)| command.traits.contains(*flag)).map(|(_, name)| name).collect()
 }
 
-fn categories(command: &Command) -> Vec<&'static str> {
-    let (traits, groups) = (command.traits, command.groups);
-    let is_admin = traits.contains(Traits::ADMIN) || groups.contains(Groups::ADMIN);
-    let all = [
-        (groups.contains(Groups::KEYSPACE), "@keyspace"),
-        (traits.contains(Traits::READONLY), "@read"),
-        (traits.contains(Traits::WRITE), "@write"),
-        (groups.contains(Groups::SET), "@set"),
-        (groups.contains(Groups::SORTED_SET), "@sortedset"),
-        (groups.contains(Groups::LIST), "@list"),
-        (groups.contains(Groups::HASH), "@hash"),
-        (groups.contains(Groups::STRING), "@string"),
-        (groups.contains(Groups::BITMAP), "@bitmap"),
-        (is_admin, "@admin"),
-        (traits.contains(Traits::PUBSUB), "@pubsub"),
-        (traits.contains(Traits::FAST), "@fast"),
-        (!traits.contains(Traits::FAST), "@slow"),
-        (traits.contains(Traits::BLOCKING), "@blocking"),
-        (is_admin || groups.contains(Groups::DANGEROUS), "@dangerous"),
-        (groups.contains(Groups::CONNECTION), "@connection"),
-        (groups.contains(Groups::TRANSACTION), "@transaction"),
-    ];
-    all.into_iter().filter(|(holds, _)| *holds).map(|(_, name)| name).collect()
+fn categories(command: &Command) -> Vec<Reply<'static>> {
+    let own = CATEGORIES.iter().filter(|category| category.includes(command));
+    own.map(|category| Reply::status(format!("@{}", category.name))).collect()
 }
 
 /// Where the keys are, in the form that also fits commands whose keys move.

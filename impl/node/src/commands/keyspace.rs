@@ -94,6 +94,21 @@ fn move_key(store: &mut Store, from: &[u8], to: &[u8], replaces: bool) -> Result
     Ok(true)
 }
 
+pub(super) fn move_to_database<'e>(store: &'e mut Store, _: Args<'e>) -> Answer<'e> {
+    Err(only_one_database(store, "MOVE"))
+}
+
+pub(super) fn swapdb<'e>(store: &'e mut Store, _: Args<'e>) -> Answer<'e> {
+    Err(only_one_database(store, "SWAPDB"))
+}
+
+fn only_one_database(store: &Store, command: &str) -> Reply<'static> {
+    match store.limits.is_clustered {
+        true => Reply::err(format_args!("{command} is not allowed in cluster mode")),
+        false => Reply::err("DB index is out of range"),
+    }
+}
+
 pub(super) fn copy<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
     let (mut replaces, mut at) = (false, 3);
     while let Some(option) = args.get(at) {

@@ -52,7 +52,7 @@ fn ip(host: &[u8]) -> Option<IpAddr> {
 /// The keys that are here, with their values, as requests to the other server.
 fn load(server: &mut Server, args: Args<'_>, options: &Options<'_>, database: i64) -> Cargo {
     let now = server.now;
-    server.store.now = now;
+    server.tell_time();
     let command: &[u8] = if server.bus.is_some() { b"RESTORE-ASKING" } else { b"RESTORE" };
     let mut cargo = Cargo::default();
     if !options.credentials.is_empty() {

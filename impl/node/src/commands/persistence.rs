@@ -7,7 +7,7 @@ use slotbus_wire::resp::{Args, Reply};
 const UNDER_WAY: &str = "Background save already in progress";
 
 pub(super) fn save<'e>(server: &'e mut Server, _: &mut Session, _: Args<'e>) -> Reply<'e> {
-    if server.saves.is_under_way() {
+    if server.saves.is_under_way() || server.store.has_image() {
         return Reply::err(UNDER_WAY);
     }
     // What went wrong is in the log.

@@ -1,44 +1,12 @@
-//! Owns the commands about the process: TIME, ROLE, SHUTDOWN.
+//! Owns the commands about the process: TIME, SHUTDOWN.
 
-use super::{options::integer, syntax_error};
+use super::syntax_error;
 use crate::{client::Session, server::Server};
-use slotbus_wire::resp::{Args, Reply, parse_i64};
+use slotbus_wire::resp::{Args, Reply};
 
 pub(super) fn time<'e>(server: &'e mut Server, _: &mut Session, _: Args<'e>) -> Reply<'e> {
     let now = server.clock.since_epoch();
     Reply::Array(vec![Reply::text(now.as_secs().to_string()), Reply::text(now.subsec_micros().to_string())])
-}
-
-pub(super) fn role<'e>(server: &'e mut Server, _: &mut Session, _: Args<'e>) -> Reply<'e> {
-    if let Some((_, address)) = server.followed.as_ref().filter(|_| server.is_replica()) {
-        return Reply::Array(vec![
-            Reply::text("slave"),
-            Reply::text(address.host.to_string()),
-            Reply::Integer(address.port.into()),
-            Reply::text("connect"),
-            Reply::Integer(-1),
-        ]);
-    }
-    Reply::Array(vec![Reply::text("master"), Reply::Integer(0), Reply::Array(vec![])])
-}
-
-/// Waits for replicas. Of these there are none that could have anything.
-pub(super) fn wait<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {
-    if server.is_replica() {
-        return Reply::err(
-            "WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a replica is \
-             configured to be writable (which is not the default) writes to replicas are just local and are not \
-             propagated.",
-        );
-    }
-    if let Err(refusal) = integer(args.at(1)) {
-        return refusal;
-    }
-    match parse_i64(args.at(2)) {
-        None => Reply::err("timeout is not an integer or out of range"),
-        Some(..0) => Reply::err("timeout is negative"),
-        Some(_) => Reply::Integer(0),
-    }
 }
 
 pub(super) fn shutdown<'e>(server: &'e mut Server, session: &mut Session, args: Args<'e>) -> Reply<'e> {

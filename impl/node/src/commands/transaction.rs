@@ -4,6 +4,7 @@ use crate::{
     client::{Session, Transaction, Watch},
     dispatch,
     server::Server,
+    users::Denial,
 };
 use slotbus_wire::resp::{Args, Reply};
 
@@ -59,15 +60,37 @@ pub(super) fn exec<'e>(server: &'e mut Server, session: &mut Session, _: Args<'e
     }
     let mut replies = Vec::with_capacity(transaction.requests.len());
     session.is_executing = true;
+    let own = session.running;
     for request in &transaction.requests {
         let args = request.args();
         // Each was looked up when it was queued; commands do not go away.
         let reply = match dispatch::look_up(args) {
-            Ok(command) => dispatch::run(server, session, command, args).into_owned(),
+            Ok(command) => match dispatch::check_user(server, session, command, args) {
+                Ok(()) => {
+                    let reply = dispatch::run(server, session, command, args).into_owned();
+                    server.note_done(session, args, reply.error_text());
+                    reply
+                }
+                Err(denial) => no_longer_allowed(&denial),
+            },
             Err(refusal) => refusal,
         };
         replies.push(reply);
     }
     session.is_executing = false;
+    session.running = own;
     Reply::Array(replies)
+}
+
+/// What the user may do has changed since the request was queued.
+fn no_longer_allowed(denial: &Denial) -> Reply<'static> {
+    let reason = match denial {
+        Denial::Command => "no permission to execute the command or subcommand",
+        Denial::Key(..) => "no permission to touch the specified keys",
+        Denial::Channel(..) => "no permission to access one of the channels used as arguments to the command",
+    };
+    Reply::error(format!(
+        "NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC call. This command \
+         is no longer allowed for the following reason: {reason}"
+    ))
 }

@@ -72,6 +72,8 @@ pub struct Loaded {
     pub settings: Settings,
     /// The warnings.
     pub warnings: Vec<String>,
+    /// Lines about users, as they stand.
+    pub users: Vec<String>,
 }
 
 impl Sources {
@@ -100,27 +102,11 @@ fn lines_of(args: &[String]) -> String {
             }
             None => {
                 text.push(' ');
-                text.push_str(&quoted(arg));
+                text.push_str(&words::quoted(arg.as_bytes()));
             }
         }
     }
     text
-}
-
-pub(super) fn quoted(text: &str) -> String {
-    let mut quoted = String::from("\"");
-    for byte in text.bytes() {
-        match byte {
-            b'"' | b'\\' => quoted.extend(['\\', char::from(byte)]),
-            b'\n' => quoted.push_str("\\n"),
-            b'\r' => quoted.push_str("\\r"),
-            b'\t' => quoted.push_str("\\t"),
-            b' '..=b'~' => quoted.push(char::from(byte)),
-            _ => quoted.push_str(&format!("\\x{byte:02x}")),
-        }
-    }
-    quoted.push('"');
-    quoted
 }
 
 fn read(name: &str) -> Result<String, BadConfig> {
@@ -172,7 +158,11 @@ impl Loader {
         }
         match (name.as_str(), values) {
             ("include", [file]) => self.include(file, depth),
-            ("rename-command", [_, _]) | ("user" | "loadmodule", [_, ..]) => {
+            ("user", [_, ..]) => {
+                self.loaded.users.push(format!("user {}", values.join(" ")));
+                Ok(())
+            }
+            ("rename-command", [_, _]) | ("loadmodule", [_, ..]) => {
                 self.warn(&name);
                 Ok(())
             }
@@ -268,7 +258,8 @@ mod tests {
     fn what_is_not_acted_on_is_accepted_with_one_warning() {
         let loaded = load("hz 10\nhz 20\nappendonly no\nrename-command a b\nuser x on\n").unwrap();
         let names: Vec<&str> = loaded.warnings.iter().filter_map(|warning| warning.split('\'').nth(1)).collect();
-        assert_eq!(names, ["hz", "rename-command", "user"]);
+        assert_eq!(names, ["hz", "rename-command"]);
+        assert_eq!(loaded.users, ["user x on"]);
     }
 
     #[test]

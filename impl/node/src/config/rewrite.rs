@@ -4,9 +4,9 @@
 
 use super::{
     directive::{DIRECTIVES, Directive},
-    load::quoted,
     settings::Settings,
 };
+use crate::users::Users;
 use slotbus_wire::words;
 use std::{
     collections::BTreeSet,
@@ -18,12 +18,15 @@ use std::{
 const HEADING: &str = "# Written by CONFIG REWRITE";
 
 /// Brings a file up to date: lines of directives show the value that holds now, directives whose value
-/// is no longer the default are added at the end, all else stays.
-pub fn rewrite(path: &Path, settings: &Settings) -> io::Result<()> {
+/// is no longer the default and users without a file of their own are added at the end, all else stays.
+pub fn rewrite(path: &Path, settings: &Settings, users: &Users) -> io::Result<()> {
     let former = fs::read_to_string(path)?;
+    let has_own_file = !settings.text("aclfile").is_empty();
+    let users = if has_own_file { Vec::new() } else { users.lines() };
+    let users: Vec<String> = users.iter().map(|line| String::from_utf8_lossy(line).into_owned()).collect();
     let temporary = path.with_extension(format!("tmp-{}", std::process::id()));
     let written = File::create(&temporary).and_then(|mut file| {
-        file.write_all(rewritten(&former, settings).as_bytes())?;
+        file.write_all(rewritten(&former, settings, users).as_bytes())?;
         file.sync_all()
     });
     let outcome = written.and_then(|()| fs::rename(&temporary, path));
@@ -33,11 +36,12 @@ pub fn rewrite(path: &Path, settings: &Settings) -> io::Result<()> {
     outcome
 }
 
-fn rewritten(former: &str, settings: &Settings) -> String {
+fn rewritten(former: &str, settings: &Settings, users: Vec<String>) -> String {
     let mut lines = Vec::new();
     let mut seen = BTreeSet::new();
     for line in former.lines() {
         match directive_of(line) {
+            None if is_user(line) => {}
             None => lines.push(line.to_owned()),
             // A directive that is given several times has one value now: its first line shows it.
             Some(index) if seen.insert(index) => lines.push(line_of(index, settings)),
@@ -48,12 +52,16 @@ fn rewritten(former: &str, settings: &Settings) -> String {
         let directive = &DIRECTIVES[*index];
         !seen.contains(index) && settings.text(directive.name) != directive.default
     });
-    let added: Vec<String> = added.map(|index| line_of(index, settings)).collect();
+    let added: Vec<String> = added.map(|index| line_of(index, settings)).chain(users).collect();
     if !added.is_empty() && !lines.iter().any(|line| line == HEADING) {
         lines.push(HEADING.to_owned());
     }
     lines.extend(added);
     lines.join("\n") + "\n"
+}
+
+fn is_user(line: &str) -> bool {
+    line.split_whitespace().next().is_some_and(|word| word.eq_ignore_ascii_case("user"))
 }
 
 fn directive_of(line: &str) -> Option<usize> {
@@ -73,7 +81,7 @@ fn line_of(index: usize, settings: &Settings) -> String {
     {
         value.to_owned()
     } else {
-        quoted(value)
+        words::quoted(value.as_bytes())
     };
     format!("{} {value}", directive.name)
 }
@@ -89,11 +97,11 @@ mod tests {
         let text = "port 7001\nlogfile \"a b\"\n";
         let mut settings = Sources { input: Some(text.into()), ..Sources::default() }.load().unwrap().settings;
         settings.set(Directive::find("cluster-node-timeout").unwrap(), &["1234"]).unwrap();
-        let written = rewritten(former, &settings);
+        let written = rewritten(former, &settings, vec![]);
         assert_eq!(
             written,
             "# hello\nport 7001\ninclude other.conf\nlogfile \"a b\"\n# Written by CONFIG REWRITE\ncluster-node-timeout 1234\n"
         );
-        assert_eq!(rewritten(&written, &settings), written);
+        assert_eq!(rewritten(&written, &settings, vec![]), written);
     }
 }

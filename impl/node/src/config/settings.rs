@@ -91,6 +91,14 @@ impl Settings {
         self.text(name).parse().unwrap_or_default()
     }
 
+    /// How much may wait for a client of a class: the hard limit, the soft one, and for how many seconds.
+    #[must_use]
+    pub fn buffer_limits(&self, class: &str) -> [u64; 3] {
+        let words: Vec<&str> = self.text("client-output-buffer-limit").split(' ').collect();
+        let found = words.as_chunks::<4>().0.iter().find(|[name, ..]| *name == class);
+        found.map_or([0; 3], |[_, limits @ ..]| limits.map(|word| word.parse().unwrap_or_default()))
+    }
+
     /// The port of the cluster bus; none if it would lie beyond the last port.
     #[must_use]
     pub fn bus_port(&self) -> Option<u16> {

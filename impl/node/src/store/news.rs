@@ -91,6 +91,9 @@ pub struct News {
     pub classes: Class,
     /// Counts changes since the last snapshot.
     pub changes: u64,
+    /// Whether keys that were lost are remembered.
+    pub keeps_lost: bool,
+    lost: Vec<Box<[u8]>>,
     events: Vec<Event>,
     watched: HashMap<Box<[u8]>, Watched>,
     awaited: HashMap<Box<[u8]>, usize>,
@@ -109,6 +112,18 @@ impl News {
         if !self.awaited.is_empty() && self.awaited.contains_key(key) {
             self.ready.push(key.into());
         }
+    }
+
+    /// A key has expired, or was evicted: no command dropped it.
+    pub fn lose(&mut self, key: &[u8]) {
+        if self.keeps_lost {
+            self.lost.push(key.into());
+        }
+    }
+
+    /// Takes the keys that were [lost](Self::lose), in order.
+    pub fn take_lost(&mut self) -> Vec<Box<[u8]>> {
+        std::mem::take(&mut self.lost)
     }
 
     /// Something happened to a key that listeners may want to know.

@@ -4,6 +4,8 @@
 #![allow(dead_code, reason = "each test binary uses a part of this")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up ends at once")]
 
+pub(crate) mod shards;
+
 use std::{
     fs::{self, File},
     io::{ErrorKind, Read, Write},
@@ -86,28 +88,42 @@ impl Server {
 
     /// A process that answers; as an error one that has ended.
     fn launch(folder: TempDir, program: &str, port: u16, directives: &[&str]) -> Result<Self, Self> {
-        let log = File::create(folder.path().join("log")).unwrap();
-        let child = Command::new(program)
-            .args(["--port", &port.to_string(), "--dir", folder.path().to_str().unwrap(), "--save", ""])
-            .args(["--bind", "127.0.0.1"])
-            .args(directives)
-            .stdin(Stdio::null())
-            .stderr(log.try_clone().unwrap())
-            .stdout(log)
-            .spawn()
-            .unwrap_or_else(|error| panic!("{program} cannot be started ({error}): these tests need it installed"));
+        let child = spawn(folder.path(), program, port, directives);
         let mut server = Self { child, folder, port };
-        let answers = wait_for(&format!("{program} to answer on port {port}"), || {
-            if server.child.try_wait().unwrap().is_some() {
+        if server.answers() { Ok(server) } else { Err(server) }
+    }
+
+    /// Waits until the process answers; false if it ends instead.
+    fn answers(&mut self) -> bool {
+        let port = self.port;
+        wait_for(&format!("an answer on port {port}"), || {
+            if self.child.try_wait().unwrap().is_some() {
                 return Some(false);
             }
             let mut client = TcpStream::connect(("127.0.0.1", port)).ok().map(Client::over)?;
             let reply = client.try_send(b"INFO server\r\n").then(|| client.reply()).flatten()?;
             // Whoever else may have got the port is another process.
-            let is_it = text(&reply).contains(&format!("process_id:{}\r\n", server.child.id()));
+            let is_it = text(&reply).contains(&format!("process_id:{}\r\n", self.child.id()));
             (is_it || reply.starts_with(b"-NOAUTH")).then_some(true)
-        });
-        if answers { Ok(server) } else { Err(server) }
+        })
+    }
+
+    /// Sends the process a signal.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
+    }
+
+    /// Ends the process with SIGKILL, if it has not ended.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Starts a process again in the place of one that has ended.
+    pub(crate) fn restart(&mut self, program: &str, directives: &[&str]) {
+        self.child = spawn(self.folder.path(), program, self.port, directives);
+        assert!(self.answers(), "{program} ended:\n{}", self.log());
     }
 
     /// A member of a cluster.
@@ -142,8 +158,7 @@ impl Server {
 
     /// Sends SIGTERM, and says how the process ended and what it leaves.
     pub(crate) fn terminate(mut self) -> (Option<i32>, String) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.signal("TERM");
         let status = wait_for("the process to end", || self.child.try_wait().unwrap());
         (status.code(), self.log())
     }
@@ -151,6 +166,19 @@ impl Server {
     pub(crate) fn has_ended(&mut self) -> Option<i32> {
         self.child.try_wait().unwrap().and_then(|status| status.code())
     }
+}
+
+fn spawn(folder: &Path, program: &str, port: u16, directives: &[&str]) -> Child {
+    let log = File::create(folder.join("log")).unwrap();
+    Command::new(program)
+        .args(["--port", &port.to_string(), "--dir", folder.to_str().unwrap(), "--save", ""])
+        .args(["--bind", "127.0.0.1"])
+        .args(directives)
+        .stdin(Stdio::null())
+        .stderr(log.try_clone().unwrap())
+        .stdout(log)
+        .spawn()
+        .unwrap_or_else(|error| panic!("{program} cannot be started ({error}): these tests need it installed"))
 }
 
 impl Drop for Server {
@@ -195,7 +223,7 @@ impl Client {
         Self::over(TcpStream::connect(("127.0.0.1", port)).unwrap())
     }
 
-    fn over(stream: TcpStream) -> Self {
+    pub(crate) fn over(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         Self { stream, pending: Vec::new() }

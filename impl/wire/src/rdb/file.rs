@@ -26,7 +26,7 @@ mod code {
 }
 
 /// What the head of a snapshot tells about it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header<'a> {
     /// The version of the server that it claims to come from.
     pub version: &'a str,
@@ -34,19 +34,25 @@ pub struct Header<'a> {
     pub created_s: u64,
     /// How much memory the data took.
     pub used_memory: u64,
+    /// The place in the stream of writes that the data are at: its name, and how many bytes of it.
+    pub stream: Option<(String, u64)>,
 }
 
 /// Begins a snapshot.
 pub fn put_header(out: &mut Vec<u8>, header: Header<'_>) {
     out.extend_from_slice(MAGIC);
     out.extend_from_slice(format!("{VERSION:04}").as_bytes());
-    for (name, value) in [
+    let place = header
+        .stream
+        .map(|(id, offset)| [("repl-stream-db", "0".to_owned()), ("repl-id", id), ("repl-offset", offset.to_string())]);
+    let remarks = [
         ("redis-ver", header.version.to_owned()),
         ("redis-bits", usize::BITS.to_string()),
         ("ctime", header.created_s.to_string()),
         ("used-mem", header.used_memory.to_string()),
         ("aof-base", "0".to_owned()),
-    ] {
+    ];
+    for (name, value) in remarks.into_iter().chain(place.into_iter().flatten()) {
         out.push(code::AUX);
         put_string(out, name.as_bytes(), false);
         put_string(out, value.as_bytes(), false);

@@ -250,10 +250,6 @@ impl Earlier<CLUSTER_SLOTS> for Memory {
         &self.unclaimed
     }
 
-    fn size(&self) -> usize {
-        self.size
-    }
-
     fn granted(&self) -> &BTreeMap<Slot, NodeId> {
         &self.granted
     }

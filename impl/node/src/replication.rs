@@ -1,0 +1,353 @@
+//! Owns what the replication machine works on: the connection to the primary, the copies on their way,
+//! the writes that go into the stream. It feeds events and performs the effects, in order.
+//!
+//! Must not decide anything about replication, which is slotbus-replication's, nor whom to follow, which
+//! is the core's.
+
+mod acks;
+mod copies;
+mod intake;
+mod primary_link;
+mod rewrite;
+mod writes;
+
+pub use acks::AckWaits;
+pub use intake::Intake;
+pub use writes::Writes;
+
+use self::{copies::Copies, primary_link::PrimaryLink};
+use crate::{
+    client::{ReplyMode, Session},
+    config::Settings,
+    dial::BindAddress,
+    server::Server,
+    slab::Key,
+};
+use mio::Registry;
+use slotbus_core::{Address, Millis, NodeId};
+use slotbus_replication::{
+    Config, Effect, Event, History, OutputLimit, Replica, ReplicaId, Replication, Stage, StreamId,
+};
+use slotbus_wire::resp::{Limits, Reply};
+use std::net::IpAddr;
+
+/// The machine, and what it works on.
+#[derive(Debug)]
+pub struct Replicating {
+    /// The machine. Whoever feeds it performs its effects.
+    pub machine: Replication,
+    /// Writes that are not in the stream yet.
+    pub writes: Writes,
+    /// Clients that wait for acknowledgements.
+    pub waits: AckWaits,
+    /// Whether replicas are to be asked how far they are.
+    pub acks_wanted: bool,
+    /// Whether something was added to the stream since it was last sent: replies wait for that.
+    pub has_news: bool,
+    registry: Registry,
+    sources: Vec<IpAddr>,
+    link: PrimaryLink,
+    intake: Option<Intake>,
+    copies: Copies,
+}
+
+impl Replicating {
+    /// Nobody is followed, and nobody follows.
+    #[must_use]
+    pub fn new(settings: &Settings, registry: Registry) -> Self {
+        Self {
+            machine: Replication::new(config(settings), History::new(fresh_id())),
+            writes: Writes::default(),
+            waits: AckWaits::default(),
+            acks_wanted: false,
+            has_news: false,
+            registry,
+            sources: sources(settings),
+            link: PrimaryLink::default(),
+            intake: None,
+            copies: Copies::default(),
+        }
+    }
+
+    /// Acts on settings that have changed.
+    pub fn adopt(&mut self, settings: &Settings) {
+        self.machine.config = config(settings);
+    }
+
+    /// Goes on with a stream that was saved together with the keys.
+    pub fn restore(&mut self, id: StreamId, offset: u64) {
+        self.machine = Replication::restored(self.machine.config.clone(), id, offset, fresh_id());
+    }
+
+    /// Whether this node has all that its primary had, as far as one can know.
+    #[must_use]
+    pub fn is_in_step(&self) -> bool {
+        self.machine.upstream().is_some_and(|upstream| upstream.stage() == Stage::Streaming)
+    }
+
+    /// The place in the stream that the keys are at; none while they are at none.
+    #[must_use]
+    pub fn place(&self) -> Option<(StreamId, u64)> {
+        self.machine.place().filter(|_| self.writes.is_empty())
+    }
+
+    /// Whether there is something to do at once.
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        self.link.has_more() || self.copies.has_more()
+    }
+}
+
+/// A name that no other stream has.
+fn fresh_id() -> StreamId {
+    StreamId::of_random(std::array::from_fn(|_| fastrand::u8(..)))
+}
+
+fn sources(settings: &Settings) -> Vec<IpAddr> {
+    let source: Option<IpAddr> = settings.text("bind-source-addr").parse().ok();
+    let bound = BindAddress::list(settings.text("bind")).filter_map(|address| address.ip());
+    source.into_iter().chain(bound).collect()
+}
+
+fn config(settings: &Settings) -> Config {
+    let size = |name: &str| usize::try_from(settings.number(name)).unwrap_or(usize::MAX);
+    let announced_port = match settings.port("replica-announce-port") {
+        0 => settings.port("port"),
+        port => port,
+    };
+    Config {
+        announced_port,
+        announced_ip: settings.text("replica-announce-ip").into(),
+        user: settings.text("masteruser").into(),
+        password: settings.text("masterauth").into(),
+        timeout_ms: settings.number("repl-timeout").saturating_mul(1000),
+        ping_ms: settings.number("repl-ping-replica-period").saturating_mul(1000),
+        backlog_bytes: settings.number("repl-backlog-size"),
+        delay_ms: settings.number("repl-diskless-sync-delay").saturating_mul(1000),
+        delayed_max: size("repl-diskless-sync-max-replicas"),
+        output: output_limit(settings),
+        request: Limits { bulk_max: settings.number("proto-max-bulk-len"), is_stranger: false },
+        transaction_max: size("client-query-buffer-limit"),
+    }
+}
+
+fn output_limit(settings: &Settings) -> OutputLimit {
+    let [hard, soft, soft_s] = settings.buffer_limits("slave");
+    OutputLimit { hard, soft, soft_ms: soft_s.saturating_mul(1000) }
+}
+
+/// The machine's name for a client.
+#[must_use]
+pub fn replica_id(key: Key) -> ReplicaId {
+    ReplicaId(u64::from(key.generation) << 32 | u64::from(key.index))
+}
+
+fn client_key(replica: ReplicaId) -> Key {
+    Key { index: replica.0 as u32, generation: (replica.0 >> 32) as u32 }
+}
+
+/// What became of an effect.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Done {
+    /// It is done.
+    Well,
+    /// It could not be: what comes after it does not hold any more.
+    InVain,
+}
+
+impl Server {
+    /// Replicates a primary from now on.
+    pub fn follow(&mut self, primary: NodeId, address: Address) {
+        self.replicate(Event::Follow { primary, address });
+        self.end_ack_waits_of_primary();
+    }
+
+    /// Replicates nobody from now on.
+    pub fn lead(&mut self) {
+        if self.replication.machine.upstream().is_some() {
+            self.log.notice(format_args!("This node is a primary now"));
+        }
+        self.replicate(Event::Lead { id: fresh_id() });
+    }
+
+    /// Tells the machine what has happened, and does what it asks for.
+    pub fn replicate(&mut self, event: Event<'_>) {
+        let effects = self.replication.machine.step(self.now, event);
+        self.perform_all(effects);
+    }
+
+    fn perform_all(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            if self.perform_one(effect) == Done::InVain {
+                return;
+            }
+        }
+    }
+
+    fn perform_one(&mut self, effect: Effect) -> Done {
+        let replication = &mut self.replication;
+        match effect {
+            Effect::Connect(address) => {
+                let is_begun = replication.link.connect(&address, &replication.sources, &replication.registry);
+                if let Err(error) = is_begun {
+                    self.log.warning(format_args!("Unable to connect to MASTER: {}", crate::log::reason(&error)));
+                    self.replicate(Event::Lost);
+                    return Done::InVain;
+                }
+                self.log.notice(format_args!("Connecting to MASTER {}:{}", address.host, address.port));
+            }
+            Effect::Disconnect => {
+                replication.link.close(&replication.registry);
+                replication.intake = None;
+            }
+            Effect::Send(bytes) => replication.link.send(&bytes),
+            Effect::BeginLoad => {
+                self.log.notice(format_args!("MASTER <-> REPLICA sync: receiving all keys"));
+                self.replication.intake = Some(Intake::new(&self.settings));
+            }
+            Effect::Load(bytes) => return self.load(&bytes),
+            Effect::EndLoad => return self.end_load(),
+            Effect::Apply(requests) => return self.apply(&requests),
+            Effect::Copy { replicas } => self.begin_copy(&replicas),
+            Effect::Answer { replica, bytes } => self.put_before_stream(client_key(replica), &bytes),
+            Effect::Close { replica } => self.doomed.push(client_key(replica)),
+            Effect::Tell(note) => self.log.notice(format_args!("{note}")),
+        }
+        Done::Well
+    }
+
+    /// Sends a replica what is not of the stream.
+    fn put_before_stream(&mut self, key: Key, bytes: &[u8]) {
+        if let Some(client) = self.clients.get_mut(key) {
+            client.put(bytes);
+            self.ready.insert(key);
+        }
+    }
+
+    /// Something happened at the socket to the primary.
+    pub fn serve_primary(&mut self, generation: u32, scratch: &mut [u8]) {
+        if self.replication.link.generation() != generation {
+            return;
+        }
+        match self.replication.link.establish() {
+            None => return,
+            Some(Ok(false)) => {}
+            Some(Ok(true)) => self.replicate(Event::Connected),
+            Some(Err(error)) => {
+                self.log.warning(format_args!("Error condition on socket for SYNC: {}", crate::log::reason(&error)));
+                return self.replicate(Event::Lost);
+            }
+        }
+        self.read_primary(scratch);
+        self.flush_primary();
+    }
+
+    /// Goes on reading what was interrupted to give others their turn.
+    pub fn go_on_with_primary(&mut self, scratch: &mut [u8]) {
+        if self.replication.link.has_more() {
+            self.serve_primary(self.replication.link.generation(), scratch);
+        }
+    }
+
+    fn read_primary(&mut self, scratch: &mut [u8]) {
+        let generation = self.replication.link.generation();
+        self.replication.link.begin_reading();
+        while self.replication.link.generation() == generation {
+            match self.replication.link.read(scratch) {
+                Ok(0) => return,
+                Ok(count) => self.replicate(Event::Received(&scratch[..count])),
+                Err(_) => return self.replicate(Event::Lost),
+            }
+        }
+    }
+
+    fn flush_primary(&mut self) {
+        if self.replication.link.flush().is_err() {
+            self.replicate(Event::Lost);
+        }
+    }
+
+    /// Does for replication what time has made due.
+    pub fn tick_replication(&mut self) {
+        let (is_paused, can_copy) = (self.pause.is_for_failover(self.now), self.can_copy());
+        self.replicate(Event::Tick { is_paused, can_copy });
+    }
+
+    /// Sends replicas what is new in the stream, and the primary what waits for it.
+    pub fn send_stream(&mut self) {
+        if self.replication.acks_wanted && !self.pause.is_for_failover(self.now) {
+            self.replication.acks_wanted = false;
+            self.replicate(Event::AcksWanted);
+        }
+        self.replication.has_news = false;
+        for replica in self.replication.machine.lagging() {
+            self.send_to_replica(client_key(replica));
+        }
+        self.flush_primary();
+    }
+
+    fn send_to_replica(&mut self, key: Key) {
+        let Some(mut client) = self.clients.take_out(key) else { return };
+        if client.flush(self).is_err() {
+            self.doomed.push(key);
+        }
+        self.clients.put_back(key, client);
+    }
+
+    /// Tells the bus how replication stands.
+    pub fn tell_bus(&mut self) {
+        let machine = &self.replication.machine;
+        let fresh_at: Option<Millis> = machine.upstream().and_then(slotbus_replication::Upstream::fresh_at);
+        let standing = slotbus_core::Replication { offset: machine.offset(), fresh_at };
+        if let Some(bus) = &mut self.bus {
+            bus.replicated(standing);
+        }
+    }
+
+    /// Where a replica is, as it says or as its connection shows.
+    #[must_use]
+    pub fn replica_ip(&self, id: ReplicaId, replica: &Replica) -> String {
+        let remote = || self.clients.get(client_key(id)).and_then(|client| client.session.remote);
+        let seen = || remote().map_or_else(String::new, |remote| remote.ip().to_canonical().to_string());
+        replica.ip.clone().unwrap_or_else(seen)
+    }
+
+    /// A replica takes what it is sent.
+    pub fn heard_of(&mut self, session: &Session) {
+        if session.is_replica {
+            self.replicate(Event::Heard { replica: replica_id(session.key) });
+        }
+    }
+
+    /// A replica asks for the stream. What it is told at once is told before anything else.
+    pub fn begin_serving_replica(&mut self, session: &mut Session, event: Event<'_>) {
+        let id = replica_id(session.key);
+        let (own, others) = self
+            .replication
+            .machine
+            .step(self.now, event)
+            .into_iter()
+            .partition(|effect| matches!(effect, Effect::Answer { replica, .. } if *replica == id));
+        let own: Vec<Effect> = own;
+        let lines =
+            own.iter().filter_map(|effect| if let Effect::Answer { bytes, .. } = effect { Some(bytes) } else { None });
+        let answers: Vec<Reply<'static>> = lines.map(|line| answer(line)).collect();
+        if !answers.iter().any(Reply::is_error) {
+            session.is_replica = true;
+            // What follows is the stream, among which no reply may stand.
+            session.reply_mode = ReplyMode::Off;
+        }
+        session.pushes.extend(answers);
+        self.replication.has_news = true;
+        self.perform_all(others);
+    }
+}
+
+/// A line of the machine as a reply.
+fn answer(line: &[u8]) -> Reply<'static> {
+    let text = String::from_utf8_lossy(line.trim_ascii_end()).into_owned();
+    match text.strip_prefix('-') {
+        Some(error) => Reply::error(error.to_owned()),
+        None => Reply::status(text.trim_start_matches('+').to_owned()),
+    }
+}

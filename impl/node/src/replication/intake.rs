@@ -1,0 +1,101 @@
+//! Owns what comes from the primary: a copy of all keys, gathered beside the present ones, and requests.
+//!
+//! Must not serve clients. Keys do not expire while the primary's requests are carried out: it says
+//! itself when they do.
+
+use super::Done;
+use crate::{
+    command::Run,
+    config::Settings,
+    dispatch,
+    server::Server,
+    snapshot::Loader,
+    store::{Expired, Store},
+};
+use slotbus_replication::Event;
+use slotbus_wire::resp::{Args, OwnedArgs};
+
+/// A copy of the primary's keys that is arriving.
+#[derive(Debug)]
+pub struct Intake {
+    store: Store,
+    loader: Loader,
+}
+
+impl Intake {
+    /// A copy of which nothing has arrived.
+    #[must_use]
+    pub fn new(settings: &Settings) -> Self {
+        let mut store = Store::of(settings);
+        store.set_time(slotbus_core::Millis(0), Expired::There);
+        Self { store, loader: Loader::default() }
+    }
+
+    fn take(&mut self, bytes: &[u8]) -> Result<(), String> {
+        self.loader.take(&mut self.store, bytes)
+    }
+
+    fn finish(mut self) -> Result<Store, String> {
+        let is_complete = self.loader.finish(&mut self.store)?;
+        if is_complete { Ok(self.store) } else { Err("The keys end too soon".into()) }
+    }
+}
+
+impl Server {
+    pub(super) fn load(&mut self, bytes: &[u8]) -> Done {
+        match self.replication.intake.as_mut().map(|intake| intake.take(bytes)) {
+            Some(Err(fault)) => self.refuse_copy(&fault),
+            Some(Ok(())) | None => Done::Well,
+        }
+    }
+
+    fn refuse_copy(&mut self, fault: &str) -> Done {
+        self.replication.intake = None;
+        self.log.warning(format_args!("Failed trying to load the MASTER synchronization DB: {fault}"));
+        self.replicate(Event::Unloadable);
+        Done::InVain
+    }
+
+    /// Puts the copy in the place of the keys. Until then those of before are served.
+    pub(super) fn end_load(&mut self) -> Done {
+        let Some(intake) = self.replication.intake.take() else { return Done::InVain };
+        match intake.finish() {
+            Ok(store) => {
+                self.store.take_over(store);
+                self.log.notice(format_args!("MASTER <-> REPLICA sync: {} keys loaded", self.store.len()));
+                self.replicate(Event::Loaded);
+                Done::Well
+            }
+            Err(fault) => self.refuse_copy(&fault),
+        }
+    }
+
+    /// Carries out requests of the primary.
+    pub(super) fn apply(&mut self, requests: &[OwnedArgs]) -> Done {
+        self.store.set_time(self.now, Expired::There);
+        let outcome = requests.iter().try_for_each(|request| apply_one(&mut self.store, request.args()));
+        self.counters.commands += requests.len() as u64;
+        self.follow_up(None);
+        match outcome {
+            Ok(()) => Done::Well,
+            Err(fault) => {
+                self.log.warning(format_args!("A request of the primary cannot be carried out: {fault}"));
+                self.replicate(Event::Inapplicable);
+                Done::InVain
+            }
+        }
+    }
+}
+
+fn apply_one(store: &mut Store, args: Args<'_>) -> Result<(), String> {
+    let name = String::from_utf8_lossy(args.at(0)).into_owned();
+    let command = dispatch::look_up(args).map_err(|_| format!("this node does not know '{name}'"))?;
+    let Run::Data(run) = command.run else { return Err(format!("'{name}' is not about keys")) };
+    if !command.takes(args.len()) {
+        return Err(format!("'{name}' has the wrong number of arguments"));
+    }
+    match run(store, args) {
+        Ok(_) => Ok(()),
+        Err(refusal) => Err(format!("'{name}' is answered with {refusal:?}")),
+    }
+}

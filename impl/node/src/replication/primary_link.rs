@@ -1,0 +1,107 @@
+//! Owns the connection to the primary: its socket, and what waits to leave.
+//!
+//! Must not know what is said on it.
+
+use crate::{dial, wake::Wake};
+use mio::{Interest, Registry, net::TcpStream};
+use slotbus_core::{Address, Host};
+use std::{
+    io::{self, ErrorKind, Read, Write},
+    net::{IpAddr, SocketAddr},
+};
+
+/// So many reads in a row, and others get their turn.
+const READS_MAX: usize = 16;
+
+/// The connection to the primary, if there is one.
+#[derive(Debug, Default)]
+pub(super) struct PrimaryLink {
+    stream: Option<TcpStream>,
+    /// The how manieth connection this is: what was said of another does not concern it.
+    generation: u32,
+    is_up: bool,
+    output: Vec<u8>,
+    reads: usize,
+    has_more: bool,
+}
+
+impl PrimaryLink {
+    pub(super) fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    pub(super) fn has_more(&self) -> bool {
+        self.has_more
+    }
+
+    /// Begins to connect.
+    pub(super) fn connect(&mut self, address: &Address, sources: &[IpAddr], registry: &Registry) -> io::Result<()> {
+        self.close(registry);
+        let Host::Ip(ip) = address.host else { return Err(ErrorKind::InvalidInput.into()) };
+        let mut stream = dial::connect(SocketAddr::new(ip, address.port), sources)?;
+        let token = Wake::Primary(self.generation).token();
+        registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
+        self.stream = Some(stream);
+        Ok(())
+    }
+
+    pub(super) fn close(&mut self, registry: &Registry) {
+        if let Some(mut stream) = self.stream.take() {
+            // The socket closes all the same; that it was watched no more matters to nobody then.
+            let _ = registry.deregister(&mut stream);
+        }
+        *self = Self { generation: self.generation.wrapping_add(1), ..Self::default() };
+    }
+
+    /// Whether the connection is there: none while it is not, and true if that is news.
+    pub(super) fn establish(&mut self) -> Option<io::Result<bool>> {
+        if self.is_up {
+            return Some(Ok(false));
+        }
+        let outcome = dial::established(self.stream.as_ref()?)?;
+        self.is_up = outcome.is_ok();
+        Some(outcome.map(|()| true))
+    }
+
+    pub(super) fn send(&mut self, bytes: &[u8]) {
+        self.output.extend_from_slice(bytes);
+    }
+
+    pub(super) fn begin_reading(&mut self) {
+        self.reads = 0;
+        self.has_more = false;
+    }
+
+    /// Reads once; 0 if nothing more is there, or others are to get their turn.
+    pub(super) fn read(&mut self, scratch: &mut [u8]) -> io::Result<usize> {
+        let Some(stream) = &mut self.stream else { return Ok(0) };
+        if self.reads == READS_MAX {
+            self.has_more = true;
+            return Ok(0);
+        }
+        self.reads += 1;
+        loop {
+            match stream.read(scratch) {
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(0),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Writes as much as the socket takes.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        let Some(stream) = self.stream.as_mut().filter(|_| self.is_up) else { return Ok(()) };
+        while !self.output.is_empty() {
+            match stream.write(&self.output) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(count) => drop(self.output.drain(..count)),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,103 @@
+//! Owns how writes of this node get into the stream: each as a request that does the same on any copy of
+//! the keys, and what belongs together as one transaction.
+//!
+//! Must not know who reads the stream.
+
+use super::rewrite::{self, Form};
+use crate::{client::Session, command::Command, server::Server, waiters::Wish};
+use slotbus_replication::Event;
+use slotbus_wire::resp::{Args, Protocol, Reply};
+
+/// Writes that are not in the stream yet, as requests.
+#[derive(Debug, Default)]
+pub struct Writes {
+    bytes: Vec<u8>,
+    count: usize,
+}
+
+impl Writes {
+    fn add<'w>(&mut self, words: impl IntoIterator<Item = &'w [u8]>) {
+        // A request has the form of an array of byte strings.
+        let request = Reply::Array(words.into_iter().map(Reply::bulk).collect());
+        request.encode(Protocol::Two, &mut self.bytes);
+        self.count += 1;
+    }
+
+    /// Whether all writes are in the stream.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Takes all of them: as a transaction, if there are several.
+    fn take(&mut self) -> Vec<u8> {
+        let bytes = std::mem::take(&mut self.bytes);
+        if std::mem::take(&mut self.count) < 2 {
+            return bytes;
+        }
+        [b"*1\r\n$5\r\nMULTI\r\n".as_slice(), &bytes, b"*1\r\n$4\r\nEXEC\r\n"].concat()
+    }
+}
+
+impl Server {
+    /// Whether writes go into a stream of this node's own.
+    #[must_use]
+    pub fn is_recording(&self) -> bool {
+        self.replication.machine.is_active() && self.replication.machine.upstream().is_none()
+    }
+
+    /// Records what a command has done, and before it the keys that were lost on its way.
+    pub fn record(&mut self, command: &Command, args: Args<'_>, reply: &Reply<'_>, has_changed: bool) {
+        self.record_losses();
+        if !has_changed || reply.is_error() {
+            return;
+        }
+        match rewrite::form(command.name, args, reply, &self.store) {
+            Form::Same => self.replication.writes.add(args.from(0)),
+            Form::Other(words) => self.replication.writes.add(words.iter().map(|word| &**word)),
+            Form::Nothing => {}
+        }
+    }
+
+    /// Records what a client that waited, or would have, was granted.
+    pub fn record_grant(&mut self, wish: &Wish, key: &[u8]) {
+        if self.is_recording() {
+            self.record_losses();
+            let words = wish.as_request(key);
+            self.replication.writes.add(words.iter().map(|word| &**word));
+        }
+    }
+
+    /// Records that keys were dropped.
+    pub fn record_drops<'k>(&mut self, keys: impl IntoIterator<Item = &'k [u8]>) {
+        if self.is_recording() {
+            keys.into_iter().for_each(|key| self.replication.writes.add([b"DEL".as_slice(), key]));
+        }
+    }
+
+    /// Records that all keys were dropped.
+    pub fn record_clearing(&mut self) {
+        if self.is_recording() {
+            self.replication.writes.add([b"FLUSHALL".as_slice()]);
+        }
+    }
+
+    fn record_losses(&mut self) {
+        let lost = self.store.news.take_lost();
+        self.record_drops(lost.iter().map(|key| &**key));
+    }
+
+    /// Puts what was recorded into the stream, as one.
+    pub fn end_unit(&mut self, session: Option<&mut Session>) {
+        self.record_losses();
+        if self.replication.writes.is_empty() {
+            return;
+        }
+        let bytes = self.replication.writes.take();
+        self.replicate(Event::Produced(&bytes));
+        self.replication.has_news = self.replication.machine.has_unsent();
+        if let Some(session) = session {
+            session.written = self.replication.machine.history().offset;
+        }
+    }
+}

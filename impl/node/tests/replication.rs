@@ -1,0 +1,340 @@
+//! Real primaries and replicas, this node's and redis-server's, in every combination: every kind of
+//! write arrives, a killed primary is replaced, a failover by hand loses nothing.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up ends at once")]
+
+mod support;
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+use support::{
+    Client, NODE, REDIS, Server,
+    shards::{Shard, digest, id, info, leads, wait_for_link},
+    wait_for,
+};
+
+/// Requests of every kind of write, by seed; `NOW` stands for the present in milliseconds.
+fn requests(seed: u64, count: usize) -> Vec<String> {
+    const TEMPLATES: &[&str] = &[
+        "SET K V",
+        "SET K V EX 1000",
+        "SET K V PX 1",
+        "SET K V KEEPTTL",
+        "SET K V NX",
+        "SET K V GET",
+        "SETEX K 500 V",
+        "PSETEX K 60000 V",
+        "GETSET K V",
+        "GETDEL K",
+        "GETEX K EX 900",
+        "GETEX K PERSIST",
+        "APPEND K V",
+        "SETRANGE K 3 V",
+        "SETBIT K 9 1",
+        "BITFIELD K SET u8 0 N",
+        "INCR K",
+        "DECRBY K N",
+        "INCRBYFLOAT K 0.25",
+        "MSET K V L V",
+        "EXPIRE K 1000",
+        "PEXPIRE K 1",
+        "EXPIRE K -1",
+        "PERSIST K",
+        "EXPIREAT K 4000000000",
+        "DEL K L",
+        "UNLINK K",
+        "RENAME K L",
+        "COPY K L REPLACE",
+        "LPUSH K V N",
+        "RPUSH K V N V",
+        "LPOP K",
+        "RPOP K 2",
+        "LINSERT K BEFORE V N",
+        "LREM K 1 V",
+        "LSET K 0 V",
+        "LTRIM K 0 5",
+        "LMOVE K L LEFT RIGHT",
+        "RPOPLPUSH K L",
+        "LMPOP 2 K L LEFT COUNT 2",
+        "SADD K V N 1 2 3",
+        "SREM K V",
+        "SPOP K",
+        "SPOP K 2",
+        "SMOVE K L V",
+        "SUNIONSTORE K K L",
+        "SDIFFSTORE K L K",
+        "HSET K V N N V",
+        "HDEL K V",
+        "HINCRBY K N 2",
+        "HINCRBYFLOAT K N 1.5",
+        "HSETNX K V 1",
+        "ZADD K N V 3 w",
+        "ZADD K GT CH N V",
+        "ZINCRBY K 1.5 V",
+        "ZREM K V",
+        "ZPOPMIN K",
+        "ZPOPMAX K 2",
+        "ZMPOP 2 K L MIN",
+        "ZREMRANGEBYRANK K 0 0",
+        "ZUNIONSTORE K 2 K L WEIGHTS 2 1",
+        "ZRANGESTORE K L 0 3",
+        "SORT K ALPHA STORE L",
+        "BLPOP K 0.001",
+        "BLMOVE K L RIGHT LEFT 0.001",
+        "BZPOPMIN K 0.001",
+    ];
+    let mut state = seed;
+    let mut next = |below: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % below
+    };
+    let mut one = || {
+        let template = TEMPLATES[next(TEMPLATES.len() as u64) as usize];
+        let tag = next(8);
+        let words = template.split(' ').map(|word| match word {
+            "K" | "L" => format!("{{tag{tag}}}{}", next(12)),
+            "V" => format!("value{}", next(5)),
+            "N" => next(100).to_string(),
+            _ => word.to_owned(),
+        });
+        words.collect::<Vec<_>>().join(" ")
+    };
+    (0..count).map(|_| one()).collect()
+}
+
+/// Carries requests out, some of them as transactions.
+fn play(client: &mut Client, requests: &[String]) {
+    for (number, batch) in requests.chunks(5).enumerate() {
+        let tag = |request: &String| request.split('}').next().map(str::to_owned);
+        let is_transaction =
+            number % 7 == 0 && !batch.iter().any(|request| request.starts_with('B') || tag(request).is_none());
+        if is_transaction {
+            client.ask("MULTI");
+        }
+        for request in batch {
+            client.ask(request);
+        }
+        if is_transaction {
+            client.ask("EXEC");
+        }
+    }
+}
+
+#[test]
+fn every_kind_of_write_arrives_everywhere() {
+    for (seed, primary) in [(1, NODE), (2, REDIS)] {
+        let shard = Shard::start(&[primary, REDIS, NODE]);
+        let requests = requests(seed, 4000);
+        let mut client = shard.servers[0].client();
+        play(&mut client, &requests[..1000]);
+        let big = "x".repeat(100_000);
+        (0..300).for_each(|number| drop(client.ask(&format!("SET big{number} {big}"))));
+        // Writes go on while the copies are on their way.
+        thread::scope(|scope| {
+            let writer = scope.spawn(|| play(&mut client, &requests[1000..2000]));
+            shard.replicate();
+            writer.join().unwrap();
+        });
+        shard.compare(0);
+        play(&mut client, &requests[2000..]);
+        assert_eq!(client.ask("LPUSH {b}list 1"), ":1\r\n");
+        let mut waiting = shard.servers[0].client();
+        waiting.send_request(&[b"BRPOPLPUSH", b"{b}none", b"{b}list", b"0"]);
+        thread::sleep(Duration::from_millis(50));
+        assert_eq!(client.ask("RPUSH {b}none 7"), ":1\r\n");
+        assert_eq!(waiting.reply().unwrap(), b"$1\r\n7\r\n");
+        assert_eq!(client.ask("WAIT 2 5000"), ":2\r\n");
+        shard.compare(0);
+    }
+}
+
+/// Ends the writer with the scope that it is started in, however that ends.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// What was acknowledged while `during` went on.
+fn acked_during(shard: &Shard, during: impl FnOnce()) -> Vec<String> {
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let writer = scope.spawn(|| write_until(shard, &is_over));
+        let ends = Ends(&is_over);
+        during();
+        drop(ends);
+        writer.join().unwrap()
+    })
+}
+
+/// Writes one key after another for as long as it may; a write that is acknowledged is remembered.
+fn write_until(shard: &Shard, is_over: &AtomicBool) -> Vec<String> {
+    let (mut acked, mut number, mut primary) = (Vec::new(), 0, 0);
+    while !is_over.load(Ordering::Relaxed) {
+        let Ok(stream) = std::net::TcpStream::connect(("127.0.0.1", shard.servers[primary].port)) else {
+            primary = (primary + 1) % shard.servers.len();
+            thread::sleep(Duration::from_millis(5));
+            continue;
+        };
+        let mut client = Client::over(stream);
+        while !is_over.load(Ordering::Relaxed) {
+            number += 1;
+            let key = format!("acked:{number}");
+            if !client.try_send(format!("SET {key} {number}\r\n").as_bytes()) {
+                break;
+            }
+            match client.reply() {
+                Some(reply) if reply.starts_with(b"+OK") => acked.push(key),
+                // The keys of the two slots that others serve.
+                Some(reply) if reply.starts_with(b"-MOVED 1638") => {}
+                Some(_) | None => break,
+            }
+        }
+        primary = (primary + 1) % shard.servers.len();
+        thread::sleep(Duration::from_millis(2));
+    }
+    acked
+}
+
+fn assert_none_lost(server: &Server, acked: &[String], what: &str) {
+    let present = digest(server);
+    let lost: Vec<&String> = acked.iter().filter(|key| !present.contains_key(*key)).collect();
+    assert!(lost.is_empty(), "{what}: {} of {} acknowledged writes are lost: {lost:?}", lost.len(), acked.len());
+    assert!(acked.len() > 100, "{what}: {} writes only", acked.len());
+}
+
+#[test]
+fn a_killed_primary_is_replaced_and_comes_back_as_a_replica() {
+    for programs in [[NODE, REDIS].as_slice(), &[REDIS, NODE], &[NODE, NODE, REDIS]] {
+        let mut shard = Shard::start(programs);
+        shard.replicate();
+        let mut primary = 0;
+        let acked = acked_during(&shard, || {
+            thread::sleep(Duration::from_millis(500));
+            shard.servers[0].signal("KILL");
+            primary = shard.wait_for_primary(Some(0));
+            thread::sleep(Duration::from_millis(300));
+        });
+        if programs[0] == NODE {
+            assert_none_lost(&shard.servers[primary], &acked, &format!("{programs:?}"));
+        }
+        shard.servers[0].kill();
+        shard.restart(0);
+        wait_for("the former primary to follow", || (!leads(&shard.servers[0])).then_some(()));
+        shard.compare(primary);
+    }
+}
+
+#[test]
+fn a_failover_by_hand_loses_nothing() {
+    for programs in [[NODE, NODE].as_slice(), &[NODE, REDIS], &[REDIS, NODE]] {
+        let shard = Shard::start(programs);
+        shard.replicate();
+        let acked = acked_during(&shard, || {
+            for round in 1..=4 {
+                thread::sleep(Duration::from_millis(300));
+                let replica = round % 2;
+                wait_for_link(&shard.servers[replica]);
+                assert_eq!(shard.servers[replica].client().ask("CLUSTER FAILOVER"), "+OK\r\n");
+                wait_for("the roles to change", || {
+                    (leads(&shard.servers[replica]) && !leads(&shard.servers[1 - replica])).then_some(())
+                });
+                wait_for_link(&shard.servers[1 - replica]);
+                shard.wait_for_replicas(replica);
+            }
+        });
+        assert_none_lost(&shard.servers[0], &acked, &format!("{programs:?}"));
+        shard.compare(0);
+        for (server, program) in shard.servers.iter().zip(programs) {
+            let is_partial = server.log().contains("Successful partial resynchronization with master");
+            assert!(is_partial, "{program} needed a copy:\n{}", server.log());
+        }
+    }
+}
+
+#[test]
+fn a_takeover_that_asks_nobody_ends_with_one_primary_and_equal_data() {
+    for mode in ["FORCE", "TAKEOVER"] {
+        let shard = Shard::start(&[NODE, NODE, REDIS]);
+        shard.replicate();
+        acked_during(&shard, || {
+            thread::sleep(Duration::from_millis(200));
+            assert_eq!(shard.servers[1].client().ask(&format!("CLUSTER FAILOVER {mode}")), "+OK\r\n");
+            wait_for("the roles to change", || (leads(&shard.servers[1]) && !leads(&shard.servers[0])).then_some(()));
+            wait_for_link(&shard.servers[0]);
+            thread::sleep(Duration::from_millis(200));
+        });
+        shard.compare(1);
+    }
+}
+
+#[test]
+fn a_link_that_breaks_is_mended_without_a_copy() {
+    for programs in [[NODE, REDIS].as_slice(), &[REDIS, NODE], &[NODE, NODE]] {
+        let shard = Shard::start(programs);
+        shard.replicate();
+        let mut client = shard.servers[0].client();
+        for round in 0..3 {
+            client.ask(&format!("SET round {round}"));
+            let killed = shard.servers[0].client().ask("CLIENT KILL TYPE replica");
+            assert_eq!(killed, ":1\r\n");
+            client.ask(&format!("SET missed {round}"));
+            wait_for("the replica to be back", || (info(&shard.servers[0], "slave0").contains("online")).then_some(()));
+            shard.compare(0);
+        }
+        let log = shard.servers[1].log();
+        let copies = log.matches("Full resync from master").count();
+        let partial = log.matches("Successful partial resynchronization with master").count();
+        assert_eq!((copies, partial), (1, 3), "{programs:?}:\n{log}");
+    }
+}
+
+#[test]
+fn acknowledgements_are_waited_for_and_counted() {
+    let shard = Shard::start(&[NODE, REDIS, NODE]);
+    let mut client = shard.servers[0].client();
+    let start = Instant::now();
+    assert_eq!((client.ask("SET a 1"), client.ask("WAIT 1 100")), ("+OK\r\n".into(), ":0\r\n".into()));
+    assert!(start.elapsed() >= Duration::from_millis(100));
+    assert_eq!(client.ask("CONFIG SET min-replicas-to-write 2"), "+OK\r\n");
+    assert_eq!(client.ask("SET a 1"), "-NOREPLICAS Not enough good replicas to write.\r\n");
+    shard.replicate();
+    wait_for("both replicas to read", || client.ask("SET a 2").starts_with("+OK").then_some(()));
+    assert_eq!(client.ask("WAIT 2 5000"), ":2\r\n");
+    assert_eq!(client.ask("WAIT 3 50"), ":2\r\n");
+    let role = client.ask("ROLE");
+    assert!(role.contains("master") && role.contains(&shard.servers[1].port.to_string()), "{role}");
+    for replica in &shard.servers[1..] {
+        let role = replica.client().ask("ROLE");
+        assert!(role.contains("slave") && role.contains("connected"), "{role}");
+        assert!(replica.client().ask("WAIT 1 10").starts_with("-ERR WAIT cannot be used"));
+        assert!(replica.client().ask("SET a 3").starts_with("-MOVED"));
+    }
+    for request in ["REPLICAOF 127.0.0.1 7000", "SLAVEOF NO ONE"] {
+        assert_eq!(client.ask(request), "-ERR REPLICAOF not allowed in cluster mode.\r\n");
+    }
+    assert!(shard.servers[0].client().ask("CLUSTER SHARDS").contains(&id(&shard.servers[2])));
+}
+
+#[test]
+fn keys_expire_when_the_primary_says_so() {
+    let shard = Shard::start(&[NODE, NODE, REDIS]);
+    shard.replicate();
+    let mut client = shard.servers[0].client();
+    client.ask("SET k v PX 300");
+    client.ask("SET stays v");
+    assert_eq!(client.ask("WAIT 2 5000"), ":2\r\n");
+    let mut reader = shard.servers[1].client();
+    reader.ask("READONLY");
+    assert_eq!(reader.ask("GET k"), "$1\r\nv\r\n");
+    wait_for("the replica to hide the key", || (reader.ask("GET k") == "$-1\r\n").then_some(()));
+    for replica in &shard.servers[1..] {
+        wait_for("the key to be dropped", || (replica.client().ask("DBSIZE") == ":1\r\n").then_some(()));
+    }
+    shard.compare(0);
+}
