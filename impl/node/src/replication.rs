@@ -244,9 +244,11 @@ impl Server {
         }
     }
 
+    /// Writes to the primary what waits, once all that it has sent is read: were it dead, the answer to
+    /// what is written would discard what is not.
     fn flush_primary(&mut self) {
-        if self.replication.link.flush().is_err() {
-            self.replicate(Event::Lost);
+        if !self.replication.link.has_more() {
+            self.replication.link.flush();
         }
     }
 
