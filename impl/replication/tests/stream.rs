@@ -373,12 +373,16 @@ fn a_write_is_safe_once_a_replica_was_sent_it_unless_none_takes_anything() {
     let mut primary = machine(1);
     assert_eq!(primary.safe_until(NOW), u64::MAX);
     primary = serving();
+    let start = primary.offset();
+    let count = primary.unsent(FIRST).len();
+    primary.sent(NOW, FIRST, count);
     primary.step(NOW.after(5000), Event::Produced(b"write"));
     let end = primary.offset();
-    assert_eq!((primary.safe_until(NOW.after(5000)), primary.safe_until(NOW.after(6000))), (0, 0));
+    assert_eq!((primary.safe_until(NOW.after(5000)), primary.safe_until(NOW.after(6000))), (start, start));
     assert_eq!(primary.safe_until(NOW.after(6001)), u64::MAX, "it takes nothing");
     primary.sent(NOW.after(6500), FIRST, 3);
-    assert_eq!((primary.safe_until(NOW.after(7500)), primary.safe_until(NOW.after(7501))), (3, u64::MAX));
+    let after = [7500, 7501].map(|ms| primary.safe_until(NOW.after(ms)));
+    assert_eq!(after, [start + 3, u64::MAX]);
     let rest = primary.unsent(FIRST).len();
     primary.sent(NOW.after(8000), FIRST, rest);
     assert_eq!(primary.safe_until(NOW.after(60_000)), end);
