@@ -48,17 +48,18 @@ fn suite() -> Result<(), String> {
 
 fn install_programs() -> Result<(), String> {
     let missing: Vec<_> = PROGRAMS.iter().filter(|(program, _)| !is_installed(program)).collect();
-    if missing.is_empty() {
+    let packages = missing.iter().map(|(_, package)| *package);
+    let packages: Vec<_> = packages.chain((!has_virtual_environments()).then_some("python3-venv")).collect();
+    if packages.is_empty() {
         return Ok(());
     }
-    let packages = missing.iter().map(|(_, package)| *package);
     // The package would start a server of its own, which no test wants.
     let policy = "printf '#!/bin/sh\\nexit 101\\n' > /usr/sbin/policy-rc.d && chmod +x /usr/sbin/policy-rc.d";
     let install = format!(
         "export DEBIAN_FRONTEND=noninteractive; [ -e /usr/sbin/policy-rc.d ] || {{ {policy}; made=1; }}; \
          apt-get update -qq && apt-get install -y -qq --no-install-recommends {}; status=$?; \
          [ -z \"$made\" ] || rm -f /usr/sbin/policy-rc.d; exit $status",
-        packages.collect::<Vec<_>>().join(" ")
+        packages.join(" ")
     );
     let mut command = if is_root() { Command::new("sh") } else { Command::new("sudo") };
     if !is_root() {
@@ -69,6 +70,11 @@ fn install_programs() -> Result<(), String> {
 
 fn is_root() -> bool {
     Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n")
+}
+
+/// Whether Python can make folders with libraries of their own, for the client library that tests use.
+fn has_virtual_environments() -> bool {
+    Command::new("python3").args(["-c", "import ensurepip"]).status().is_ok_and(|status| status.success())
 }
 
 fn is_installed(program: &str) -> bool {

@@ -183,6 +183,7 @@ impl Session {
         self.is_kept = false;
         self.transaction = None;
         self.reply_mode = ReplyMode::On;
+        self.is_replica = false;
     }
 }
 

@@ -243,6 +243,7 @@ impl Server {
     pub fn tell_time(&mut self) {
         let is_writer = !self.is_replica() && !self.pause.is_for_failover(self.now);
         self.store.set_time(self.now, if is_writer { Expired::Dropped } else { Expired::Hidden });
+        self.store.news.keeps_lost = self.is_recording();
     }
 
     /// Whether any request might have to wait.

@@ -146,17 +146,16 @@ pub fn load(path: &Path, store: &mut Store) -> Result<Option<Loaded>, String> {
     };
     let mut loader = Loader::default();
     let mut chunk = vec![0; CHUNK_BYTES];
-    loop {
+    while !loader.is_complete {
         match file.read(&mut chunk) {
+            Ok(0) if loader.finish(store)? => {}
             Ok(0) => return Err("Short read or OOM loading DB. Unrecoverable error, aborting now.".into()),
-            Ok(count) if loader.take(store, &chunk[..count])? => {
-                return Ok(Some(Loaded { keys: store.len(), stream: loader.stream() }));
-            }
-            Ok(_) => {}
+            Ok(count) => loader.take(store, &chunk[..count])?,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(format!("Fatal error loading the DB: {}. Exiting.", reason(&error))),
         }
     }
+    Ok(Some(Loaded { keys: store.len(), stream: loader.stream() }))
 }
 
 /// Puts the keys of a snapshot into a store, as they arrive.
@@ -169,31 +168,40 @@ pub struct Loader {
     held: Vec<u8>,
     /// So much has to be held before it is worth another attempt.
     wanted: usize,
+    is_complete: bool,
     stream_id: Option<StreamId>,
     stream_offset: Option<u64>,
 }
 
 impl Loader {
-    /// Takes the next bytes; true once the end has come. An error says what is wrong, as redis-server does.
-    pub fn take(&mut self, store: &mut Store, bytes: &[u8]) -> Result<bool, String> {
+    /// Takes the next bytes. An error says what is wrong, as redis-server does.
+    pub fn take(&mut self, store: &mut Store, bytes: &[u8]) -> Result<(), String> {
         self.held.extend_from_slice(bytes);
-        if self.held.len() < self.wanted {
-            return Ok(false);
-        }
-        let held = std::mem::take(&mut self.held);
-        let (used, is_done) = self.take_records(store, &held)?;
-        if is_done {
-            return if used == held.len() {
-                Ok(true)
+        if self.held.len() < self.wanted { Ok(()) } else { self.take_held(store) }
+    }
+
+    /// No more bytes follow; whether those that came were complete.
+    pub fn finish(&mut self, store: &mut Store) -> Result<bool, String> {
+        self.take_held(store)?;
+        Ok(self.is_complete)
+    }
+
+    fn take_held(&mut self, store: &mut Store) -> Result<(), String> {
+        if self.is_complete {
+            return if self.held.is_empty() {
+                Ok(())
             } else {
                 Err("Something follows behind the end of the keys".into())
             };
         }
+        let held = std::mem::take(&mut self.held);
+        let (used, is_complete) = self.take_records(store, &held)?;
+        self.is_complete = is_complete;
         self.held = held;
         self.held.drain(..used);
         // A key that is not complete is tried again with twice as much.
         self.wanted = if used == 0 { self.held.len() * 2 } else { 0 };
-        Ok(false)
+        Ok(())
     }
 
     /// The place in the stream of writes at which the snapshot was made, if it tells.

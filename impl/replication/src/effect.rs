@@ -24,7 +24,7 @@ pub enum Effect {
     EndLoad,
     /// Carry out the primary's requests, as one.
     Apply(Vec<OwnedArgs>),
-    /// Make a copy of all keys as they are now, and send it to these replicas, framed by this mark.
+    /// Make a copy of all keys as they are now, and send it to these replicas, with a mark at its end.
     Copy {
         /// To whom.
         replicas: Vec<ReplicaId>,

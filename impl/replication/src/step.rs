@@ -159,8 +159,16 @@ impl Turn<'_> {
     }
 
     fn lead(&mut self, id: StreamId) {
-        if self.state.upstream.take().is_some() {
-            self.perform(Effect::Disconnect);
+        if self.state.upstream.take().is_none() {
+            return;
+        }
+        self.perform(Effect::Disconnect);
+        if std::mem::take(&mut self.state.needs_copy) {
+            // Who has the stream of before may have what is not here.
+            let offset = self.state.history.offset;
+            self.restart_stream(id, offset);
+            self.state.select_due = true;
+        } else {
             self.rename_stream(id);
         }
     }

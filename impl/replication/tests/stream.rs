@@ -356,6 +356,18 @@ fn a_replica_that_does_not_read_is_cut_off() {
     assert!(primary.step(NOW.after(1), TICK).contains(&Effect::Close { replica: FIRST }));
 }
 
+#[test]
+fn a_primary_that_may_lack_a_write_shares_no_stream_with_anybody() {
+    let (mut replica, _) = asking(Config { delay_ms: 0, ..Config::default() });
+    feed(&mut replica, &conversation("$8", ""), &mut Outcome::default());
+    let offset = replica.offset();
+    replica.step(NOW, Event::Inapplicable);
+    assert_eq!(replica.place(), None);
+    replica.step(NOW, Event::Lead { id: id(5) });
+    assert_eq!(replica.place(), Some((id(5), offset)));
+    assert_eq!(ask(&mut replica, FIRST, Some((id(9), 4000))), "");
+}
+
 /// Sends a replica what its primary has for it.
 fn pass_on(primary: &mut Replication, replica: &mut Replication) {
     while !primary.unsent(FIRST).is_empty() {

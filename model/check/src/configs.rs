@@ -7,6 +7,12 @@ use crate::{
         MANUAL_TAKEOVER_4, TWO_DEATHS_5, TWO_ELECTIONS_5, VOTE_CRASH_5,
     },
     configs_findings::FINDINGS,
+    configs_large::{
+        ELECTION_ANY_ORDER_5, ELECTION_PARTITION_4, FAILURES_3, MANUAL_ANY_ORDER_4, MEET_LATE_3, PARTITIONS_3,
+        RESHARD_FAILOVER_4, TWO_DEATHS_ANY_ORDER_5, TWO_DEATHS_RETURN_5, TWO_ELECTIONS_RETURN_5,
+        VOTE_CRASH_ANY_ORDER_5,
+    },
+    configs_museum::SHOWROOMS,
     configs_replicas::{BARRIER_5, MIGRATION_5},
     configs_slots::{
         FORGET_RESTART_3, RESHARD_3, RESHARD_LAST_4, RESHARD_SOURCE_4, RESHARD_TARGET_4, SETSLOT_ALONE_3, STALE_OWNER_3,
@@ -14,7 +20,7 @@ use crate::{
     world_model::WorldModel,
 };
 use slotbus_core::{Command, Mutant, Profile, Rule, Slot};
-use slotbus_world::{Budget, Crashing, Order, Pace, Place, Places, Setup, Stage, What, Witness, World};
+use slotbus_world::{Budget, Crashing, Memory, Order, Pace, Place, Places, Setup, Stage, What, Witness, World};
 use std::sync::Arc;
 
 /// Slots of every standard configuration: one for each owner, and one over. Slots that no command
@@ -52,7 +58,8 @@ impl Configuration {
     /// The configuration called `name`.
     #[must_use]
     pub fn named(name: &str) -> Option<&'static Self> {
-        CONFIGURATIONS.iter().chain(PENDING).chain(FINDINGS).find(|configuration| configuration.name == name)
+        let by_name = PENDING.iter().chain(FINDINGS).chain(SHOWROOMS);
+        CONFIGURATIONS.iter().chain(by_name).find(|configuration| configuration.name == name)
     }
 
     /// Its model, under a profile and with a deliberate fault if one is named.
@@ -63,7 +70,7 @@ impl Configuration {
         let origin = (self.build)(&mut setup);
         // What fired on the way to where the exploration starts does not count.
         setup.coverage = Arc::default();
-        WorldModel { setup, origin, witnesses: self.witnesses.to_vec() }
+        WorldModel { setup, origin, witnesses: self.witnesses.to_vec(), focus: None, memory: Memory::default() }
     }
 }
 
@@ -120,21 +127,7 @@ pub const CONFIGURATIONS: &[Configuration] = &[
         hosts: 2,
         build: lost_meet_2,
     },
-    Configuration {
-        name: "meet_3",
-        summary: "b MEETs a and c at once; these two learn of each other only through b.",
-        limits: &[
-            "3 hosts without slots; b has the id in the middle",
-            "2 ticks each, at any time: one opens links, one follows what gossip brought",
-            "no fault",
-        ],
-        witnesses: &[Witness::AllKnown, Witness::ScriptsDone],
-        rules: &[Rule::GossipSent, Rule::GossipNewNode, Rule::GossipFresher],
-        is_quick: true,
-        has_actors: true,
-        hosts: 3,
-        build: meet_3,
-    },
+    MEET_3,
     Configuration {
         name: "gossip_3",
         summary: "a and b are a cluster, b MEETs c: c and a learn of each other and of each other's slots.",
@@ -150,36 +143,7 @@ pub const CONFIGURATIONS: &[Configuration] = &[
         hosts: 3,
         build: gossip_3,
     },
-    Configuration {
-        name: "failure_3",
-        summary: "Any of three primaries is killed at any moment, is suspected, fails, starts again and is trusted.",
-        limits: &[
-            "3 primaries, each with slots of its own; any of them may be the one",
-            "timely: messages take less than a tick; any number of ticks, in any order within a round",
-            "1 crash, 1 restart",
-        ],
-        witnesses: &[Witness::AllUp, Witness::Failed, Witness::Recovered],
-        rules: &[
-            Rule::StartRestored,
-            Rule::LinkRefusedAtOnce,
-            Rule::PingChosen,
-            Rule::HealthSuspected,
-            Rule::HealthTrusted,
-            Rule::HealthReported,
-            Rule::HealthReportWithdrawn,
-            Rule::HealthFailed,
-            Rule::HealthFailTold,
-            Rule::HealthFailIgnored,
-            Rule::HealthClearedLate,
-            Rule::StateUncovered,
-            Rule::StateOk,
-            Rule::StateWritableDelay,
-        ],
-        is_quick: true,
-        has_actors: false,
-        hosts: 3,
-        build: failure_3,
-    },
+    FAILURE_3,
     Configuration {
         name: "minority_3",
         summary: "Two primaries with slots, one without: when a voter dies, no majority is left to fail it.",
@@ -195,21 +159,7 @@ pub const CONFIGURATIONS: &[Configuration] = &[
         hosts: 3,
         build: minority_3,
     },
-    Configuration {
-        name: "partition_3",
-        summary: "Any two of three primaries lose sight of each other at any moment, and find each other again.",
-        limits: &[
-            "3 primaries, each with slots of its own; any pair may be the one",
-            "timely: messages take less than a tick; any number of ticks, in any order within a round",
-            "1 pair cannot reach each other for any time; what was on its way arrives late or never",
-        ],
-        witnesses: &[Witness::AllUp, Witness::Suspected],
-        rules: &[Rule::LinkRenewed, Rule::HealthSuspected, Rule::HealthTrusted, Rule::HealthReportWithdrawn],
-        is_quick: true,
-        has_actors: false,
-        hosts: 3,
-        build: partition_3,
-    },
+    PARTITION_3,
     Configuration {
         name: "forget_3",
         summary: "a is told to FORGET b, which goes on talking to it, while c may die.",
@@ -316,10 +266,25 @@ pub const CONFIGURATIONS: &[Configuration] = &[
     FORGET_RESTART_3,
     MIGRATION_5,
     BARRIER_5,
+    MANUAL_PARTITION_4,
+    RESHARD_SOURCE_4,
+    RESHARD_TARGET_4,
+    TWO_DEATHS_ANY_ORDER_5,
+    TWO_DEATHS_RETURN_5,
+    ELECTION_PARTITION_4,
+    ELECTION_ANY_ORDER_5,
+    FAILURES_3,
 ];
 
 /// Configurations that do not hold, or have not been exhausted: they run by name only.
-pub const PENDING: &[Configuration] = &[MANUAL_PARTITION_4, RESHARD_SOURCE_4, RESHARD_TARGET_4];
+pub const PENDING: &[Configuration] = &[
+    RESHARD_FAILOVER_4,
+    MANUAL_ANY_ORDER_4,
+    VOTE_CRASH_ANY_ORDER_5,
+    TWO_ELECTIONS_RETURN_5,
+    PARTITIONS_3,
+    MEET_LATE_3,
+];
 
 pub(crate) fn order(host: Place, command: Command) -> Order {
     Order { host, command }
@@ -353,8 +318,29 @@ fn lost_meet_2(setup: &mut Setup) -> World<SLOTS> {
     setup.world_after(&[])
 }
 
+pub(crate) const MEET_3: Configuration = Configuration {
+    name: "meet_3",
+    summary: "b MEETs a and c at once; these two learn of each other only through b.",
+    limits: &[
+        "3 hosts without slots; b has the id in the middle",
+        "2 ticks each, at any time: one opens links, one follows what gossip brought",
+        "no fault",
+    ],
+    witnesses: &[Witness::AllKnown, Witness::ScriptsDone],
+    rules: &[Rule::GossipSent, Rule::GossipNewNode, Rule::GossipFresher],
+    is_quick: true,
+    has_actors: true,
+    hosts: 3,
+    build: meet_3,
+};
+
 fn meet_3(setup: &mut Setup) -> World<SLOTS> {
-    setup.pace = Pace::Free { ticks: 2 };
+    meet_both(setup, 2)
+}
+
+/// b is told to MEET a and c, and each node has so many ticks.
+pub(crate) fn meet_both(setup: &mut Setup, ticks: u8) -> World<SLOTS> {
+    setup.pace = Pace::Free { ticks };
     setup.scripts = vec![vec![Setup::meet(B, A)], vec![Setup::meet(B, C)]];
     setup.world_after(&[])
 }
@@ -367,9 +353,45 @@ fn gossip_3(setup: &mut Setup) -> World<SLOTS> {
     setup.world_after(&[own.as_slice(), &meet].concat())
 }
 
+pub(crate) const FAILURE_3: Configuration = Configuration {
+    name: "failure_3",
+    summary: "Any of three primaries is killed at any moment, is suspected, fails, starts again and is trusted.",
+    limits: &[
+        "3 primaries, each with slots of its own; any of them may be the one",
+        "timely: messages take less than a tick; any number of ticks, in any order within a round",
+        "1 crash, 1 restart",
+    ],
+    witnesses: &[Witness::AllUp, Witness::Failed, Witness::Recovered],
+    rules: &[
+        Rule::StartRestored,
+        Rule::LinkRefusedAtOnce,
+        Rule::PingChosen,
+        Rule::HealthSuspected,
+        Rule::HealthTrusted,
+        Rule::HealthReported,
+        Rule::HealthReportWithdrawn,
+        Rule::HealthFailed,
+        Rule::HealthFailTold,
+        Rule::HealthFailIgnored,
+        Rule::HealthClearedLate,
+        Rule::StateUncovered,
+        Rule::StateOk,
+        Rule::StateWritableDelay,
+    ],
+    is_quick: true,
+    has_actors: false,
+    hosts: 3,
+    build: failure_3,
+};
+
 fn failure_3(setup: &mut Setup) -> World<SLOTS> {
+    failures(setup, Budget { crashes: 1, restarts: 1, ..Budget::default() })
+}
+
+/// Any of three primaries may be killed, and return.
+pub(crate) fn failures(setup: &mut Setup, budget: Budget) -> World<SLOTS> {
     setup.pace = Pace::Timely;
-    setup.budget = Budget { crashes: 1, restarts: 1, ..Budget::default() };
+    setup.budget = budget;
     setup.crashing = Crashing { mortal: Places::ALL, ..Crashing::default() };
     setup.world_after(&cluster_of_3([&[0], &[1], &[2, 3]]))
 }
@@ -380,6 +402,22 @@ fn minority_3(setup: &mut Setup) -> World<SLOTS> {
     setup.crashing = Crashing { mortal: Places::ALL, ..Crashing::default() };
     setup.world_after(&cluster_of_3([&[0, 1], &[], &[2, 3]]))
 }
+
+pub(crate) const PARTITION_3: Configuration = Configuration {
+    name: "partition_3",
+    summary: "Any two of three primaries lose sight of each other at any moment, and find each other again.",
+    limits: &[
+        "3 primaries, each with slots of its own; any pair may be the one",
+        "timely: messages take less than a tick; any number of ticks, in any order within a round",
+        "1 pair cannot reach each other for any time; what was on its way arrives late or never",
+    ],
+    witnesses: &[Witness::AllUp, Witness::Suspected],
+    rules: &[Rule::LinkRenewed, Rule::HealthSuspected, Rule::HealthTrusted, Rule::HealthReportWithdrawn],
+    is_quick: true,
+    has_actors: false,
+    hosts: 3,
+    build: partition_3,
+};
 
 fn partition_3(setup: &mut Setup) -> World<SLOTS> {
     setup.pace = Pace::Timely;

@@ -16,9 +16,11 @@ pub(crate) const ORDERLY: &str = "hosts tick in turn, a first; news, faults and 
 /// What becomes of replication.
 pub(crate) const STREAM: &str = "a replica has all of its primary's writes at each of its ticks at which it reaches it";
 /// Elections end, one way or the other.
-const VALIDITY: &str = "replica validity factor 1: data grows too old before elections could be repeated for ever";
+pub(crate) const VALIDITY: &str =
+    "replica validity factor 1: data grows too old before elections could be repeated for ever";
 /// So they do where hosts take turns.
-const VALIDITY_3: &str = "replica validity factor 3: data grows too old before elections could be repeated for ever";
+pub(crate) const VALIDITY_3: &str =
+    "replica validity factor 3: data grows too old before elections could be repeated for ever";
 
 const ELECTION: &[Rule] =
     &[Rule::ElectScheduled, Rule::ElectAsked, Rule::ElectVoted, Rule::ElectCounted, Rule::ElectWon];
@@ -44,12 +46,9 @@ pub(crate) const ELECTION_TIMED_4: Configuration = Configuration {
     name: "election_timed_4",
     summary: "As election_4, with a node timeout of two ticks: nodes hear of each other at different times.",
     limits: &["3 primaries with slots, 1 replica of the first", PROMPT, STREAM, VALIDITY, "1 crash, 1 restart"],
-    witnesses: &[Witness::Promoted, Witness::Settled],
-    rules: ELECTION,
     is_quick: false,
-    has_actors: false,
-    hosts: 4,
     build: election_timed_4,
+    ..ELECTION_4
 };
 
 fn election_timed_4(setup: &mut Setup) -> World<SLOTS> {
@@ -174,16 +173,17 @@ pub(crate) const TWO_ELECTIONS_5: Configuration = Configuration {
         "1 crash, 1 command",
     ],
     witnesses: &[Witness::Promoted, Witness::ScriptsDone],
-    rules: ELECTION,
-    is_quick: true,
-    has_actors: false,
-    hosts: 5,
     build: two_elections_5,
+    ..TWO_DEATHS_5
 };
 
 fn two_elections_5(setup: &mut Setup) -> World<SLOTS> {
+    two_elections(setup, Budget { crashes: 1, ..Budget::default() })
+}
+
+pub(crate) fn two_elections(setup: &mut Setup, budget: Budget) -> World<SLOTS> {
     orderly(setup);
-    setup.budget = Budget { crashes: 1, ..Budget::default() };
+    setup.budget = budget;
     setup.crashing = killing(&[A]);
     setup.scripts = vec![vec![failover(E, FailoverMode::Force)]];
     setup.world_after(&two_shards(setup))
@@ -216,21 +216,9 @@ fn manual_4(setup: &mut Setup) -> World<SLOTS> {
 pub(crate) const MANUAL_FORCE_4: Configuration = Configuration {
     name: "manual_force_4",
     summary: "A replica is told to FAILOVER FORCE while clients write and its primary may be killed and return.",
-    limits: &[
-        "3 primaries with slots, 1 replica of the first",
-        PROMPT,
-        BRISK,
-        ORDERLY,
-        STREAM,
-        VALIDITY,
-        "1 command, 1 write, 1 crash, 1 restart",
-    ],
-    witnesses: &[Witness::Promoted, Witness::Settled, Witness::ScriptsDone],
     rules: &[Rule::ManualForced, Rule::ElectWon],
-    is_quick: false,
-    has_actors: false,
-    hosts: 4,
     build: manual_force_4,
+    ..MANUAL_4
 };
 
 fn manual_force_4(setup: &mut Setup) -> World<SLOTS> {
@@ -240,21 +228,9 @@ fn manual_force_4(setup: &mut Setup) -> World<SLOTS> {
 pub(crate) const MANUAL_TAKEOVER_4: Configuration = Configuration {
     name: "manual_takeover_4",
     summary: "A replica is told to FAILOVER TAKEOVER while clients write and its primary may be killed and return.",
-    limits: &[
-        "3 primaries with slots, 1 replica of the first",
-        PROMPT,
-        BRISK,
-        ORDERLY,
-        STREAM,
-        VALIDITY,
-        "1 command, 1 write, 1 crash, 1 restart",
-    ],
-    witnesses: &[Witness::Promoted, Witness::Settled, Witness::ScriptsDone],
     rules: &[Rule::ManualTakeover],
-    is_quick: false,
-    has_actors: false,
-    hosts: 4,
     build: manual_takeover_4,
+    ..MANUAL_4
 };
 
 fn manual_takeover_4(setup: &mut Setup) -> World<SLOTS> {
@@ -282,12 +258,9 @@ pub(crate) const MANUAL_PARTITION_4: Configuration = Configuration {
         VALIDITY_3,
         "1 command, 1 write, primary and replica apart for any time",
     ],
-    witnesses: &[Witness::Promoted, Witness::Settled, Witness::ScriptsDone],
     rules: &[Rule::ManualAsked, Rule::ManualPaused, Rule::ManualOffset, Rule::ManualTimeout],
-    is_quick: false,
-    has_actors: false,
-    hosts: 4,
     build: manual_partition_4,
+    ..MANUAL_4
 };
 
 fn manual_partition_4(setup: &mut Setup) -> World<SLOTS> {
@@ -329,11 +302,11 @@ pub(crate) fn cluster_of_4(setup: &Setup) -> Vec<Stage> {
     [cluster_of_3([&[0], &[1], &[2, 3]]), replica(setup, D, A)].concat()
 }
 
-fn two_replicas(setup: &Setup) -> Vec<Stage> {
+pub(crate) fn two_replicas(setup: &Setup) -> Vec<Stage> {
     [cluster_of_4(setup), replica(setup, E, A)].concat()
 }
 
-fn two_shards(setup: &Setup) -> Vec<Stage> {
+pub(crate) fn two_shards(setup: &Setup) -> Vec<Stage> {
     [cluster_of_4(setup), replica(setup, E, B)].concat()
 }
 

@@ -46,11 +46,8 @@ pub(crate) const BARRIER_5: Configuration = Configuration {
         "2 crashes",
     ],
     witnesses: &[Witness::Failed],
-    rules: &[Rule::MigrateOrphaned, Rule::MigrateMoved],
-    is_quick: false,
-    has_actors: false,
-    hosts: 5,
     build: barrier_5,
+    ..MIGRATION_5
 };
 
 fn barrier_5(setup: &mut Setup) -> World<SLOTS> {

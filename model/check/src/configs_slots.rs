@@ -100,12 +100,8 @@ pub(crate) const RESHARD_TARGET_4: Configuration = Configuration {
         "IMPORTING, MIGRATING, the key, then NODE at the target and at the source; one key",
         "1 crash, 1 restart",
     ],
-    witnesses: &[Witness::ScriptsDone, Witness::Promoted],
-    rules: RESHARD,
-    is_quick: false,
-    has_actors: false,
-    hosts: 4,
     build: reshard_target_4,
+    ..RESHARD_SOURCE_4
 };
 
 fn reshard_target_4(setup: &mut Setup) -> World<SLOTS> {
@@ -201,7 +197,7 @@ fn set_slot(host: Place, change: SlotChange) -> Order {
 }
 
 /// The slot moves from a to b as redis-cli moves it.
-fn reshard(setup: &mut Setup) {
+pub(crate) fn reshard(setup: &mut Setup) {
     let to_b = SlotChange::Node(B.id());
     setup.scripts = vec![vec![
         set_slot(B, SlotChange::Importing(A.id())),
@@ -213,6 +209,6 @@ fn reshard(setup: &mut Setup) {
 }
 
 /// A client has written at a, and its replica has that.
-fn written() -> Vec<Stage> {
+pub(crate) fn written() -> Vec<Stage> {
     vec![Stage::Happens(What::Write { host: A }), Stage::Rounds(2)]
 }

@@ -184,13 +184,19 @@ struct Recorder<'a, M: Model> {
 /// Every state seen, by fingerprint, with the state that it was first reached from.
 #[derive(Default)]
 struct Visited {
-    table: HashTable<u32>,
+    /// States by fingerprint, in many small tables: each grows for itself.
+    tables: [HashTable<u32>; 32],
     graph: Graph,
 }
 
 /// Fingerprints are digests: any part of one is as good a hash as another.
 fn hash_of(fingerprint: u128) -> u64 {
     (fingerprint >> 64) as u64
+}
+
+/// The table of a fingerprint, by another part of it.
+fn table_of(fingerprint: u128, tables: usize) -> usize {
+    fingerprint as usize % tables
 }
 
 impl Visited {
@@ -200,7 +206,7 @@ impl Visited {
 
     fn find(&self, fingerprint: u128) -> Option<u32> {
         let is_same = |&index: &u32| self.graph.fingerprints[index as usize] == fingerprint;
-        self.table.find(hash_of(fingerprint), is_same).copied()
+        self.tables[table_of(fingerprint, self.tables.len())].find(hash_of(fingerprint), is_same).copied()
     }
 
     /// Adds a state that is not there; none if there is no number left for it.
@@ -209,7 +215,8 @@ impl Visited {
         let fingerprints = &mut self.graph.fingerprints;
         fingerprints.push(fingerprint);
         self.graph.parents.push(parent);
-        self.table.insert_unique(hash_of(fingerprint), index, |&index| hash_of(fingerprints[index as usize]));
+        let table = &mut self.tables[table_of(fingerprint, self.tables.len())];
+        table.insert_unique(hash_of(fingerprint), index, |&index| hash_of(fingerprints[index as usize]));
         Some(index)
     }
 
@@ -225,7 +232,7 @@ struct Reached<S> {
     class: ClassId,
     fingerprint: u128,
     /// The state, unless it was known already.
-    news: Option<News<S>>,
+    news: Option<Box<News<S>>>,
 }
 
 /// A state that is new.
@@ -285,6 +292,7 @@ where
         let mut level = self.frontier.advance();
         while !level.is_empty() {
             for batch in batches(level.clone(), BATCH * self.limits.threads.max(1)) {
+                self.frontier.forget_before(batch.start);
                 if let Some(ending) = self.ending() {
                     return ending;
                 }
@@ -351,7 +359,7 @@ where
         let news = self.visited.find(fingerprint).is_none().then(|| {
             let decides = self.decides(&state);
             let marks = self.recorder.as_ref().map_or(0, |recorder| (recorder.marks)(&state));
-            News { state, decides, marks }
+            Box::new(News { state, decides, marks })
         });
         Reached { parent, class, fingerprint, news }
     }
@@ -382,7 +390,7 @@ where
         }
     }
 
-    fn add(&mut self, fingerprint: u128, parent: u32, news: News<M::State>) -> Option<u32> {
+    fn add(&mut self, fingerprint: u128, parent: u32, news: Box<News<M::State>>) -> Option<u32> {
         let index = self.visited.insert(fingerprint, parent)?;
         for property in news.decides {
             self.decided[property].get_or_insert(index);

@@ -1,10 +1,11 @@
 //! Owns the labelled graph of an exploration: which state leads to which by an action of which
-//! class, in flat vectors. Knows no state's inside and asks no question.
+//! class, in flat lists. Knows no state's inside and asks no question.
 //!
 //! States are numbers in the order in which they were found, so that every state before the frontier
 //! has its edges, and the edges of one state lie together. A state costs its fingerprint, a parent,
 //! an offset and its marks; an edge costs a class and a target.
 
+use crate::chunks::Chunks;
 use stateright::Model;
 
 /// A state that has no parent: it was there from the start.
@@ -65,13 +66,13 @@ pub trait Labelling<M: Model>: Sync {
 /// A labelled graph of states.
 #[derive(Clone, Debug, Default)]
 pub struct Graph {
-    pub(crate) fingerprints: Vec<u128>,
-    pub(crate) parents: Vec<u32>,
-    pub(crate) marks: Vec<Marks>,
+    pub(crate) fingerprints: Chunks<u128>,
+    pub(crate) parents: Chunks<u32>,
+    pub(crate) marks: Chunks<Marks>,
     /// By state: where its edges begin; one more at the end.
-    starts: Vec<u32>,
-    labels: Vec<ClassId>,
-    targets: Vec<u32>,
+    starts: Chunks<u32>,
+    labels: Chunks<ClassId>,
+    targets: Chunks<u32>,
     /// Whether every reachable state is in it, with every edge.
     pub(crate) is_whole: bool,
 }
@@ -126,8 +127,7 @@ impl Graph {
 
     /// The edges of a state, each by its class and its target.
     pub fn edges(&self, state: u32) -> impl Iterator<Item = (ClassId, u32)> {
-        let run = self.run(state);
-        self.labels[run.clone()].iter().copied().zip(self.targets[run].iter().copied())
+        self.run(state).map(|index| (self.labels[index], self.targets[index]))
     }
 
     /// The edges of a state that change it.
@@ -166,7 +166,9 @@ impl Graph {
     /// What is added from here on belongs to `state` or to a later one.
     pub(crate) fn begin(&mut self, state: u32) {
         let start = u32::try_from(self.targets.len()).unwrap_or(u32::MAX);
-        self.starts.resize((state as usize + 1).max(self.starts.len()), start);
+        while self.starts.len() <= state as usize {
+            self.starts.push(start);
+        }
     }
 
     /// Whether there is no number left for another edge.

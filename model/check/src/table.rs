@@ -29,11 +29,8 @@ pub fn with_useful_gossip(profile: Profile) -> Profile {
 }
 
 /// Properties that no configuration can be asked for, and why.
-const UNASKED: [(&str, &str); 3] = [
-    ("L7 ForgetCompletes", "bans end after a minute, which no model waits for; replay `forgotten-returns`"),
-    ("L12 OrphanServed", "a replica must move while others stay; replay `migration-forgotten`"),
-    ("L13 CoverageReturns", "RESET is in no configuration; replay `reset-soft`"),
-];
+const UNASKED: [(&str, &str); 1] =
+    [("L7 ForgetCompletes", "bans end after a minute, which no model waits for; replay `forgotten-returns`")];
 
 /// Which replays on real sockets show that a property is broken.
 const REPLAYS: [(&str, &[&str]); 13] = [

@@ -7,7 +7,7 @@ use slotbus_core::{Command, Durable, Event, Host, LinkId, Message, Replication, 
 const REQUEST: RequestId = RequestId(0);
 
 /// What happened to a node.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Cause<const SLOTS: usize> {
     /// It started; from an image, unless it is new.
     Started(Option<Shared<Durable<SLOTS>>>),

@@ -7,20 +7,13 @@ use slotbus_core::{Durable, Flags, Node, NodeView, Persist};
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Host<const SLOTS: usize> {
     /// The node, unless it crashed.
-    pub node: Option<Node<SLOTS>>,
+    pub node: Option<Shared<Node<SLOTS>>>,
     /// What a restart would find.
     pub disk: Disk<SLOTS>,
     /// What it holds of the data.
     pub data: Data<SLOTS>,
     /// Ticks that are left to it, in a world of free pace; else 0.
     pub ticks_left: u8,
-}
-
-impl<const SLOTS: usize> Host<SLOTS> {
-    /// All of the host but its node, which is the larger part.
-    pub(crate) fn without_node(&self) -> Self {
-        Self { node: None, disk: self.disk.clone(), data: self.data.clone(), ticks_left: self.ticks_left }
-    }
 }
 
 /// What a host saved.
@@ -33,7 +26,7 @@ pub struct Disk<const SLOTS: usize> {
 }
 
 /// Which parts of a disk can still be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Readable {
     /// Both images: the host may yet lose power.
     Both,
@@ -57,6 +50,11 @@ impl<const SLOTS: usize> Disk<SLOTS> {
         if persist.sync {
             self.synced = self.saved.clone();
         }
+    }
+
+    /// What was being written is left empty.
+    pub(crate) fn tear(&mut self) {
+        *self = Self::blank();
     }
 
     /// Drops what nobody can read any more: states that differ in it only are one.

@@ -1,34 +1,42 @@
 //! Owns a world's state, what can happen to it next, and what then becomes of it. Decides nothing
 //! about the protocol: every node goes through [`slotbus_core::step`] and nothing else.
 
+mod memory;
 mod packed;
+mod reaction;
 
-pub use packed::Packer;
+pub use memory::Memory;
+pub use packed::{Packer, read_number, write_number};
 
 use crate::{
     action::{Action, What},
     cause::Cause,
-    clock::{NOW, canonical_message},
+    clock::NOW,
     connection::{Connection, End, Side},
     data::Data,
     elections::open_epoch,
-    ghost::{Ghost, is_introduction},
+    ghost::Ghost,
     host::{Disk, Host, Readable},
-    invariants::{Seen, check, check_at_rest},
+    invariants::{Invariant, check_at_rest},
     place::Place,
-    setup::{Budget, Order, Pace, Places, Setup, Stage, Transfer},
+    setup::{Budget, Flaw, Order, Pace, Places, Setup, Stage, Transfer},
     shared::Shared,
     story::Happening,
     witnesses::is_agreed,
 };
+use reaction::{Deed, Reaction, Scene, Stimulus};
 use slotbus_core::{
-    Address, Body, ClusterState, Command, Effect, Effects, Flags, Host as Ip, Input, LinkId, Message, Millis, Node,
-    Origin, Random, Reply, SlotChange, SlotSet, next_deadline, step,
+    Address, Body, ClusterState, Command, Effect, Effects, Host as Ip, LinkId, Message, Millis, Node, Origin,
+    SlotChange, SlotSet, next_deadline,
 };
 use smallvec::SmallVec;
+use std::{
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
 
 /// The state of a world. Equal states have equal form, whatever led to them.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct World<const SLOTS: usize> {
     hosts: SmallVec<[Shared<Host<SLOTS>>; 4]>,
     /// Ascending by [`Connection::key`].
@@ -40,7 +48,20 @@ pub struct World<const SLOTS: usize> {
     parted: SmallVec<[(Place, Place); 2]>,
     /// Who has ticked in this round, in a timely world.
     ticked: Places,
-    ghost: Ghost,
+    ghost: Shared<Ghost>,
+}
+
+/// The parts have their digests already: these are mixed, each by its position, and only the mixture is
+/// hashed. A factor that is odd loses nothing.
+impl<const SLOTS: usize> Hash for World<SLOTS> {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        const FACTOR: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
+        let Self { hosts, connections, budget, given, parted, ticked, ghost } = self;
+        let parts = hosts.iter().map(Shared::digest).chain(connections.iter().map(Shared::digest));
+        let mixture = parts.fold(ghost.digest(), |mixed, part| mixed.wrapping_mul(FACTOR).wrapping_add(part));
+        hasher.write_u128(mixture);
+        (connections.len(), budget, given, parted, ticked).hash(hasher);
+    }
 }
 
 /// What can happen to a world next, in a fixed order: what the network owes comes first.
@@ -58,9 +79,9 @@ impl<const SLOTS: usize> World<SLOTS> {
             given: SmallVec::new(),
             parted: SmallVec::new(),
             ticked: Places::NONE,
-            ghost: Ghost::new(setup.hosts.len()),
+            ghost: Shared::new(Ghost::new(setup.hosts.len())),
         };
-        let mut turn = Turn::new(setup, world);
+        let mut turn = Turn::new(setup, None, world);
         for place in setup.places() {
             turn.start(place, Origin::Fresh(setup.hosts[place.index()].id));
         }
@@ -84,7 +105,7 @@ impl<const SLOTS: usize> World<SLOTS> {
                 Stage::Rounds(rounds) => (0..*rounds).fold(self, |world, _| world.round(&calm)),
             };
         }
-        let mut turn = Turn::new(setup, self);
+        let mut turn = Turn::new(setup, None, self);
         turn.world.prepare(setup);
         turn.forget_disks();
         turn.done()
@@ -102,7 +123,7 @@ impl<const SLOTS: usize> World<SLOTS> {
     }
 
     fn quietened(mut self, calm: &Setup) -> Self {
-        while let Some(&what) = self.owed().first() {
+        while let Some(what) = { self.owed().next() } {
             self = self.after(calm, Action::new(what));
         }
         self
@@ -117,8 +138,10 @@ impl<const SLOTS: usize> World<SLOTS> {
         self.budget = setup.budget;
         self.given = SmallVec::from_elem(0, setup.scripts.len());
         self.ticked = Places::NONE;
-        self.ghost.has_failed = false;
-        self.ghost.promoted = Places::NONE;
+        let ghost = self.ghost.make_mut();
+        ghost.has_failed = false;
+        ghost.promoted = Places::NONE;
+        ghost.called = Places::NONE;
         for host in &mut self.hosts {
             *host = Shared::new(Host { ticks_left, ..Host::clone(host) });
         }
@@ -133,13 +156,13 @@ impl<const SLOTS: usize> World<SLOTS> {
     /// The node at `place`, if it runs.
     #[must_use]
     pub fn node(&self, place: Place) -> Option<&Node<SLOTS>> {
-        self.host(place).node.as_ref()
+        self.host(place).node.as_deref()
     }
 
     /// The nodes that run, with their places.
     pub fn nodes(&self) -> impl Iterator<Item = (Place, &Node<SLOTS>)> {
         let hosts = self.hosts.iter().enumerate();
-        hosts.filter_map(|(index, host)| host.node.as_ref().map(|node| (Place::at(index), node)))
+        hosts.filter_map(|(index, host)| host.node.as_deref().map(|node| (Place::at(index), node)))
     }
 
     /// How many hosts there are.
@@ -178,13 +201,13 @@ impl<const SLOTS: usize> World<SLOTS> {
     }
 
     pub(crate) fn ghost_mut(&mut self) -> &mut Ghost {
-        &mut self.ghost
+        self.ghost.make_mut()
     }
 
     /// Whether the network owes nothing: no message on its way, nothing to notice.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
-        self.owed().is_empty()
+        self.owed().next().is_none()
     }
 
     /// Whether two hosts cannot reach each other.
@@ -208,18 +231,35 @@ impl<const SLOTS: usize> World<SLOTS> {
     /// Every action that is possible, with the world after it. Dice are thrown in every way exactly once.
     #[must_use]
     pub fn successors(&self, setup: &Setup) -> Vec<(Action, Self)> {
-        let mut successors = Vec::new();
-        for what in self.choices(setup) {
-            self.outcomes(setup, what, &mut successors);
+        self.all_successors(setup, None)
+    }
+
+    /// As [`World::successors`], from what is remembered of other worlds of the same setup.
+    #[must_use]
+    pub fn successors_from_memory(&self, setup: &Setup, memory: &Memory<SLOTS>) -> Vec<(Action, Self)> {
+        self.all_successors(setup, Some(memory))
+    }
+
+    fn all_successors(&self, setup: &Setup, memory: Option<&Memory<SLOTS>>) -> Vec<(Action, Self)> {
+        let choices = self.choices(setup);
+        let mut successors = Vec::with_capacity(choices.len());
+        for what in choices {
+            self.outcomes(setup, memory, what, &mut successors);
         }
         successors
     }
 
-    fn outcomes(&self, setup: &Setup, what: What, successors: &mut Vec<(Action, Self)>) {
+    fn outcomes(
+        &self,
+        setup: &Setup,
+        memory: Option<&Memory<SLOTS>>,
+        what: What,
+        successors: &mut Vec<(Action, Self)>,
+    ) {
         let mut words = 0..1;
         while let Some(dice) = words.next() {
             let action = Action { what, dice, dies: false };
-            let (world, outcome) = self.taken(setup, action);
+            let (world, outcome) = self.taken(setup, memory, action);
             words.end = words.end.max(outcome.words);
             if !outcome.is_spent {
                 continue;
@@ -227,7 +267,7 @@ impl<const SLOTS: usize> World<SLOTS> {
             successors.push((action, world));
             if outcome.can_die {
                 let action = Action { dies: true, ..action };
-                successors.push((action, self.taken(setup, action).0));
+                successors.push((action, self.taken(setup, memory, action).0));
             }
         }
     }
@@ -235,11 +275,11 @@ impl<const SLOTS: usize> World<SLOTS> {
     /// The world after an action, which must be one of [`World::successors`].
     #[must_use]
     pub fn after(&self, setup: &Setup, action: Action) -> Self {
-        self.taken(setup, action).0
+        self.taken(setup, None, action).0
     }
 
-    fn taken(&self, setup: &Setup, action: Action) -> (Self, Outcome) {
-        let mut turn = Turn::new(setup, self.clone());
+    fn taken(&self, setup: &Setup, memory: Option<&Memory<SLOTS>>, action: Action) -> (Self, Outcome) {
+        let mut turn = Turn::new(setup, memory, self.clone());
         turn.take(action);
         let outcome = turn.outcome;
         (turn.done(), outcome)
@@ -248,7 +288,7 @@ impl<const SLOTS: usize> World<SLOTS> {
     /// What an action does, step by step, with the world after it.
     #[must_use]
     pub fn told(&self, setup: &Setup, action: Action) -> (Self, Vec<Happening<SLOTS>>) {
-        let mut turn = Turn::new(setup, self.clone());
+        let mut turn = Turn::new(setup, None, self.clone());
         turn.story = Some(Vec::new());
         turn.take(action);
         let story = turn.story.take().unwrap_or_default();
@@ -256,7 +296,7 @@ impl<const SLOTS: usize> World<SLOTS> {
     }
 
     fn choices(&self, setup: &Setup) -> Choices {
-        let mut choices = self.owed();
+        let mut choices: Choices = self.owed().collect();
         let is_quiet = choices.is_empty();
         choices.extend(
             setup.places().filter(|&host| self.may_tick(setup, host, is_quiet)).map(|host| What::Tick { host }),
@@ -267,30 +307,20 @@ impl<const SLOTS: usize> World<SLOTS> {
     }
 
     /// What the network owes: nothing here can be put off for ever.
-    fn owed(&self) -> Choices {
-        let mut owed = Choices::new();
-        for (connection, index) in self.connections.iter().zip(0..) {
-            if self.is_parted(connection) {
-                continue;
-            }
-            if connection.opener_end == End::Opening {
-                let listens = connection.target.is_some_and(|target| self.node(target).is_some());
-                owed.push(if listens {
-                    What::Establish { connection: index }
-                } else {
-                    What::Refuse { connection: index }
-                });
-            }
-            for side in [Side::Target, Side::Opener] {
-                if connection.has_mail(side) {
-                    owed.push(What::Deliver { connection: index, to: side });
-                }
-                if connection.is_over_for(side) {
-                    owed.push(What::HangUp { connection: index, at: side });
-                }
-            }
-        }
-        owed
+    fn owed(&self) -> impl Iterator<Item = What> {
+        let connections = self.connections.iter().zip(0..).filter(|(connection, _)| !self.is_parted(connection));
+        connections.flat_map(|(connection, index)| self.owed_on(connection, index))
+    }
+
+    fn owed_on(&self, it: &Connection<SLOTS>, connection: u8) -> impl Iterator<Item = What> {
+        let listens = || it.target.is_some_and(|target| self.node(target).is_some());
+        let attempt = || if listens() { What::Establish { connection } } else { What::Refuse { connection } };
+        let attempt = (it.opener_end == End::Opening).then(attempt);
+        let of_end = |side| {
+            let mail = it.has_mail(side).then_some(What::Deliver { connection, to: side });
+            [mail, it.is_over_for(side).then_some(What::HangUp { connection, at: side })]
+        };
+        [attempt].into_iter().chain(of_end(Side::Target)).chain(of_end(Side::Opener)).flatten()
     }
 
     /// Whether clients can write at a host: it is a primary that serves, and does not hold them back.
@@ -323,7 +353,7 @@ impl<const SLOTS: usize> World<SLOTS> {
     /// What takes no time in a prompt world: heartbeats and their answers, connections that come up,
     /// are refused, or are noticed as over with nothing left to read.
     fn hurried(&self) -> Option<What> {
-        self.owed().into_iter().find(|&what| match what {
+        self.owed().find(|&what| match what {
             What::Deliver { connection, to } => self.is_routine(connection, to),
             What::HangUp { connection, at } => !self.connections[usize::from(connection)].has_mail(at),
             What::Establish { .. } | What::Refuse { .. } => true,
@@ -390,12 +420,14 @@ impl<const SLOTS: usize> World<SLOTS> {
         self.node(order.host).is_some() && !setup.transfers.iter().any(awaits)
     }
 
-    /// Whether the key of a slot can be moved: both ends run, are in touch and know of the move.
+    /// Whether the key of a slot can be moved: both ends run, are in touch and know of the move, and
+    /// neither holds writes back.
     fn may_transfer(&self, transfer: &Transfer) -> bool {
         let Transfer { slot, from, to } = *transfer;
         let (Some(source), Some(target)) = (self.node(from), self.node(to)) else { return false };
         let is_open = source.migrating().contains_key(&slot) && target.importing().contains_key(&slot);
-        is_open && self.are_in_touch(from, to) && self.host(from).data.keys.contains(slot)
+        let is_held = [from, to].iter().any(|&end| self.host(end).data.paused_ms > 0);
+        is_open && !is_held && self.are_in_touch(from, to) && self.host(from).data.keys.contains(slot)
     }
 
     fn faults(&self, setup: &Setup, choices: &mut Choices) {
@@ -427,7 +459,9 @@ impl<const SLOTS: usize> World<SLOTS> {
             let together = pairs.filter(|(left, right)| left < right && !self.parted.contains(&(*left, *right)));
             choices.extend(together.map(|(left, right)| What::Part { left, right }));
         }
-        choices.extend(self.parted.iter().map(|&(left, right)| What::Heal { left, right }));
+        if setup.heals {
+            choices.extend(self.parted.iter().map(|&(left, right)| What::Heal { left, right }));
+        }
     }
 }
 
@@ -457,12 +491,14 @@ struct Turn<'a, const SLOTS: usize> {
     /// Whether the step is a tick of those that its host has so many of.
     spends_tick: bool,
     story: Option<Vec<Happening<SLOTS>>>,
+    /// What is remembered of other worlds; nothing while a story is told.
+    memory: Option<&'a Memory<SLOTS>>,
 }
 
 impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
-    fn new(setup: &'a Setup, world: World<SLOTS>) -> Self {
+    fn new(setup: &'a Setup, memory: Option<&'a Memory<SLOTS>>, world: World<SLOTS>) -> Self {
         let outcome = Outcome { words: 1, is_spent: true, can_die: false };
-        Self { setup, world, outcome, dies: false, is_hurrying: false, spends_tick: false, story: None }
+        Self { setup, world, outcome, dies: false, is_hurrying: false, spends_tick: false, story: None, memory }
     }
 
     /// Brings the world into its one form.
@@ -472,7 +508,9 @@ impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
         world.connections.sort_unstable_by_key(|connection| connection.key());
         if self.setup.is_reduced {
             let open = world.open_epoch(self.setup);
-            world.ghost.elections.drop_before(open);
+            if world.ghost.elections.has_before(open) {
+                world.ghost.make_mut().elections.drop_before(open);
+            }
         }
         if world.is_at_rest(self.setup) {
             check_at_rest(self.setup, &mut world);
@@ -588,7 +626,9 @@ impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
 
     fn tick(&mut self, place: Place, dice: u64) {
         let Some(at) = self.world.node(place).map(|node| next_deadline(node).at) else { return };
-        self.world.ghost.elapsed(place, at.since(NOW));
+        if self.world.ghost.has_bans() {
+            self.world.ghost.make_mut().elapsed(place, at.since(NOW));
+        }
         match self.setup.pace {
             Pace::Free { .. } => self.spends_tick = true,
             // A deadline that is due already takes no time.
@@ -616,7 +656,8 @@ impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
         self.world.budget.writes -= 1;
         let Some(node) = self.world.node(place) else { return };
         let slots = node.myself().slots.clone();
-        self.world.ghost.claims.wrote(&self.world.unchallenged(place, &slots));
+        let unchallenged = self.world.unchallenged(place, &slots);
+        self.world.ghost.make_mut().claims.wrote(&unchallenged);
         self.change_data(place, |data| data.write(&slots));
         self.report_data(place, NOW);
     }
@@ -660,14 +701,14 @@ impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
     }
 
     fn crash(&mut self, place: Place, power: bool) {
-        let mut host = self.world.hosts[place.index()].without_node();
+        let mut host = Host { node: None, ..Host::clone(&self.world.hosts[place.index()]) };
         host.data.crash();
         if power {
             host.disk.lose_power();
         }
         self.world.hosts[place.index()] = Shared::new(host);
         self.world.budget.crashes -= 1;
-        self.world.ghost.crashed(place);
+        self.world.ghost.make_mut().crashed(place);
         self.forget_disks();
         for index in 0..self.world.connections.len() {
             for side in [Side::Opener, Side::Target] {
@@ -696,101 +737,66 @@ impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
             Origin::Restored(_) => Some(self.world.host(place).disk.saved.clone()),
         });
         let Ok((node, effects)) = Node::start(config, origin, NOW) else {
-            // What a node saved it can load: that is checked whenever it saves.
+            // What a node saved it can load: that is checked whenever it saves. What a flawed disk holds is not.
+            self.world.ghost.make_mut().broken.insert(Invariant::ImageLoads);
             return;
         };
-        self.settle(place, None, node, NOW, cause, effects);
+        let stimulus = self.stimulus(place, NOW, 0, cause);
+        let reaction = self.scene().judge(None, node, &stimulus, &effects);
+        self.tell(stimulus, effects);
+        self.settle(place, &reaction);
     }
 
     /// Takes the node at `place` through one input, and performs what it asks for.
     fn step(&mut self, place: Place, now: Millis, dice: u64, cause: Cause<SLOTS>) {
-        let before = self.world.hosts[place.index()].clone();
-        let Some(mut node) = before.node.clone() else { return };
-        let effects = step(&mut node, Input { now, random: Random::new(dice), event: cause.event() });
-        self.outcome.words = u32::try_from(effects.dice.outcomes()).unwrap_or(u32::MAX).max(self.outcome.words);
-        self.outcome.is_spent &= effects.dice.is_spent();
+        let Some(before) = self.world.host(place).node.clone() else { return };
+        let stimulus = self.stimulus(place, now, dice, cause);
+        let reaction = match self.memory {
+            Some(memory) => memory.recall(self.scene().key(&stimulus), || self.scene().react(&before, &stimulus).0),
+            None => {
+                let (reaction, effects) = self.scene().react(&before, &stimulus);
+                self.tell(stimulus, effects);
+                Arc::new(reaction)
+            }
+        };
+        self.outcome.words = self.outcome.words.max(reaction.words);
+        self.outcome.is_spent &= reaction.is_spent;
         let is_mortal = self.setup.crashing.amid && self.setup.crashing.mortal.contains(place);
         let can_die = is_mortal && self.world.budget.crashes > 0 && !self.is_hurrying;
-        self.outcome.can_die |= can_die && effects.persist.is_some() && !effects.then.is_empty();
-        self.settle(place, before.node.as_ref(), node, now, cause, effects);
+        self.outcome.can_die |= can_die && reaction.saves_first;
+        self.settle(place, &reaction);
     }
 
-    /// Puts a node that has stepped back into its host, saves what it wants saved, then performs the rest.
-    fn settle(
-        &mut self,
-        place: Place,
-        before: Option<&Node<SLOTS>>,
-        after: Node<SLOTS>,
-        now: Millis,
-        cause: Cause<SLOTS>,
-        effects: Effects<SLOTS>,
-    ) {
-        let mut host = self.world.hosts[place.index()].without_node();
-        host.ticks_left -= u8::from(std::mem::take(&mut self.spends_tick));
-        if let Some(persist) = &effects.persist {
-            host.disk.save(persist);
-        }
-        self.setup.coverage.note(&effects.rules);
-        self.note(place, &cause, &effects);
-        let mut ghost = std::mem::take(&mut self.world.ghost);
-        let seen = Seen {
-            setup: self.setup,
-            place,
-            now,
-            before,
-            after: &after,
-            cause: &cause,
-            effects: &effects,
-            disk: &host.disk.saved,
-            hosts: &self.world.hosts,
-        };
-        ghost.note(&seen);
-        check(&seen, &mut ghost);
-        self.world.ghost = ghost;
-        let has_failed = after.peers().iter().any(|peer| peer.is(Flags::FAIL));
-        self.world.ghost.has_failed |= has_failed;
+    fn stimulus(&mut self, place: Place, now: Millis, dice: u64, cause: Cause<SLOTS>) -> Stimulus<SLOTS> {
+        let spends_tick = std::mem::take(&mut self.spends_tick);
+        Stimulus { place, now, dice, cause, readable: self.readable(place, true), spends_tick }
+    }
+
+    fn scene(&self) -> Scene<'_, SLOTS> {
+        Scene { setup: self.setup, hosts: &self.world.hosts, ghost: &self.world.ghost }
+    }
+
+    fn tell(&mut self, stimulus: Stimulus<SLOTS>, effects: Effects<SLOTS>) {
         if let Some(story) = &mut self.story {
-            story.push(Happening { place, cause, effects: effects.clone(), dies: self.dies });
+            story.push(Happening { place: stimulus.place, cause: stimulus.cause, effects, dies: self.dies });
         }
-        if effects.persist.is_some() {
-            host.disk.forget(self.readable(place, true));
-        }
-        let node = after.rebased(now, NOW);
-        host.data.elapsed(now.since(NOW), node.replication().fresh_at);
-        host.node = Some(node);
-        self.world.hosts[place.index()] = Shared::new(host);
+    }
+
+    /// Puts a host that has stepped back into its world, and performs what its node asks for.
+    fn settle(&mut self, place: Place, reaction: &Reaction<SLOTS>) {
+        self.world.hosts[place.index()] = reaction.host.clone();
+        self.world.ghost = reaction.ghost.clone();
         if self.dies {
+            if self.setup.flaw == Some(Flaw::TornDisk) {
+                self.world.hosts[place.index()].make_mut().disk.tear();
+            }
             self.crash(place, false);
             return;
         }
-        for effect in effects.then {
-            self.perform(place, effect);
+        for deed in &reaction.deeds {
+            self.perform(place, deed);
         }
         self.report_data(place, NOW);
-    }
-
-    /// Notes in the ghost what an administrator has done.
-    fn note(&mut self, place: Place, cause: &Cause<SLOTS>, effects: &Effects<SLOTS>) {
-        let Cause::Admin(command) = cause else { return };
-        let is_done = |effect: &Effect<SLOTS>| matches!(effect, Effect::Reply { reply: Reply::Done, .. });
-        if !effects.then.iter().any(is_done) {
-            return;
-        }
-        if is_introduction(command) {
-            if let Some(guest) = self.guest(command) {
-                self.world.ghost.introduced(place, guest);
-            }
-        } else if let Command::Forget(id) = command {
-            let left_ms = self.setup.hosts[place.index()].config.timing.forget_ms;
-            if let Some(whom) = self.setup.owner_of(id) {
-                self.world.ghost.banned(place, whom, left_ms);
-            }
-        }
-    }
-
-    fn guest(&self, command: &Command) -> Option<Place> {
-        let Command::Meet { host, port, cport } = command else { return None };
-        self.setup.listener(&Address { host: host.clone(), port: *port, cport: *cport, pport: 0 })
     }
 
     /// Which parts of a host's disk anybody can still read.
@@ -815,24 +821,30 @@ impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
         }
     }
 
-    fn perform(&mut self, place: Place, effect: Effect<SLOTS>) {
+    fn perform(&mut self, place: Place, deed: &Deed<SLOTS>) {
+        match deed {
+            Deed::Send(link, message) => self.send(place, *link, message),
+            Deed::Other(effect) => self.perform_other(place, effect),
+        }
+    }
+
+    fn perform_other(&mut self, place: Place, effect: &Effect<SLOTS>) {
         match effect {
-            Effect::Connect { link, address } => self.connect(place, link, &address),
-            Effect::Close { link } => self.close(place, link),
-            Effect::Send { link, message } => self.send(place, link, *message),
+            Effect::Connect { link, address } => self.connect(place, *link, address),
+            Effect::Close { link } => self.close(place, *link),
             // An answer to an administrator changes nothing in the world; stories show it.
             Effect::Reply { .. } => {}
             Effect::Follow { primary, address } => {
-                let whom = self.setup.owner_of(&primary).filter(|_| !address.host.is_unknown());
+                let whom = self.setup.owner_of(primary).filter(|_| !address.host.is_unknown());
                 self.change_data(place, |data| data.follow(whom));
             }
             Effect::Lead => self.change_data(place, Data::lead),
             Effect::PauseWrites { until } => self.change_data(place, |data| data.paused_ms = until.since(NOW)),
             Effect::ResumeWrites => self.change_data(place, |data| data.paused_ms = 0),
-            Effect::DropKeys { slots } => self.change_data(place, |data| data.keys = data.keys.without(&slots)),
+            Effect::DropKeys { slots } => self.change_data(place, |data| data.keys = data.keys.without(slots)),
             Effect::DropAllKeys => self.change_data(place, |data| data.keys = SlotSet::new()),
-            // Subscribers are not part of the world.
-            Effect::Deliver { .. } => {}
+            // Subscribers are not part of the world; a message to send is a deed of its own.
+            Effect::Deliver { .. } | Effect::Send { .. } => {}
         }
     }
 
@@ -849,10 +861,9 @@ impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
         }
     }
 
-    fn send(&mut self, place: Place, link: LinkId, message: Message<SLOTS>) {
+    fn send(&mut self, place: Place, link: LinkId, message: &Shared<Message<SLOTS>>) {
         if let Some((index, side)) = self.find(place, link) {
-            let message = Shared::new(canonical_message(message));
-            self.change(index, |connection| connection.send(side, message));
+            self.change(index, |connection| connection.send(side, message.clone()));
         }
     }
 

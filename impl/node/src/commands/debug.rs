@@ -129,7 +129,7 @@ fn populate(server: &mut Server, args: Args<'_>) -> Reply<'static> {
         return syntax_error();
     }
     let prefix = if args.len() > 3 { args.at(3) } else { b"key" };
-    server.store.now = server.now;
+    server.tell_time();
     for number in 0..keys {
         let key = [prefix, b":", number.to_string().as_bytes()].concat();
         if server.store.contains(&key, server.now) {

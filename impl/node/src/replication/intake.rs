@@ -20,7 +20,6 @@ use slotbus_wire::resp::{Args, OwnedArgs};
 pub struct Intake {
     store: Store,
     loader: Loader,
-    is_complete: bool,
 }
 
 impl Intake {
@@ -29,19 +28,16 @@ impl Intake {
     pub fn new(settings: &Settings) -> Self {
         let mut store = Store::of(settings);
         store.set_time(slotbus_core::Millis(0), Expired::There);
-        Self { store, loader: Loader::default(), is_complete: false }
+        Self { store, loader: Loader::default() }
     }
 
     fn take(&mut self, bytes: &[u8]) -> Result<(), String> {
-        if self.is_complete {
-            return Err("More follows behind the end of the keys".into());
-        }
-        self.is_complete = self.loader.take(&mut self.store, bytes)?;
-        Ok(())
+        self.loader.take(&mut self.store, bytes)
     }
 
-    fn finish(self) -> Result<Store, String> {
-        if self.is_complete { Ok(self.store) } else { Err("The keys end too soon".into()) }
+    fn finish(mut self) -> Result<Store, String> {
+        let is_complete = self.loader.finish(&mut self.store)?;
+        if is_complete { Ok(self.store) } else { Err("The keys end too soon".into()) }
     }
 }
 

@@ -89,17 +89,13 @@ impl Server {
 
     /// Puts what was recorded into the stream, as one.
     pub fn end_unit(&mut self, session: Option<&mut Session>) {
-        let is_recording = self.is_recording();
-        if is_recording {
-            self.record_losses();
-        }
-        self.store.news.keeps_lost = is_recording;
-        if self.replication.writes.count == 0 {
+        self.record_losses();
+        if self.replication.writes.is_empty() {
             return;
         }
         let bytes = self.replication.writes.take();
         self.replicate(Event::Produced(&bytes));
-        self.replication.has_news = true;
+        self.replication.has_news = self.replication.machine.has_unsent();
         if let Some(session) = session {
             session.written = self.replication.machine.history().offset;
         }

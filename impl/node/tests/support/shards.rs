@@ -58,6 +58,16 @@ impl Shard {
             });
         }
         self.servers[1..].iter().for_each(wait_for_link);
+        self.wait_for_replicas(0);
+    }
+
+    /// Waits until a primary knows that the others follow it: until then it pauses for none of them.
+    pub(crate) fn wait_for_replicas(&self, primary: usize) {
+        let (server, count) = (&self.servers[primary], self.servers.len() - 1);
+        let request = format!("CLUSTER REPLICAS {}", id(server));
+        wait_for("the primary to know its replicas", || {
+            server.client().ask(&request).starts_with(&format!("*{count}\r\n")).then_some(())
+        });
     }
 
     /// Starts a server again after its process was killed.
@@ -83,6 +93,16 @@ impl Shard {
             let differing: Vec<_> = differing.map(|(key, _)| (key, left.get(key), right.get(key))).collect();
             assert!(differing.is_empty(), "{} and {}: {differing:#?}", self.programs[primary], self.programs[number]);
             assert!(!left.is_empty(), "there is something to compare");
+        }
+    }
+}
+
+impl Drop for Shard {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for (server, program) in self.servers.iter().zip(&self.programs) {
+                println!("--- {program} at port {}:\n{}", server.port, server.log());
+            }
         }
     }
 }
