@@ -328,8 +328,8 @@ fn report_sound<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
         let is_primary = seen.after.peers().get(by).is_some_and(Peer::is_primary);
         let message = seen.cause.message().filter(|message| is_primary && message.header.sender == *by);
         let gossip = message.and_then(Message::heartbeat);
-        let entries = gossip.into_iter().flat_map(|heartbeat| &heartbeat.gossip);
-        entries.filter(|entry| entry.node == *about).last().is_some_and(|entry| !is_failing(entry.flags))
+        let mut entries = gossip.into_iter().flat_map(|heartbeat| &heartbeat.gossip);
+        entries.rfind(|entry| entry.node == *about).is_some_and(|entry| !is_failing(entry.flags))
     };
     seen.after.peers().iter().all(|peer| {
         let known = earlier(peer);
