@@ -11,6 +11,7 @@ use crate::{
         ELECTION_ANY_ORDER_5, ELECTION_PARTITION_4, FAILURES_3, MEET_LATE_3, PARTITIONS_3, RESHARD_FAILOVER_4,
         TWO_DEATHS_ANY_ORDER_5, TWO_DEATHS_RETURN_5, TWO_ELECTIONS_RETURN_5, VOTE_CRASH_ANY_ORDER_5,
     },
+    configs_museum::SHOWROOMS,
     configs_replicas::{BARRIER_5, MIGRATION_5},
     configs_slots::{
         FORGET_RESTART_3, RESHARD_3, RESHARD_LAST_4, RESHARD_SOURCE_4, RESHARD_TARGET_4, SETSLOT_ALONE_3, STALE_OWNER_3,
@@ -56,7 +57,8 @@ impl Configuration {
     /// The configuration called `name`.
     #[must_use]
     pub fn named(name: &str) -> Option<&'static Self> {
-        CONFIGURATIONS.iter().chain(PENDING).chain(FINDINGS).find(|configuration| configuration.name == name)
+        let by_name = PENDING.iter().chain(FINDINGS).chain(SHOWROOMS);
+        CONFIGURATIONS.iter().chain(by_name).find(|configuration| configuration.name == name)
     }
 
     /// Its model, under a profile and with a deliberate fault if one is named.
@@ -67,7 +69,7 @@ impl Configuration {
         let origin = (self.build)(&mut setup);
         // What fired on the way to where the exploration starts does not count.
         setup.coverage = Arc::default();
-        WorldModel { setup, origin, witnesses: self.witnesses.to_vec(), memory: Memory::default() }
+        WorldModel { setup, origin, witnesses: self.witnesses.to_vec(), focus: None, memory: Memory::default() }
     }
 }
 

@@ -5,8 +5,8 @@
 //! what a later fault changes is part of the condition. "Eventually P" for every node and every pair
 //! then is: again and again, P holds for all of them at once.
 
-use slotbus_core::{Flags, Node, NodeId, Peer, Slot};
-use slotbus_world::{Place, Setup, World};
+use slotbus_core::{Command, Flags, Node, NodeId, Peer, Slot};
+use slotbus_world::{Order, Place, Places, Setup, World};
 
 /// A situation that must come about in the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,10 +31,16 @@ pub enum Goal {
     ExPrimaryRejoins,
     /// No manual failover is under way.
     ManualEnds,
+    /// Who was told to take over has.
+    ManualSucceeds,
     /// No slot is claimed twice.
     StaleCorrected,
+    /// Who was forgotten on request is unknown.
+    ForgetCompletes,
     /// No primary is left without a replica while another has one to spare.
     OrphanServed,
+    /// Every slot's owner claims it, if it runs.
+    OwnersClaim,
     /// No slot is left with a node that is down while a replica of it runs.
     CoverageReturns,
 }
@@ -52,7 +58,10 @@ impl Goal {
         Self::Flatten,
         Self::ExPrimaryRejoins,
         Self::ManualEnds,
+        Self::ManualSucceeds,
         Self::StaleCorrected,
+        Self::ForgetCompletes,
+        Self::OwnersClaim,
         Self::OrphanServed,
         Self::CoverageReturns,
     ];
@@ -71,7 +80,10 @@ impl Goal {
             Self::Flatten => "L8 Flatten",
             Self::ExPrimaryRejoins => "L9 ExPrimaryRejoins",
             Self::ManualEnds => "L10 ManualEnds",
+            Self::ManualSucceeds => "L10 ManualSucceeds",
             Self::StaleCorrected => "L11 StaleCorrected",
+            Self::ForgetCompletes => "L7 ForgetCompletes",
+            Self::OwnersClaim => "L13 OwnersClaim",
             Self::OrphanServed => "L12 OrphanServed",
             Self::CoverageReturns => "L13 CoverageReturns",
         }
@@ -86,12 +98,15 @@ impl Goal {
             Self::Failover => "every slot that has an owner has one that runs, if a majority of voters does",
             Self::FailCleared => "nobody holds a node failed that it can reach",
             Self::SuspicionCleared => "nobody suspects a node that it can reach, or holds it failed",
-            Self::Detect => "every voter that is down is held failed, if a majority of voters runs",
+            Self::Detect => "every voter that is down, or that a majority of voters cannot reach, is held failed by whoever cannot reach it, if a majority of voters runs",
             Self::MeetCompletes => "of two nodes, both know each other or neither does",
             Self::Flatten => "every replica's primary is a primary",
             Self::ExPrimaryRejoins => "every primary has a slot",
             Self::ManualEnds => "no manual failover is under way",
+            Self::ManualSucceeds => "whoever was told to take over from its primary has",
             Self::StaleCorrected => "no two nodes claim a slot",
+            Self::ForgetCompletes => "no node knows another that it was told to forget",
+            Self::OwnersClaim => "every slot that has an owner has one that claims it, or that is down",
             Self::OrphanServed => "no primary with slots is without a replica while another has more than the barrier",
             Self::CoverageReturns => "no slot belongs to a node that is down and has a replica that runs",
         }
@@ -108,11 +123,14 @@ impl Goal {
             | Self::Detect
             | Self::MeetCompletes
             | Self::Flatten
-            | Self::StaleCorrected => "G",
+            | Self::StaleCorrected
+            | Self::ForgetCompletes
+            | Self::OwnersClaim => "G",
             Self::Converge
             | Self::Failover
             | Self::ExPrimaryRejoins
             | Self::ManualEnds
+            | Self::ManualSucceeds
             | Self::OrphanServed
             | Self::CoverageReturns => "N,G",
         }
@@ -125,22 +143,23 @@ impl Goal {
             Self::EpochUnique => every_pair(world, |left, right| !is_collision(left, right)),
             Self::Converge => every_pair(world, agree),
             Self::Failover => {
-                world.nodes().all(|(_, node)| is_served(setup, world, node) || !has_majority(world, node))
+                world.nodes().all(|(_, node)| is_served(world, node) || !has_majority(world, node))
             }
             Self::FailCleared => every_pair(world, |left, right| !holds(left, right, Flags::FAIL)),
             Self::SuspicionCleared => every_pair(world, |left, right| !holds(left, right, Flags::PFAIL | Flags::FAIL)),
-            Self::Detect => {
-                setup.places().filter(|&place| world.node(place).is_none()).all(|down| is_held(world, down))
-            }
+            Self::Detect => setup.places().filter(|&place| is_lost(world, place)).all(|lost| is_held(world, lost)),
             Self::MeetCompletes => every_pair(world, |left, right| knows(left, right) == knows(right, left)),
             Self::Flatten => {
                 every_pair(world, |left, right| left.myself().primary != Some(right.id()) || is_lead(right))
             }
             Self::ExPrimaryRejoins => world.nodes().all(|(_, node)| !is_lead(node) || node.myself().is_voter()),
             Self::ManualEnds => world.nodes().all(|(_, node)| node.manual_failover().is_none()),
+            Self::ManualSucceeds => world.ghost().called() == Places::NONE,
             Self::StaleCorrected => every_pair(world, |left, right| !is_overlap(left, right)),
+            Self::ForgetCompletes => setup.scripts.iter().flatten().all(|order| is_forgotten(world, order)),
+            Self::OwnersClaim => world.nodes().all(|(_, node)| is_claimed(world, node)),
             Self::OrphanServed => !has_orphan(world) || !has_spare(world),
-            Self::CoverageReturns => world.nodes().all(|(_, node)| is_covered(setup, world, node)),
+            Self::CoverageReturns => world.nodes().all(|(_, node)| is_covered(world, node)),
         }
     }
 }
@@ -196,17 +215,17 @@ fn owners<const SLOTS: usize>(node: &Node<SLOTS>) -> impl Iterator<Item = (Slot,
 }
 
 /// Whether every slot, in a node's view, belongs to a node that runs.
-fn is_served<const SLOTS: usize>(setup: &Setup, world: &World<SLOTS>, node: &Node<SLOTS>) -> bool {
-    owners(node).all(|(_, owner)| owner.is_none_or(|id| runs(setup, world, id)))
+fn is_served<const SLOTS: usize>(world: &World<SLOTS>, node: &Node<SLOTS>) -> bool {
+    owners(node).all(|(_, owner)| owner.is_none_or(|id| runs(world, id)))
 }
 
 /// Whether every slot, in a node's view, belongs to a node that runs, or to one without a replica that does.
-fn is_covered<const SLOTS: usize>(setup: &Setup, world: &World<SLOTS>, node: &Node<SLOTS>) -> bool {
-    owners(node).all(|(_, owner)| owner.is_none_or(|id| runs(setup, world, id) || replicas(world, id) == 0))
+fn is_covered<const SLOTS: usize>(world: &World<SLOTS>, node: &Node<SLOTS>) -> bool {
+    owners(node).all(|(_, owner)| owner.is_none_or(|id| runs(world, id) || replicas(world, id) == 0))
 }
 
-fn runs<const SLOTS: usize>(setup: &Setup, world: &World<SLOTS>, id: NodeId) -> bool {
-    setup.owner_of(&id).is_some_and(|place| world.node(place).is_some())
+fn runs<const SLOTS: usize>(world: &World<SLOTS>, id: NodeId) -> bool {
+    world.nodes().any(|(_, node)| node.id() == id)
 }
 
 /// How many nodes run that replicate `primary`.
@@ -224,13 +243,34 @@ fn has_spare<const SLOTS: usize>(world: &World<SLOTS>) -> bool {
     world.nodes().any(|(_, node)| replicas(world, node.id()) > node.config().migration_barrier)
 }
 
-/// Whether all hold a node failed that is down, unless too few voters run to say so.
-fn is_held<const SLOTS: usize>(world: &World<SLOTS>, down: Place) -> bool {
+/// Whether every slot, in a node's view, belongs to a node that says so itself, or that is down.
+fn is_claimed<const SLOTS: usize>(world: &World<SLOTS>, node: &Node<SLOTS>) -> bool {
+    let denies = |slot, id| world.nodes().any(|(_, other)| other.id() == id && !other.myself().slots.contains(slot));
+    owners(node).all(|(slot, owner)| owner.is_none_or(|id| !denies(slot, id)))
+}
+
+/// Whether a host is down, or parted from most of the voters that run.
+fn is_lost<const SLOTS: usize>(world: &World<SLOTS>, place: Place) -> bool {
+    let voters = || world.nodes().filter(|(other, node)| *other != place && node.myself().is_voter());
+    let parted = voters().filter(|&(other, _)| world.are_parted(place, other)).count();
+    world.node(place).is_none() || parted * 2 > voters().count() + 1
+}
+
+/// Whether all who cannot reach a node hold it failed, unless too few voters run to say so.
+fn is_held<const SLOTS: usize>(world: &World<SLOTS>, lost: Place) -> bool {
     let holds = |node: &Node<SLOTS>| {
-        let seen = node.peers().get(&down.id());
+        let seen = node.peers().get(&lost.id());
         seen.is_none_or(|peer| !peer.is_voter() || peer.is(Flags::FAIL)) || !has_majority(world, node)
     };
-    world.nodes().all(|(_, node)| holds(node))
+    let is_cut_off = |place| world.node(lost).is_none() || world.are_parted(place, lost);
+    world.nodes().filter(|&(place, _)| is_cut_off(place)).all(|(_, node)| holds(node))
+}
+
+/// Whether a node does not know whom it was told to forget, if it was told to.
+fn is_forgotten<const SLOTS: usize>(world: &World<SLOTS>, order: &Order) -> bool {
+    let Command::Forget(id) = &order.command else { return true };
+    let entry = world.node(order.host).and_then(|node| node.peers().get(id));
+    entry.is_none_or(|peer| peer.is(Flags::HANDSHAKE))
 }
 
 /// Whether of the voters that a node counts a majority runs.

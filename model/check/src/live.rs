@@ -38,7 +38,17 @@ pub fn run_live(plan: Plan, progress: &mut dyn FnMut(Progress)) -> Live {
 
 /// Runs a plan like [`run_live`], on a model that is not quite that of its configuration.
 pub fn run_live_on(plan: Plan, model: WorldModel<SLOTS>, progress: &mut dyn FnMut(Progress)) -> Live {
-    let labels = WorldLabels::new(&model.setup, claims(plan.configuration.name));
+    live_of(plan, model, claims(plan.configuration.name), progress)
+}
+
+/// Runs a model, keeps its graph, and asks it for these goals.
+pub(crate) fn live_of(
+    plan: Plan,
+    model: WorldModel<SLOTS>,
+    goals: &[Goal],
+    progress: &mut dyn FnMut(Progress),
+) -> Live {
+    let labels = WorldLabels::new(&model.setup, goals);
     let (findings, graph) = explore_graph(&model, &labels, PackedWorlds::default(), plan.limits, progress);
     let judged = outcomes_of_world(&plan, &model, &findings.judged);
     let inquiry = Inquiry { plan: &plan, model: &model, labels: &labels, graph: &graph };

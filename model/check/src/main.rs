@@ -449,8 +449,10 @@ fn hunt_all(ids: &[String], json: bool) -> Result<End, Unusable> {
     }
     if json {
         say(format_args!("{}\n", report::hunts_json(&hunts)));
+    } else {
+        say(format_args!("{}\n", report::score_text(&hunts)));
     }
-    let is_caught = hunts.iter().all(|hunt| hunt.caught.is_some());
+    let is_caught = hunts.iter().all(|hunt| hunt.caught.is_some() || hunt.equivalence().is_some());
     Ok(if is_caught { End::AllHolds } else { End::Violated })
 }
 

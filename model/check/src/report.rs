@@ -238,30 +238,39 @@ fn verdict_text(run: &Run) -> String {
 #[must_use]
 pub fn hunts_json(hunts: &[Hunt]) -> Value {
     let hunt = |hunt: &Hunt| {
-        let violation = hunt.caught.as_ref().and_then(Run::first_violation);
+        let (configuration, outcome) = hunt.caught.as_ref().map(|(at, of)| (at, of)).unzip();
         json!({
             "id": hunt.mutant.id(),
             "rule": hunt.mutant.rule().id(),
             "killed": hunt.caught.is_some(),
-            "equivalent": false,
-            "property": violation.map(|outcome| outcome.name),
-            "config": hunt.caught.as_ref().map(|run| run.plan.configuration.name),
-            "trace_len": violation.and_then(|outcome| outcome.trace_len),
+            "equivalent": hunt.equivalence().is_some(),
+            "property": outcome.map(|outcome| outcome.name),
+            "config": configuration.map(|configuration| configuration.name),
+            "trace_len": outcome.and_then(|outcome| outcome.trace_len),
         })
     };
     json!({ "mutants": hunts.iter().map(hunt).collect::<Vec<_>>() })
 }
 
+/// How many mutants were caught, in one line.
+#[must_use]
+pub fn score_text(hunts: &[Hunt]) -> String {
+    let killed = hunts.iter().filter(|hunt| hunt.caught.is_some()).count();
+    let equivalent = hunts.iter().filter(|hunt| hunt.equivalence().is_some()).count();
+    let survived = hunts.len() - killed - equivalent;
+    format!("{} mutants: {killed} killed, {equivalent} equivalent, {survived} survived", hunts.len())
+}
+
 /// One hunt for people.
 #[must_use]
 pub fn hunt_text(hunt: &Hunt) -> String {
-    let (id, fault) = (hunt.mutant.id(), hunt.mutant.fault());
-    let Some(run) = &hunt.caught else { return format!("{id:<24} SURVIVED  {fault}") };
-    let name = run.plan.configuration.name;
-    match run.first_violation() {
-        Some(Outcome { name: property, trace_len, .. }) => {
-            format!("{id:<24} killed    {property} in {name} after {} steps", trace_len.unwrap_or_default())
+    let (id, rule) = (hunt.mutant.id(), hunt.mutant.rule().id());
+    match (&hunt.caught, hunt.equivalence()) {
+        (Some((configuration, Outcome { name: property, trace_len, .. })), _) => {
+            let (config, steps) = (configuration.name, trace_len.unwrap_or_default());
+            format!("{id:<29} {rule:<12} killed      {property} in {config} after {steps} steps")
         }
-        None => format!("{id:<24} killed    a witness is not reached in {name}"),
+        (None, Some(reason)) => format!("{id:<29} {rule:<12} equivalent  {reason}"),
+        (None, None) => format!("{id:<29} {rule:<12} SURVIVED    {}", hunt.mutant.fault()),
     }
 }

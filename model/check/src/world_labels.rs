@@ -12,7 +12,7 @@ use crate::{
 };
 use slotbus_world::{Action, Place, Setup, What, World, connection::Side};
 
-/// Marks worlds in which administrators are silent for good and nobody is parted.
+/// Marks worlds in which administrators are silent for good and nobody is parted who is to meet again.
 pub const SILENT: Marks = 2;
 /// The mark of the first goal that is asked for; each further goal has the next.
 const FIRST_GOAL: Marks = 4;
@@ -139,7 +139,8 @@ impl<const SLOTS: usize> Labelling<WorldModel<SLOTS>> for WorldLabels {
     }
 
     fn marks(&self, model: &WorldModel<SLOTS>, world: &World<SLOTS>) -> Marks {
-        let is_silent = world.is_script_done(&model.setup) && !world.is_parted_anywhere();
+        let is_whole = !world.is_parted_anywhere() || !model.setup.heals;
+        let is_silent = is_whole && world.is_script_done(&model.setup);
         let goals = self.goals().filter(|(goal, _)| goal.holds(&model.setup, world)).map(|(_, mark)| mark);
         let marks = if world.is_between_rounds() { ROUND } else { 0 } | if is_silent { SILENT } else { 0 };
         goals.fold(marks, |marks, mark| marks | mark)

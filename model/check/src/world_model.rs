@@ -12,6 +12,8 @@ pub struct WorldModel<const SLOTS: usize> {
     pub origin: World<SLOTS>,
     /// What some run must reach.
     pub witnesses: Vec<Witness>,
+    /// The one property that is asked for, if not all: then nothing else ends a search.
+    pub focus: Option<&'static str>,
     /// What is remembered of worlds that were left behind, under this setup.
     pub memory: Memory<SLOTS>,
 }
@@ -50,7 +52,8 @@ impl<const SLOTS: usize> Model for WorldModel<SLOTS> {
         let always = invariants.map(|(invariant, holds)| Property::<Self>::always(invariant.id(), holds));
         let witnesses = Witness::ALL.iter().zip(Self::REACHED).filter(|(witness, _)| self.witnesses.contains(witness));
         let sometimes = witnesses.map(|(witness, holds)| Property::<Self>::sometimes(witness.id(), holds));
-        always.chain(sometimes).collect()
+        let is_meant = |property: &Property<Self>| self.focus.is_none_or(|name| property.name == name);
+        always.chain(sometimes).filter(is_meant).collect()
     }
 }
 
@@ -61,7 +64,7 @@ type Condition<const SLOTS: usize> = fn(&WorldModel<SLOTS>, &World<SLOTS>) -> bo
 macro_rules! for_each_invariant {
     (Self::$function:ident) => {
         for_each_invariant!(Self::$function, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19
-            20 21 22 23 24 25 26 27 28 29 30 31 32 33 34)
+            20 21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39 40 41 42)
     };
     (Self::$function:ident, $($index:literal)+) => { [$(Self::$function::<$index>,)+] };
 }

@@ -120,6 +120,19 @@ mutants! {
     TakeoverKeepsEpoch "takeover-keeps-epoch" ManualTakeover "A takeover claims under an old epoch.";
     BarrierIgnored "barrier-ignored" MigrateMoved "A replica moves although its primary needs it.";
     MigrateToServed "migrate-to-served" MigrateMoved "A replica moves to a primary that has one.";
+    ChainKept "chain-kept" SlotSubReplica "A replica of a replica stays one.";
+    DataAgeFromZero "data-age-from-zero" ElectDataOld "Data ages from the start of time once the primary has failed.";
+    EmptiedStays "emptied-stays" ReshardEmptied "A primary that gives its last slot away stays an empty primary.";
+    GossipAnswers "gossip-answers" GossipFresher "A pong time that gossip brings counts as a sign of life.";
+    GossipMeets "gossip-meets" GossipNewNode "A node that gossip names is met at its address, whoever answers there.";
+    GivenToNobody "given-to-nobody" ReshardGiven "SETSLOT NODE takes a slot from its owner and gives it to nobody.";
+    MeetsAgain "meets-again" HandshakeMeetSent "Every connection begins with a MEET.";
+    MigrateToFailed "migrate-to-failed" MigrateMoved "A replica moves to a primary that has failed.";
+    MigratesAtOnce "migrates-at-once" MigrateMoved "A replica moves to a primary as soon as that has none.";
+    OffsetZeroUnset "offset-zero-unset" ManualOffset "A primary that paused at offset 0 is taken for one that has not paused.";
+    OrphansUnmarked "orphans-unmarked" MigrateOrphaned "No primary counts as one that replicas may move to.";
+    StartForgetsBoth "start-forgets-both" StartRestored "A restarted node has forgotten its current epoch and that it voted.";
+    StartRefusesReplicas "start-refuses-replicas" StartRestored "A file that names a replica before its primary is refused.";
     ResetKeepsSlots "reset-keeps-slots" ResetDone "RESET keeps the slots.";
 }
 

@@ -258,6 +258,18 @@ impl<const SLOTS: usize> Node<SLOTS> {
         self.claimant(self.me).map_or(0, |pos| self.peers[pos].config_epoch)
     }
 
+    /// When the node last saw too few voters for a majority.
+    #[must_use]
+    pub fn minority_at(&self) -> Option<Millis> {
+        self.minority_at
+    }
+
+    /// When the node first evaluated the cluster state.
+    #[must_use]
+    pub fn first_evaluated(&self) -> Option<Millis> {
+        self.first_evaluated
+    }
+
     /// How replication stands, as last heard from the driver.
     #[must_use]
     pub fn replication(&self) -> Replication {

@@ -3,7 +3,7 @@
 //! Knows no rule's inside.
 
 use crate::{cause::Cause, ghost::Ghost, invariants::Seen, place::Place, roles::head, setup::Places, world::World};
-use slotbus_core::{Body, Command, Effect, Message, Node, Reply, Rule, Slot, SlotChange, SlotSet, peer::Pos};
+use slotbus_core::{Body, Command, Message, Node, Rule, Slot, SlotChange, SlotSet, peer::Pos};
 use smallvec::SmallVec;
 
 /// Slots as bits: no model has more than 64.
@@ -18,7 +18,7 @@ pub struct Claims {
     gift: Option<Gift>,
     /// Slots of which a key was written.
     written: Bits,
-    /// Slots whose key a failover lost: the winner did not have it.
+    /// Slots whose key a failover lost: the winner did not have it, and was not told to wait for it.
     lost: Bits,
     /// Whether an administrator has taken slots from a node without giving them to another.
     is_released: bool,
@@ -46,7 +46,7 @@ impl Claims {
         self.is_released |= matches!(seen.cause, Cause::Admin(command) if releases(command));
         let takes_over = |rule: &Rule| matches!(rule, Rule::ElectWon | Rule::ManualTakeover);
         let winner = (seen.data)(seen.place).filter(|_| seen.effects.rules.iter().any(takes_over));
-        if let Some(data) = winner {
+        if let Some(data) = winner.filter(|_| !has_caught_up(seen)) {
             self.lost |= self.written & bits(&seen.after.myself().slots) & !bits(&data.keys);
         }
     }
@@ -92,6 +92,12 @@ impl Claims {
     }
 }
 
+/// Whether the node is in the middle of a manual failover that its primary paused for: that loses nothing.
+fn has_caught_up<const SLOTS: usize>(seen: &Seen<'_, SLOTS>) -> bool {
+    let manual = seen.before.and_then(Node::manual_failover);
+    manual.is_some_and(|manual| manual.can_start && manual.primary_offset.is_some())
+}
+
 fn releases(command: &Command) -> bool {
     match command {
         Command::Forget(_) | Command::DelSlots(_) | Command::FlushSlots { .. } | Command::Reset { .. } => true,
@@ -110,8 +116,15 @@ fn releases(command: &Command) -> bool {
 /// The slot that the node was just told to own, if it said so.
 fn given<const SLOTS: usize>(seen: &Seen<'_, SLOTS>) -> Option<Slot> {
     let Cause::Admin(Command::SetSlot { slot, change: SlotChange::Node(id), .. }) = seen.cause else { return None };
-    let is_done = |effect: &Effect<SLOTS>| matches!(effect, Effect::Reply { reply: Reply::Done, .. });
-    (*id == seen.after.id() && seen.effects.then.iter().any(is_done)).then_some(*slot)
+    (*id == seen.after.id() && seen.says_done()).then_some(*slot)
+}
+
+/// A slot is given away only when its keys are gone.
+pub(crate) fn keys_go_first<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
+    let Cause::Admin(Command::SetSlot { slot, change: SlotChange::Node(id), .. }) = seen.cause else { return true };
+    let (Some(before), Some(data)) = (seen.before, (seen.data)(seen.place)) else { return true };
+    let gives = owns(before, *slot) && *id != before.id() && seen.says_done();
+    !gives || !data.keys.contains(*slot)
 }
 
 /// Every UPDATE tells of a claim that its subject made, under that epoch or a later one: a source that

@@ -2,7 +2,7 @@
 //! Knows an election only by the rules that fired, what was sent and what nodes hold.
 
 use crate::{ghost::Ghost, invariants::Seen, place::Place};
-use slotbus_core::{Body, Message, Node, Rule};
+use slotbus_core::{Body, Flags, Message, Node, Peer, Rule, message::MessageFlags};
 use smallvec::SmallVec;
 
 /// Every vote and every win in an epoch that still matters.
@@ -28,7 +28,8 @@ impl Elections {
             insert(&mut self.votes, vote);
         }
         if has_fired(seen, Rule::ElectWon) {
-            insert(&mut self.wins, (seen.after.election().epoch, seen.place));
+            self.wins.push((seen.after.election().epoch, seen.place));
+            self.wins.sort_unstable();
         }
     }
 
@@ -43,8 +44,9 @@ impl Elections {
         self.wins.retain(|win| win.0 >= epoch);
     }
 
-    fn votes_for(&self, candidate: Place, epoch: u64) -> usize {
-        self.votes.iter().filter(|vote| (vote.candidate, vote.epoch) == (candidate, epoch)).count()
+    fn voters_for(&self, candidate: Place, epoch: u64) -> impl Iterator<Item = Place> {
+        let votes = self.votes.iter().filter(move |vote| (vote.candidate, vote.epoch) == (candidate, epoch));
+        votes.map(|vote| vote.voter)
     }
 }
 
@@ -76,6 +78,35 @@ pub(crate) fn vote_once<const SLOTS: usize>(_: &Seen<'_, SLOTS>, ghost: &Ghost) 
     !ghost.elections.votes.windows(2).any(is_twice)
 }
 
+/// Both sides of an election have a reason for it.
+pub(crate) fn vote_due<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
+    let Some(before) = seen.before else { return true };
+    let has_failed = |replica: &Peer<SLOTS>| {
+        let primary = replica.primary.and_then(|id| before.peers().get(&id));
+        primary.is_some_and(|primary| primary.is(Flags::FAIL))
+    };
+    let asks = !has_fired(seen, Rule::ElectAsked)
+        || seen.after.manual_failover().is_some()
+        || has_failed(seen.after.myself());
+    let votes = seen.cause.message().filter(|_| has_fired(seen, Rule::ElectVoted)).is_none_or(|message| {
+        let is_wanted = message.header.mflags.contains(MessageFlags::FORCEACK);
+        let candidate = before.peers().get(&message.header.sender);
+        before.myself().is_voter() && (is_wanted || candidate.is_some_and(has_failed))
+    });
+    asks && votes
+}
+
+/// A vote that an administrator asked for makes no difference to the next one that is not.
+pub(crate) fn votes_spaced<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
+    let asked = seen.cause.message().filter(|_| has_fired(seen, Rule::ElectVoted));
+    let (Some(before), Some(message)) = (seen.before, asked) else { return true };
+    let spacing_ms = before.config().timing.report_valid_ms();
+    let primary = before.peers().get(&message.header.sender).and_then(|candidate| candidate.primary);
+    let voted_at = primary.and_then(|id| before.peers().get(&id)).and_then(|primary| primary.voted_at);
+    let is_manual = message.header.mflags.contains(MessageFlags::FORCEACK);
+    is_manual || voted_at.is_none_or(|at| seen.now.since(at) >= spacing_ms)
+}
+
 pub(crate) fn unique_winner<const SLOTS: usize>(_: &Seen<'_, SLOTS>, ghost: &Ghost) -> bool {
     !ghost.elections.wins.windows(2).any(|pair| pair[0].0 == pair[1].0)
 }
@@ -96,7 +127,15 @@ pub(crate) fn request_saved<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghos
 
 pub(crate) fn elected_has_quorum<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, ghost: &Ghost) -> bool {
     let Some(before) = seen.before.filter(|_| has_fired(seen, Rule::ElectWon)) else { return true };
-    ghost.elections.votes_for(seen.place, seen.after.election().epoch) > before.size() / 2
+    let epoch = seen.after.election().epoch;
+    let replaced = before.myself().primary.and_then(|primary| before.peers().get(&primary));
+    let is_newer = replaced.is_none_or(|primary| epoch > primary.config_epoch);
+    let is_counted = |voter: &Place| {
+        let id = seen.setup.hosts[voter.index()].id;
+        before.peers().get(&id).is_some_and(Peer::is_voter)
+    };
+    let voters = ghost.elections.voters_for(seen.place, epoch);
+    is_newer && voters.filter(is_counted).count() > before.size() / 2
 }
 
 pub(crate) fn no_stale_vote<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
@@ -105,7 +144,8 @@ pub(crate) fn no_stale_vote<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghos
         let owner = seen.after.owner(slot).filter(|_| !seen.after.unclaimed().contains(slot));
         owner.is_some_and(|owner| owner.id != message.header.sender && owner.config_epoch > message.header.config_epoch)
     };
-    !message.header.slots.iter().any(is_newer)
+    let is_answer = seen.after.last_vote_epoch() == message.header.current_epoch;
+    is_answer && !message.header.slots.iter().any(is_newer)
 }
 
 pub(crate) fn count_once<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, ghost: &Ghost) -> bool {

@@ -2,6 +2,7 @@
 //! administrator banned, and which invariants a step has broken. No action reads it.
 
 use crate::{
+    cause::Cause,
     claims::Claims,
     elections::Elections,
     invariants::{Invariant, Seen},
@@ -62,6 +63,8 @@ pub struct Ghost {
     pub(crate) claims: Claims,
     /// Who has taken over from its primary.
     pub(crate) promoted: Places,
+    /// Who was told to take over from its primary, said that it would, and has not.
+    pub(crate) called: Places,
 }
 
 impl Ghost {
@@ -130,6 +133,9 @@ impl Ghost {
         let takes_over = |rule: &Rule| matches!(rule, Rule::ElectWon | Rule::ManualTakeover);
         if seen.effects.rules.iter().any(takes_over) {
             self.promoted = self.promoted.with(seen.place);
+            self.called = self.called.without(seen.place);
+        } else if is_called(seen) {
+            self.called = self.called.with(seen.place);
         }
     }
 
@@ -139,10 +145,20 @@ impl Ghost {
         self.promoted
     }
 
+    /// Who was told to take over from its primary, said that it would, and has not.
+    #[must_use]
+    pub fn called(&self) -> Places {
+        self.called
+    }
+
     /// A host's memory is gone, and its bans with it.
     pub(crate) fn crashed(&mut self, host: Place) {
         self.bans.retain(|ban| ban.by != host);
     }
+}
+
+fn is_called<const SLOTS: usize>(seen: &Seen<'_, SLOTS>) -> bool {
+    matches!(seen.cause, Cause::Admin(Command::Failover(_))) && seen.says_done()
 }
 
 /// Whom a command introduces to the node that it is given to.

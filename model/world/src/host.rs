@@ -52,6 +52,11 @@ impl<const SLOTS: usize> Disk<SLOTS> {
         }
     }
 
+    /// What was being written is left empty.
+    pub(crate) fn tear(&mut self) {
+        *self = Self::blank();
+    }
+
     /// Drops what nobody can read any more: states that differ in it only are one.
     pub fn forget(&mut self, readable: Readable) {
         match readable {

@@ -7,11 +7,11 @@
 
 use crate::{
     cause::Cause,
-    claims::{data_follows_slot, honest_update, no_orphan_slot, setslot_sticks},
+    claims::{data_follows_slot, honest_update, keys_go_first, no_orphan_slot, setslot_sticks},
     data::Data,
     elections::{
         count_once, durable_vote, elected_has_quorum, manual_lossless, no_foreign_history, no_stale_vote,
-        request_saved, unique_winner, vote_once,
+        request_saved, unique_winner, vote_due, vote_once, votes_spaced,
     },
     ghost::Ghost,
     host::own_view,
@@ -21,11 +21,14 @@ use crate::{
         takes_by_epoch, ways_end, yields_to_collision,
     },
     place::Place,
-    roles::{barrier_kept, no_follow_dead, no_stale_role},
+    roles::{barrier_kept, handed_over, migration_needed, no_follow_dead, no_stale_role},
     setup::Setup,
     world::World,
 };
-use slotbus_core::{Body, Durable, Effect, Effects, Flags, LinkId, Message, Millis, Node, NodeId, Origin, Peer, Rule};
+use slotbus_core::{
+    Body, ClusterState, Command, Durable, Effect, Effects, Flags, LinkId, Message, Millis, Node, NodeId, Origin, Peer,
+    Reply, Rule, peer::Report,
+};
 
 /// One step of one node, as an invariant sees it.
 pub struct Seen<'a, const SLOTS: usize> {
@@ -90,38 +93,46 @@ macro_rules! invariants {
 invariants! {
     VoteOnce "S1" vote_once "No voter votes for two candidates in one epoch, restarts included." "";
     DurableVote "S2" durable_vote "No vote leaves before its epoch is on the voter's disk." "";
-    ElectedHasQuorum "S3" elected_has_quorum "Who wins an election has the votes, in its epoch, of a majority of the voters that it counts." "";
-    UniqueWinner "S4" unique_winner "No two nodes win an election in one epoch." "all count the same voters";
-    NoStaleVote "S5" no_stale_vote "No vote goes to a claim older than what the voter recorded of a claimed slot's owner, if that still claims it." "";
+    ElectedHasQuorum "S3" elected_has_quorum "Who wins an election has the votes, in its epoch, of a majority of the voters that it counts, and that epoch is newer than the claim that it replaces." "";
+    UniqueWinner "S4" unique_winner "No epoch sees two wins, neither of two nodes nor of one." "all count the same voters";
+    VotesSpaced "S5" votes_spaced "No voter votes for two replicas of one primary within twice the node timeout, unless an administrator asked for it." "no restart of the voter";
+    NoStaleVote "S5" no_stale_vote "No vote goes to a request of an epoch that has passed, nor to a claim older than what the voter recorded of a claimed slot's owner, if that still claims it." "";
+    VoteDue "S5" vote_due "No replica asks for votes, and no owner of slots gives one, unless its primary is held failed or an administrator wants it replaced; nobody else votes." "";
     CountOnce "S27" count_once "A candidate counts each voter once, and only the answer to its own request." "";
-    NoFollowDead "S22" no_follow_dead "No node chooses a failed node as its primary." "";
+    NoFollowDead "S22" no_follow_dead "No node chooses a failed node as its primary, nor a replica when it is told whom to replicate." "";
     ManualLossless "S23" manual_lossless "Who wins a manual failover that its primary paused for has every write of that primary." "nobody stalls for as long as the pause lasts";
     NoForeignHistory "S24" no_foreign_history "No replica stands for election without having been in step with the primary that failed." "the driver calls it fresh only once it is in step; a validity factor";
     Monotone "S6" monotone "No epoch that a node holds ever falls, and none is below its disk after a restart." "no RESET HARD; no power loss without sync";
     CurDominates "S7" cur_dominates "A node's current epoch is at least every config epoch in its table." "";
-    EpochFresh "S7" epoch_fresh "A config epoch that a node takes without being told exceeds every epoch that it has seen." "";
+    EpochFresh "S7" epoch_fresh "A config epoch that a node takes without being elected, by a takeover as well, exceeds every epoch that it has seen; a replica that starts has none." "";
     RequestSaved "S8" request_saved "No request for votes carries an epoch that is not on its sender's disk." "process kill";
     PersistBeforeClaim "S8" persist_before_claim "No header of a primary carries a config epoch that is not on its sender's disk." "process kill";
-    TableConsistent "S9" table_consistent "A node's table of owners and its sets of slots say the same, and no slot is in two sets." "";
-    ReplicaOwnsNothing "S10" replica_owns_nothing "No replica owns a slot." "";
-    EpochGuard "S11" epoch_guard "The bus takes a slot from its owner only for a claim of a greater epoch, or if the owner no longer claims it." "";
+    TableConsistent "S9" table_consistent "A node's table of owners and its sets of slots say the same, no slot is in two sets, and no owner of a slot imports it." "";
+    ReplicaOwnsNothing "S10" replica_owns_nothing "No replica owns a slot, or has one open." "";
+    EpochGuard "S11" epoch_guard "The bus takes a slot from its owner only for a claim of a greater epoch, which is recorded of the taker, or if the owner no longer claims it." "";
     MarkHasOwner "S11" mark_has_owner "A slot that is marked as no longer claimed has an owner, who dropped it." "";
     ImageLoads "S25" image_loads "Every image that is saved can be loaded, and saving what was loaded gives it back." "";
-    SelfWellFormed "S17" self_well_formed "A node is exactly one of primary and replica in its own table, and no other entry is flagged as itself." "";
+    SelfWellFormed "S17" self_well_formed "A node is exactly one of primary and replica in its own table, a replica has a primary, nobody holds itself suspected or failed, and a RESET leaves nothing else." "RESET HARD aside";
     FailSound "S18" fail_sound "A node fails another only by reports of a majority of the voters it counts, or because a member said that one did." "";
-    ReportSound "S18" report_sound "A failure report is recorded only when a primary's gossip calls the node suspected or failed." "";
+    ReportSound "S18" report_sound "A failure report is recorded only when a primary's gossip calls the node suspected or failed, and goes when its gossip does not." "";
     ReportersKnown "S19" reporters_known "Every failure report is by a node in the table." "";
     MembershipIsolation "S20" membership_isolation "Every member of a table was introduced to the node's cluster by an administrator." "addresses are not reused";
     NewcomersVouched "S20" newcomers_vouched "A node becomes a member only by answering a handshake, or through the gossip of a member." "";
     ForgetBan "S21" forget_ban "A forgotten node stays out while its ban lasts, unless an administrator introduces somebody." "no restart of the node that forgot";
+    ManualBounded "L10" manual_bounded "No manual failover outlasts its time by more than a period of the node's work." "";
     CollisionYields "S26" collision_yields "A message makes a primary take a new epoch only if its sender is a primary of the same epoch and a greater id, or if it claims a slot for the node that a command took the slot from." "";
     HonestUpdate "S13" honest_update "Every UPDATE tells of a claim that its subject made, under that epoch or a later one." "no RESET";
     SetslotSticks "S14" setslot_sticks "A slot that a node was given leaves its shard only by another command, or for a claim under an epoch that was taken without knowing of the gift." "";
     NoStaleRole "S15" no_stale_role "No header changes a role that is older than what is recorded of the shard that it names." "";
-    AcyclicGraph "S16" acyclic_graph "In every table the way from replica to primary ends." "";
+    AcyclicGraph "S16" acyclic_graph "In every table the way from replica to primary ends, at a node that is in it." "";
+    HandedOver "S12" handed_over "A slot whose owner steps down for a node of its own shard has an owner all along." "the owner's header claims under a newer epoch";
+    MigrationNeeded "S30" migration_needed "A replica migrates only to a primary that has had no working replica for as long as the delay says." "as it sees them";
     BarrierKept "S30" barrier_kept "A replica migrates only if as many siblings as the barrier says stay." "siblings count as it sees them";
     NoOrphanSlot "S12" at_rest "In a world at rest every slot that was ever claimed has an owner." "no FORGET, DELSLOTS, FLUSHSLOTS or RESET";
-    DataFollowsSlot "S29" at_rest "In a world at rest whoever owns a slot has the key that was written to it, unless a failover lost it or it was written at a primary that was replaced already." "";
+    DataFollowsSlot "S29" at_rest "In a world at rest whoever owns a slot has the key that was written to it, unless a failover lost it that its primary did not pause for, or it was written at a primary that was replaced already." "";
+    KeysGoFirst "S29" keys_go_first "No node gives a slot away of which it holds a key." "";
+    HandshakeBounded "L6" handshake_bounded "No handshake outlasts its time by more than a period of the node's work." "";
+    ServesLate "S28" serves_late "A primary serves only some time after it started, and after it last was in a minority." "";
     StateSound "S28" state_sound "Where the cluster is up, a majority of the voters is not suspected, and under full coverage every slot has an owner who has not failed." "";
 }
 
@@ -161,6 +172,12 @@ impl<const SLOTS: usize> Seen<'_, SLOTS> {
         let before = self.before?;
         let peer = before.peers().get(&message.header.sender)?;
         (!peer.is(Flags::HANDSHAKE) && peer.id != before.id()).then_some(peer)
+    }
+
+    /// Whether the step tells an administrator that all is done.
+    pub(crate) fn says_done(&self) -> bool {
+        let is_done = |effect: &Effect<SLOTS>| matches!(effect, Effect::Reply { reply: Reply::Done, .. });
+        self.effects.then.iter().any(is_done)
     }
 
     /// The messages that the step sends.
@@ -209,14 +226,19 @@ fn cur_dominates<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool 
 }
 
 fn epoch_fresh<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
-    let Some(before) = seen.before else { return true };
-    let takes = |rule: &Rule| matches!(rule, Rule::EpochCollision | Rule::EpochBumped);
+    let Some(before) = seen.before else { return has_no_epoch(seen.after.myself()) };
+    let takes = |rule: &Rule| matches!(rule, Rule::EpochCollision | Rule::EpochBumped | Rule::ManualTakeover);
     if !seen.effects.rules.iter().any(takes) {
         return true;
     }
     let own = seen.after.my_epoch();
     let others = seen.after.peers().iter().filter(|peer| peer.id != seen.after.id());
     own > before.current_epoch() && others.into_iter().all(|peer| peer.config_epoch < own)
+}
+
+/// A replica with a primary: what was saved of its epoch is its primary's.
+fn has_no_epoch<const SLOTS: usize>(own: &Peer<SLOTS>) -> bool {
+    own.is_primary() || own.primary.is_none() || own.config_epoch == 0
 }
 
 fn persist_before_claim<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
@@ -229,7 +251,7 @@ fn table_consistent<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bo
 }
 
 fn replica_owns_nothing<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
-    replicas_own_nothing(&seen.changes()).is_ok()
+    replicas_own_nothing(seen.after, &seen.changes()).is_ok()
 }
 
 fn epoch_guard<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
@@ -262,7 +284,10 @@ fn without_echoes<const SLOTS: usize>(mut image: Durable<SLOTS>) -> Durable<SLOT
 }
 
 fn self_well_formed<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
-    is_itself(seen.after, seen.setup.hosts[seen.place.index()].id, &seen.changes()).is_ok()
+    let is_reset = matches!(seen.cause, Cause::Admin(Command::Reset { .. })) && seen.says_done();
+    let is_alone = seen.after.peers().len() == 1 && seen.after.myself().slots.is_empty();
+    let is_itself = is_itself(seen.after, seen.setup.hosts[seen.place.index()].id, &seen.changes()).is_ok();
+    is_itself && (!is_reset || is_alone)
 }
 
 fn fail_sound<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
@@ -299,9 +324,19 @@ fn report_sound<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
             is_primary && entries.into_iter().any(|entry| entry.node == *about && is_failing(entry.flags))
         })
     };
+    let is_taken_back = |by: &NodeId, about: &NodeId| {
+        let is_primary = seen.after.peers().get(by).is_some_and(Peer::is_primary);
+        let message = seen.cause.message().filter(|message| is_primary && message.header.sender == *by);
+        let gossip = message.and_then(Message::heartbeat);
+        let entries = gossip.into_iter().flat_map(|heartbeat| &heartbeat.gossip);
+        entries.filter(|entry| entry.node == *about).last().is_some_and(|entry| !is_failing(entry.flags))
+    };
     seen.after.peers().iter().all(|peer| {
         let known = earlier(peer);
-        peer.reports.iter().all(|report| known.contains(report) || is_said(&report.by, &peer.id))
+        let is_sound = |report: &Report| {
+            (known.contains(report) || is_said(&report.by, &peer.id)) && !is_taken_back(&report.by, &peer.id)
+        };
+        peer.reports.iter().all(is_sound)
     })
 }
 
@@ -348,7 +383,32 @@ fn collision_yields<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bo
 }
 
 fn acyclic_graph<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
-    ways_end(seen.after, &seen.changes()).is_ok()
+    let table = seen.after.peers();
+    let is_known = |peer: &Peer<SLOTS>| peer.primary.is_none_or(|primary| table.find(&primary).is_some());
+    table.iter().all(is_known) && ways_end(seen.after, &seen.changes()).is_ok()
+}
+
+fn manual_bounded<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
+    let period_ms = seen.after.config().timing.cron_ms;
+    let is_over = |end: Millis| *seen.cause == Cause::Tick && end.after(period_ms) < seen.now;
+    !seen.after.manual_failover().is_some_and(|manual| is_over(manual.end))
+}
+
+fn handshake_bounded<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
+    let timing = &seen.after.config().timing;
+    let time_ms = timing.handshake_timeout_ms() + timing.cron_ms;
+    let is_over = |peer: &Peer<SLOTS>| peer.is(Flags::HANDSHAKE) && seen.now.since(peer.created) > time_ms;
+    *seen.cause != Cause::Tick || !seen.after.peers().iter().any(is_over)
+}
+
+fn serves_late<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
+    let was_down = seen.before.is_some_and(|before| before.state() == ClusterState::Fail);
+    let begins = was_down && seen.after.state() == ClusterState::Ok && seen.after.myself().is_primary();
+    let timing = &seen.after.config().timing;
+    let is_late = |since: Option<Millis>, ms| since.is_none_or(|since| seen.now.since(since) >= ms);
+    let is_safe = is_late(seen.after.first_evaluated(), timing.writable_delay_ms)
+        && is_late(seen.after.minority_at(), timing.rejoin_ms());
+    !begins || is_safe
 }
 
 fn state_sound<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {

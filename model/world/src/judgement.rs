@@ -156,6 +156,8 @@ pub(crate) fn table_agrees<const SLOTS: usize>(node: &Node<SLOTS>, changes: &[Ch
         let foreign = peer.slots.iter().find(|&slot| node.owners().get(slot) != pos);
         require(foreign.is_none(), || format!("has two opinions on slot {foreign:?} of {}", peer.id))?;
     }
+    let imported = node.importing().keys().find(|&&slot| node.myself().slots.contains(slot));
+    require(imported.is_none(), || format!("imports slot {imported:?}, which it owns"))?;
     if changes.is_empty() {
         return Ok(());
     }
@@ -164,8 +166,13 @@ pub(crate) fn table_agrees<const SLOTS: usize>(node: &Node<SLOTS>, changes: &[Ch
     require(in_sets == owned, || format!("has {in_sets} slots in sets and {owned} with owners"))
 }
 
-/// S10: no replica owns a slot.
-pub(crate) fn replicas_own_nothing<const SLOTS: usize>(changes: &[Change<'_, SLOTS>]) -> Judgement {
+/// S10: no replica owns a slot, or has one open.
+pub(crate) fn replicas_own_nothing<const SLOTS: usize>(
+    node: &Node<SLOTS>,
+    changes: &[Change<'_, SLOTS>],
+) -> Judgement {
+    let is_moving = !node.migrating().is_empty() || !node.importing().is_empty();
+    require(node.myself().is_primary() || !is_moving, || "is a replica with open slots".into())?;
     changes.iter().map(|change| change.after).try_for_each(|peer| {
         let owns = || format!("binds slots {} to replica {}", peer.slots, peer.id);
         require(!peer.is(Flags::REPLICA) || peer.slots.is_empty(), owns)
@@ -178,7 +185,8 @@ pub(crate) fn marks_have_owners<const SLOTS: usize>(node: &Node<SLOTS>) -> Judge
     require(free.is_none(), || format!("marks slot {free:?}, which nobody owns"))
 }
 
-/// S11: a message takes a slot from an owner only for a greater epoch, unless that let it go.
+/// S11: a message takes a slot from an owner only for a greater epoch, unless that let it go; the taker
+/// is held to that epoch from then on.
 pub(crate) fn takes_by_epoch<const SLOTS: usize>(
     before: &impl Earlier<SLOTS>,
     changes: &[Change<'_, SLOTS>],
@@ -188,6 +196,8 @@ pub(crate) fn takes_by_epoch<const SLOTS: usize>(
         let taker = change.after;
         let gained = change.before.map_or_else(|| taker.slots.clone(), |before| taker.slots.without(before.slots));
         let claimed = claimed_epoch(message, taker);
+        let is_recorded = gained.is_empty() || taker.config_epoch >= claimed;
+        require(is_recorded, || format!("takes a claim under epoch {claimed} and records {}", taker.config_epoch))?;
         let is_robbed = |owner: &Entry<'_, SLOTS>| {
             let is_other = owner.id != taker.id && claimed <= owner.epoch;
             is_other && gained.overlaps(owner.slots) && gained.overlaps(&owner.slots.without(before.unclaimed()))
@@ -232,7 +242,7 @@ pub(crate) fn ways_end<const SLOTS: usize>(node: &Node<SLOTS>, changes: &[Change
     })
 }
 
-/// S17: the node is itself, alone so, and exactly one of primary and replica.
+/// S17: the node is itself, alone so, and exactly one of primary and replica, this with a primary.
 pub(crate) fn is_itself<const SLOTS: usize>(
     node: &Node<SLOTS>,
     id: NodeId,
@@ -241,6 +251,8 @@ pub(crate) fn is_itself<const SLOTS: usize>(
     let own = node.myself();
     let is_one_role = own.is(Flags::PRIMARY) != own.is(Flags::REPLICA) && own.is(Flags::MYSELF);
     require(is_one_role, || format!("is {:?} to itself", own.flags))?;
+    require(own.is_primary() || own.primary.is_some(), || "is a replica of nobody".into())?;
+    require(!own.is_any(Flags::PFAIL | Flags::FAIL), || "holds itself failed".into())?;
     require(own.id == id, || format!("takes itself for {}", own.id))?;
     let others = changes.iter().map(|change| change.after).filter(|peer| peer.id != id);
     others

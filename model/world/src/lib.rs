@@ -39,7 +39,7 @@ pub use data::Data;
 pub use ghost::Broken;
 pub use invariants::Invariant;
 pub use place::Place;
-pub use setup::{Budget, Crashing, Order, Pace, Places, Setup, Stage, Transfer};
+pub use setup::{Budget, Crashing, Flaw, Order, Pace, Places, Setup, Stage, Transfer};
 pub use shared::{Shared, digest};
 pub use story::{tell, tell_action, tell_happening, tell_host, tell_world};
 pub use witnesses::Witness;

@@ -70,6 +70,12 @@ impl Places {
         self.0 >> place.0 & 1 == 1
     }
 
+    /// The set without `place`.
+    #[must_use]
+    pub const fn without(self, place: Place) -> Self {
+        Self(self.0 & !(1 << place.0))
+    }
+
     /// The set with `place`.
     #[must_use]
     pub const fn with(self, place: Place) -> Self {
@@ -86,6 +92,29 @@ pub struct Crashing {
     pub amid: bool,
     /// Also by losing power: what was saved without a sync is gone.
     pub power: bool,
+}
+
+/// What is deliberately wrong with a world, around nodes that do what is right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flaw {
+    /// A host that dies while it saves leaves an empty image.
+    TornDisk,
+    /// Nothing that is saved gets to a disk, and nobody is told.
+    FullDisk,
+}
+
+impl Flaw {
+    /// Every flaw.
+    pub const ALL: &'static [Self] = &[Self::TornDisk, Self::FullDisk];
+
+    /// Its name in reports.
+    #[must_use]
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::TornDisk => "torn-disk",
+            Self::FullDisk => "full-disk",
+        }
+    }
 }
 
 /// One admin command and the host that it is given to.
@@ -144,6 +173,13 @@ pub struct Setup {
     pub is_reduced: bool,
     /// Between which hosts the network can part.
     pub partible: Places,
+    /// Whether partitions end. If they do not, what parts hosts must have happened before the start.
+    pub heals: bool,
+    /// Who listens at the address of another, which moved away or died before the start: first the
+    /// former host of the address, then the present one.
+    pub moved_in: Option<(Place, Place)>,
+    /// What is deliberately wrong, from the start on.
+    pub flaw: Option<Flaw>,
     /// Whether the hosts of a timely or prompt world tick in the order of their places in every round.
     pub is_orderly: bool,
     /// A host whose current epoch reached this ticks no more: elections may fail for ever, each in an
@@ -171,6 +207,9 @@ impl Setup {
             crashing: Crashing::default(),
             is_reduced: true,
             partible: Places::ALL,
+            heals: true,
+            moved_in: None,
+            flaw: None,
             is_orderly: false,
             epoch_end: u64::MAX,
             scripts: Vec::new(),
@@ -191,6 +230,9 @@ impl Setup {
         Self {
             pace: Pace::Timely,
             partible: Places::ALL,
+            heals: true,
+            moved_in: None,
+            flaw: None,
             is_orderly: false,
             budget: Budget { crashes: ample, restarts: ample, writes: ample, cuts: ample, partitions: ample },
             crashing: Crashing { mortal: Places::ALL, amid: false, power: true },
@@ -213,7 +255,9 @@ impl Setup {
     /// The host that listens at an address of the bus.
     #[must_use]
     pub fn listener(&self, address: &slotbus_core::Address) -> Option<Place> {
-        self.places().find(|place| address.host == place.ip() && address.cport == BUS_PORT)
+        let host = self.places().find(|place| address.host == place.ip() && address.cport == BUS_PORT)?;
+        let present = self.moved_in.filter(|(former, _)| *former == host).map(|(_, present)| present);
+        Some(present.unwrap_or(host))
     }
 
     /// Changes every host's configuration.

@@ -17,9 +17,9 @@ use crate::{
     elections::open_epoch,
     ghost::Ghost,
     host::{Disk, Host, Readable},
-    invariants::check_at_rest,
+    invariants::{Invariant, check_at_rest},
     place::Place,
-    setup::{Budget, Order, Pace, Places, Setup, Stage, Transfer},
+    setup::{Budget, Flaw, Order, Pace, Places, Setup, Stage, Transfer},
     shared::Shared,
     story::Happening,
     witnesses::is_agreed,
@@ -141,6 +141,7 @@ impl<const SLOTS: usize> World<SLOTS> {
         let ghost = self.ghost.make_mut();
         ghost.has_failed = false;
         ghost.promoted = Places::NONE;
+        ghost.called = Places::NONE;
         for host in &mut self.hosts {
             *host = Shared::new(Host { ticks_left, ..Host::clone(host) });
         }
@@ -458,7 +459,9 @@ impl<const SLOTS: usize> World<SLOTS> {
             let together = pairs.filter(|(left, right)| left < right && !self.parted.contains(&(*left, *right)));
             choices.extend(together.map(|(left, right)| What::Part { left, right }));
         }
-        choices.extend(self.parted.iter().map(|&(left, right)| What::Heal { left, right }));
+        if setup.heals {
+            choices.extend(self.parted.iter().map(|&(left, right)| What::Heal { left, right }));
+        }
     }
 }
 
@@ -734,7 +737,8 @@ impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
             Origin::Restored(_) => Some(self.world.host(place).disk.saved.clone()),
         });
         let Ok((node, effects)) = Node::start(config, origin, NOW) else {
-            // What a node saved it can load: that is checked whenever it saves.
+            // What a node saved it can load: that is checked whenever it saves. What a flawed disk holds is not.
+            self.world.ghost.make_mut().broken.insert(Invariant::ImageLoads);
             return;
         };
         let stimulus = self.stimulus(place, NOW, 0, cause);
@@ -783,6 +787,9 @@ impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
         self.world.hosts[place.index()] = reaction.host.clone();
         self.world.ghost = reaction.ghost.clone();
         if self.dies {
+            if self.setup.flaw == Some(Flaw::TornDisk) {
+                self.world.hosts[place.index()].make_mut().disk.tear();
+            }
             self.crash(place, false);
             return;
         }

@@ -36,7 +36,8 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
     /// A replica whose primary became a replica, which it may have learned from a third node, follows
     /// that one's primary.
     fn leave_chain(&mut self) {
-        let primary = self.node.my_primary().filter(|_| self.node.config.profile.demotion_hands_over);
+        let leaves = self.node.config.profile.demotion_hands_over && self.unless(Mutant::ChainKept);
+        let primary = self.node.my_primary().filter(|_| leaves);
         let grand_primary = primary.and_then(|pos| self.node.peers[pos].primary);
         let grand_primary = grand_primary.and_then(|id| self.node.peers.find(&id)).filter(|&pos| pos != self.node.me);
         if let Some(pos) = grand_primary.filter(|&pos| Some(pos) != primary && self.node.peers[pos].is_primary()) {

@@ -171,11 +171,16 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         if config.replica_validity_factor == 0 || self.is_mutant(Mutant::StandWithOldData) {
             return false;
         }
-        let Some(fresh_at) = self.node.replication.fresh_at else { return true };
+        let Some(fresh_at) = self.node.replication.fresh_at.map(|at| self.unless_forgotten(at)) else { return true };
         let age_ms = self.now.since(fresh_at) / 1000 * 1000;
         let timeout_ms = config.timing.node_timeout_ms;
         let age_ms = if age_ms > timeout_ms { age_ms - timeout_ms } else { age_ms };
         age_ms > config.timing.data_age_max_ms(config.replica_validity_factor)
+    }
+
+    /// When the data was fresh, unless a deliberate fault has forgotten it.
+    fn unless_forgotten(&self, fresh_at: crate::Millis) -> crate::Millis {
+        if self.is_mutant(Mutant::DataAgeFromZero) { crate::Millis::default() } else { fresh_at }
     }
 
     fn schedule_election(&mut self, primary: Pos) {

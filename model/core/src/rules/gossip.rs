@@ -57,6 +57,10 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         let is_fresher = peer.pong_received.is_none_or(|known| pong > self.counted(known)) && pong > Millis(0);
         let is_past =
             pong <= self.now.after(self.node.config.timing.gossip_ahead_ms) || self.is_mutant(Mutant::GossipFromFuture);
+        if is_fresher && self.is_mutant(Mutant::GossipAnswers) {
+            self.node.peers[pos].data_received = Some(self.now);
+        }
+        let peer = &self.node.peers[pos];
         let is_doubted = self.node.config.profile.pong_news_if_healthy && peer.is_any(FAILING);
         let is_awaited = peer.ping_sent.is_some() && self.unless(Mutant::GossipSparesPing);
         if is_awaited || !is_fresher || !is_past || is_doubted || self.count_reports(pos) > 0 {
@@ -72,6 +76,10 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         }
         if self.is_banned(&entry.node) && self.unless(Mutant::GossipRevives) {
             self.rule(Rule::GossipBanned);
+            return;
+        }
+        if self.is_mutant(Mutant::GossipMeets) {
+            self.add_handshake(Flags::HANDSHAKE | Flags::MEET, entry.address.clone());
             return;
         }
         let flags = entry.flags.difference(PRIVATE);

@@ -43,7 +43,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         self.save(Save::Soon);
     }
 
-    fn add_handshake(&mut self, flags: Flags, address: Address) {
+    pub(super) fn add_handshake(&mut self, flags: Flags, address: Address) {
         let taken = |id: &_| self.node.peers.find(id).is_some();
         let id = (0..).map(|attempt| self.random.temporary_id(attempt)).find(|id| !taken(id));
         if let Some(id) = id {

@@ -52,7 +52,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
 
     /// Sends the first message of an outbound link.
     fn greet(&mut self, id: LinkId, pos: Pos) {
-        if self.node.peers[pos].is(Flags::MEET) {
+        if self.node.peers[pos].is(Flags::MEET) || self.is_mutant(Mutant::MeetsAgain) {
             self.rule(Rule::HandshakeMeetSent);
             self.send_meet(id, pos);
             if !self.node.config.profile.meet_until_pong {

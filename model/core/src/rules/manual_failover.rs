@@ -76,10 +76,11 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
     /// Takes the offset at which the primary paused.
     pub(super) fn hear_pause(&mut self, sender: Pos, header: &Header<SLOTS>) {
         let is_from_primary = self.node.my_primary() == Some(sender) && header.mflags.contains(MessageFlags::PAUSED);
+        let forgets_zero = self.is_mutant(Mutant::OffsetZeroUnset);
         if let Some(manual) =
             self.node.manual.as_mut().filter(|manual| is_from_primary && manual.primary_offset.is_none())
         {
-            manual.primary_offset = Some(header.offset);
+            manual.primary_offset = Some(header.offset).filter(|&offset| offset > 0 || !forgets_zero);
             self.rule(Rule::ManualOffset);
             self.failover_later();
         }

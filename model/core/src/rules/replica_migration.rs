@@ -48,9 +48,11 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         let mut orphans = 0;
         for pos in self.node.peers.positions() {
             let peer = &self.node.peers[pos];
-            let is_candidate = pos != self.node.me && is_working_primary(peer);
+            let is_working = is_working_primary(peer) || peer.is_primary() && self.is_mutant(Mutant::MigrateToFailed);
+            let is_candidate = pos != self.node.me && is_working;
             let is_served = served.contains(pos) && self.unless(Mutant::MigrateToServed);
-            let is_orphan = is_candidate && !is_served && !peer.slots.is_empty() && peer.is(Flags::MIGRATE_TO);
+            let is_target = peer.is(Flags::MIGRATE_TO) && self.unless(Mutant::OrphansUnmarked);
+            let is_orphan = is_candidate && !is_served && !peer.slots.is_empty() && is_target;
             orphans += usize::from(is_orphan);
             let since = is_orphan.then(|| peer.orphaned_at.unwrap_or(self.now));
             if since.is_some() && peer.orphaned_at.is_none() {
@@ -64,6 +66,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
     /// The first primary that has been orphaned for long enough.
     fn orphan_to_serve(&self) -> Option<Pos> {
         let delay_ms = self.node.config.timing.migration_delay_ms;
+        let delay_ms = if self.is_mutant(Mutant::MigratesAtOnce) { 0 } else { delay_ms };
         let is_due = |peer: &Peer<SLOTS>| peer.orphaned_at.is_some_and(|since| self.now.since(since) > delay_ms);
         self.node.peers.positions().find(|&pos| is_due(&self.node.peers[pos]))
     }

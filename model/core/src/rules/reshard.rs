@@ -80,9 +80,11 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
             self.node.migrating.remove(&slot);
         }
         self.node.unbind(slot);
-        self.node.bind(slot, target);
+        if self.unless(Mutant::GivenToNobody) {
+            self.node.bind(slot, target);
+        }
         let is_emptied = former == Some(me) && target != me && self.node.peers[me].slots.is_empty();
-        if is_emptied && self.node.config.allow_replica_migration {
+        if is_emptied && self.unless(Mutant::EmptiedStays) && self.node.config.allow_replica_migration {
             self.rule(Rule::ReshardEmptied);
             self.follow(target);
             self.save(Save::Sync);

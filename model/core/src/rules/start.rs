@@ -74,6 +74,9 @@ impl<const SLOTS: usize> Node<SLOTS> {
         if selves.next().is_some() {
             return Err(BadImage::TwoMyselves);
         }
+        if let Some(id) = early_replica(&image).filter(|_| config.is_mutant(Mutant::StartRefusesReplicas)) {
+            return Err(BadImage::Repeated(id));
+        }
         let mut node = Self::fresh(config, own.id, now);
         let own_host = own.address.host.clone();
         node.peers[node.me] = restored_peer(&node.config, own, now);
@@ -90,10 +93,12 @@ impl<const SLOTS: usize> Node<SLOTS> {
         }
         node.migrating = image.migrating;
         node.importing = image.importing;
-        if !node.config.is_mutant(Mutant::StartForgetsEpoch) {
+        let forgets = |what| node.config.is_mutant(what) || node.config.is_mutant(Mutant::StartForgetsBoth);
+        let [forgets_epoch, forgets_vote] = [Mutant::StartForgetsEpoch, Mutant::StartForgetsVote].map(forgets);
+        if !forgets_epoch {
             node.current_epoch = image.current_epoch;
         }
-        if !node.config.is_mutant(Mutant::StartForgetsVote) {
+        if !forgets_vote {
             node.last_vote_epoch = image.last_vote_epoch;
         }
         node.adopt_config();
@@ -152,6 +157,11 @@ impl<const SLOTS: usize> Node<SLOTS> {
         // A shard is named after the primary that founded it.
         own.shard.get_or_insert(own.primary.unwrap_or(own.id));
     }
+}
+
+/// A replica whose line stands before that of its primary.
+fn early_replica<const SLOTS: usize>(image: &Durable<SLOTS>) -> Option<NodeId> {
+    image.nodes.iter().find(|view| view.primary.is_some_and(|primary| primary > view.id)).map(|view| view.id)
 }
 
 fn restored_peer<const SLOTS: usize>(config: &Config, view: &NodeView<SLOTS>, now: Millis) -> Peer<SLOTS> {

@@ -433,7 +433,7 @@ fn judge_change(before: &Memory, step: &Step<'_>) -> Result<(), Broken> {
     judge(Invariant::Monotone, if is_started { keeps_disk(step) } else { epochs_rise(before, node, changes) })?;
     judge(Invariant::CurDominates, current_dominates(node, changes))?;
     judge(Invariant::SelfWellFormed, is_itself(node, step.id, changes))?;
-    judge(Invariant::ReplicaOwnsNothing, replicas_own_nothing(changes))?;
+    judge(Invariant::ReplicaOwnsNothing, replicas_own_nothing(node, changes))?;
     judge(Invariant::ReportersKnown, reporters_are_known(node))?;
     judge(Invariant::TableConsistent, table_agrees(node, changes))?;
     judge(Invariant::MarkHasOwner, marks_have_owners(node))?;

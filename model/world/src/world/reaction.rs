@@ -9,7 +9,7 @@ use crate::{
     host::{Host, Readable},
     invariants::{Seen, check},
     place::Place,
-    setup::Setup,
+    setup::{Flaw, Setup},
     shared::{Shared, digest},
 };
 use slotbus_core::{
@@ -114,7 +114,7 @@ impl<const SLOTS: usize> Scene<'_, SLOTS> {
         let Stimulus { place, now, cause, readable, spends_tick, .. } = stimulus;
         let mut host = Host::clone(&self.hosts[place.index()]);
         host.ticks_left -= u8::from(*spends_tick);
-        if let Some(persist) = &effects.persist {
+        if let Some(persist) = effects.persist.as_ref().filter(|_| self.setup.flaw != Some(Flaw::FullDisk)) {
             host.disk.save(persist);
         }
         self.setup.coverage.note(&effects.rules);
