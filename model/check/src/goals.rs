@@ -98,7 +98,9 @@ impl Goal {
             Self::Failover => "every slot that has an owner has one that runs, if a majority of voters does",
             Self::FailCleared => "nobody holds a node failed that it can reach",
             Self::SuspicionCleared => "nobody suspects a node that it can reach, or holds it failed",
-            Self::Detect => "every voter that is down, or that a majority of voters cannot reach, is held failed by whoever cannot reach it, if a majority of voters runs",
+            Self::Detect => {
+                "every voter that is down, or that a majority of voters cannot reach, is held failed by whoever cannot reach it, if a majority of voters runs"
+            }
             Self::MeetCompletes => "of two nodes, both know each other or neither does",
             Self::Flatten => "every replica's primary is a primary",
             Self::ExPrimaryRejoins => "every primary has a slot",
@@ -142,9 +144,7 @@ impl Goal {
         match self {
             Self::EpochUnique => every_pair(world, |left, right| !is_collision(left, right)),
             Self::Converge => every_pair(world, agree),
-            Self::Failover => {
-                world.nodes().all(|(_, node)| is_served(world, node) || !has_majority(world, node))
-            }
+            Self::Failover => world.nodes().all(|(_, node)| is_served(world, node) || !has_majority(world, node)),
             Self::FailCleared => every_pair(world, |left, right| !holds(left, right, Flags::FAIL)),
             Self::SuspicionCleared => every_pair(world, |left, right| !holds(left, right, Flags::PFAIL | Flags::FAIL)),
             Self::Detect => setup.places().filter(|&place| is_lost(world, place)).all(|lost| is_held(world, lost)),

@@ -104,13 +104,7 @@ impl Exhibit {
         let buggy = self.relapsed(plan, progress);
         let fixed = focus(plan, None, self.property, progress);
         let trace_len = buggy.outcome.as_ref().and_then(|outcome| outcome.trace_len);
-        Some(Viewing {
-            exhibit: self,
-            buggy: buggy.verdict(),
-            trace_len,
-            fixed: fixed.verdict(),
-            states: fixed.states,
-        })
+        Some(Viewing { exhibit: self, buggy: buggy.verdict(), trace_len, fixed: fixed.verdict(), states: fixed.states })
     }
 
     /// What becomes of the property with the bug; a variant that nobody knows leaves that unknown.

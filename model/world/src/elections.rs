@@ -85,9 +85,8 @@ pub(crate) fn vote_due<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) ->
         let primary = replica.primary.and_then(|id| before.peers().get(&id));
         primary.is_some_and(|primary| primary.is(Flags::FAIL))
     };
-    let asks = !has_fired(seen, Rule::ElectAsked)
-        || seen.after.manual_failover().is_some()
-        || has_failed(seen.after.myself());
+    let asks =
+        !has_fired(seen, Rule::ElectAsked) || seen.after.manual_failover().is_some() || has_failed(seen.after.myself());
     let votes = seen.cause.message().filter(|_| has_fired(seen, Rule::ElectVoted)).is_none_or(|message| {
         let is_wanted = message.header.mflags.contains(MessageFlags::FORCEACK);
         let candidate = before.peers().get(&message.header.sender);

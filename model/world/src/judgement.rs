@@ -167,10 +167,7 @@ pub(crate) fn table_agrees<const SLOTS: usize>(node: &Node<SLOTS>, changes: &[Ch
 }
 
 /// S10: no replica owns a slot, or has one open.
-pub(crate) fn replicas_own_nothing<const SLOTS: usize>(
-    node: &Node<SLOTS>,
-    changes: &[Change<'_, SLOTS>],
-) -> Judgement {
+pub(crate) fn replicas_own_nothing<const SLOTS: usize>(node: &Node<SLOTS>, changes: &[Change<'_, SLOTS>]) -> Judgement {
     let is_moving = !node.migrating().is_empty() || !node.importing().is_empty();
     require(node.myself().is_primary() || !is_moving, || "is a replica with open slots".into())?;
     changes.iter().map(|change| change.after).try_for_each(|peer| {

@@ -106,8 +106,8 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
             self.follow(claimant);
             self.save(Save::Sync);
             self.evaluate_later();
-        } else if let Some(grand_primary) = grand_primary
-            .filter(|&pos| pos != self.node.me && Some(pos) != primary && self.unless(Mutant::ChainKept))
+        } else if let Some(grand_primary) =
+            grand_primary.filter(|&pos| pos != self.node.me && Some(pos) != primary && self.unless(Mutant::ChainKept))
         {
             self.rule(Rule::SlotSubReplica);
             self.follow(grand_primary);
