@@ -278,21 +278,6 @@ pub(crate) const SHOWROOMS: &[Configuration] = &[
         &["2 primaries with slots, 2 replicas of the first", PROMPT, BRISK, ORDERLY, "1 command, 1 crash"],
     ),
     room(
-        "lost_shard_6",
-        "A primary and its only replica have just died; another primary has two.",
-        6,
-        lost_shard_6,
-        &[
-            "3 primaries with slots, 2 replicas of one and 1 of another",
-            PROMPT,
-            BRISK,
-            ORDERLY,
-            STREAM,
-            "migration barrier 1, delay 2 ticks; the cluster is up without full coverage",
-            UNFAILING,
-        ],
-    ),
-    room(
         "relay_4",
         "A voter dies while the two others cannot reach each other; a fourth node hears both.",
         4,
@@ -626,15 +611,6 @@ fn siblings_down_4(setup: &mut Setup) -> World<SLOTS> {
     setup.crashing = killing(&[C]);
     setup.scripts = vec![vec![failover(C, FailoverMode::Takeover)]];
     setup.world_after(&shards(&[(C, A), (D, A)]))
-}
-
-fn lost_shard_6(setup: &mut Setup) -> World<SLOTS> {
-    const F: Place = Place(5);
-    orderly(setup);
-    setup.configure(|config| config.require_full_coverage = false);
-    let replicas = [(D, A), (E, A), (F, B)].map(|(host, primary)| follower(host, primary)).concat();
-    let dead = [B, F].map(|host| Stage::Happens(What::Crash { host, power: false }));
-    setup.world_after(&[cluster_of_3([&[0, 1], &[2], &[3]]), replicas, dead.to_vec()].concat())
 }
 
 fn relay_4(setup: &mut Setup) -> World<SLOTS> {

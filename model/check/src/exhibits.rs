@@ -47,10 +47,10 @@ catalogue! {
         "Suspicions travel by chance only: reports expire before they are a majority.", "redis #2285, #2336, 3fd43062c";
     "B13" "minority_3" "S28 StateSound" Fault(Mutant::OkByHalf),
         "Exactly half of the voters counts as a majority.", "redis 36e34a656";
-    "B14" "relay_4" "L5 Detect" Fault(Mutant::RefusalUnheard),
-        "A connection that is refused at once starts no clock: its target is never suspected.", "redis 237449679, #7216";
-    "B15" "forgetful_voter_3" "S1 VoteOnce" Fault(Mutant::StartForgetsBoth),
-        "A voter that restarts has forgotten its epoch and its vote, and votes again.", "redis #1479, 7fb14b73b";
+    "B14" "deaf_4" "L5 Detect" Fault(Mutant::SuspectNobody),
+        "Nothing starts the clock of a node that does not answer: it is never suspected.", "redis 237449679, #7216";
+    "B15" "vote_crash_5" "S6 Monotone" Fault(Mutant::StartForgetsVote),
+        "A voter that restarts has forgotten that it voted, and may vote again.", "redis #1479, 7fb14b73b";
     "B16" "two_forced_3" "S2 DurableVote" Fault(Mutant::VoteUnsaved),
         "A vote leaves before it is on disk.", "redis 533d0e037";
     "B18" "to_and_fro_2" "S4 UniqueWinner"
@@ -72,7 +72,7 @@ catalogue! {
     "B33" "bumped_source_3" "S13 HonestUpdate" Fault(Mutant::ClaimMarksNothing),
         "A slot that was given away is defended for its former owner, under an epoch that this took since.",
         "redis #12336, #12344, #2969, #3442";
-    "B38" "stale_claim_3" "S11 EpochGuard" Fault(Mutant::UpdateKeepsEpoch),
+    "B38" "stale_owner_3" "S11 EpochGuard" Fault(Mutant::UpdateKeepsEpoch),
         "An UPDATE moves slots, but the epoch that they moved under is not recorded.", "redis e26f4486b, a2ff90919";
     "B40" "replica_slots_2" "S10 ReplicaOwnsNothing" Off(&["replica_refuses_slots"]),
         "A replica takes slots on request, and aborts later.", "redis #12268, #12717";

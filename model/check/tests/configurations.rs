@@ -1,6 +1,6 @@
 //! The standard configurations, run to exhaustion: pinned numbers, verdicts, witnesses, claimed rules.
 
-use slotbus_check::{CONFIGURATIONS, Configuration, Ending, Engine, Limits, PENDING, Plan, Run, mutants::hunt, run};
+use slotbus_check::{CONFIGURATIONS, Configuration, Ending, Engine, Limits, PENDING, Plan, Run, run};
 use slotbus_core::{Mutant, Profile};
 use slotbus_world::Invariant;
 use std::collections::BTreeSet;
@@ -102,16 +102,6 @@ fn actors_are_exhausted_and_both_engines_agree_on_them() {
         let other = run(Plan { engine: Engine::Stateright, ..plan }, &mut |_| ());
         assert_eq!((own.states, own.ending, own.is_violated()), (states, Ending::Exhausted, false));
         assert_eq!(numbers(&own), numbers(&other));
-    }
-}
-
-#[test]
-fn every_mutant_is_caught_where_it_is_expected() {
-    for &mutant in Mutant::ALL {
-        let Some(expected) = slotbus_check::mutants::expected(mutant) else { continue };
-        let hunt = hunt(mutant, Limits::default(), &mut |_| ());
-        let (configuration, violation) = hunt.caught.unwrap_or_else(|| panic!("{} survives", mutant.id()));
-        assert_eq!((configuration.name, violation.name), expected, "{}", mutant.id());
     }
 }
 

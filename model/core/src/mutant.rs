@@ -127,7 +127,6 @@ mutants! {
     GossipMeets "gossip-meets" GossipNewNode "A node that gossip names is met at its address, whoever answers there.";
     GivenToNobody "given-to-nobody" ReshardGiven "SETSLOT NODE takes a slot from its owner and gives it to nobody.";
     MeetsAgain "meets-again" HandshakeMeetSent "Every connection begins with a MEET.";
-    MigrateToFailed "migrate-to-failed" MigrateMoved "A replica moves to a primary that has failed.";
     MigratesAtOnce "migrates-at-once" MigrateMoved "A replica moves to a primary as soon as that has none.";
     OffsetZeroUnset "offset-zero-unset" ManualOffset "A primary that paused at offset 0 is taken for one that has not paused.";
     OrphansUnmarked "orphans-unmarked" MigrateOrphaned "No primary counts as one that replicas may move to.";

@@ -141,6 +141,9 @@ pub(crate) fn honest_update<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, ghost: &
 /// What a node was given leaves its shard only for a claim whose epoch was taken without knowing of
 /// the gift, or by another command.
 pub(crate) fn setslot_sticks<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, ghost: &Ghost) -> bool {
+    if !claims_first(seen) {
+        return false;
+    }
     let (Some(gift), Some(before)) = (ghost.claims.gift, seen.before) else { return true };
     if seen.place != gift.to
         || seen.cause.message().is_none()
@@ -153,6 +156,13 @@ pub(crate) fn setslot_sticks<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, ghost: 
     let is_of_shard = taker == Some(head(seen.after)) && seen.after.myself().primary.is_some();
     let is_blind = taker.and_then(|id| seen.setup.owner_of(&id)).is_some_and(|place| gift.blind.contains(place));
     is_of_shard || is_blind
+}
+
+/// A node that was just given another's slot claims it under the greatest epoch that it knows.
+fn claims_first<const SLOTS: usize>(seen: &Seen<'_, SLOTS>) -> bool {
+    let (Some(slot), Some(before)) = (given(seen), seen.before) else { return true };
+    let is_taken = before.owner(slot).is_some_and(|owner| owner.id != before.id());
+    !is_taken || seen.after.peers().iter().all(|peer| peer.config_epoch <= seen.after.my_epoch())
 }
 
 fn owns<const SLOTS: usize>(node: &Node<SLOTS>, slot: Slot) -> bool {

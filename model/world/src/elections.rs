@@ -129,12 +129,7 @@ pub(crate) fn elected_has_quorum<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, gho
     let epoch = seen.after.election().epoch;
     let replaced = before.myself().primary.and_then(|primary| before.peers().get(&primary));
     let is_newer = replaced.is_none_or(|primary| epoch > primary.config_epoch);
-    let is_counted = |voter: &Place| {
-        let id = seen.setup.hosts[voter.index()].id;
-        before.peers().get(&id).is_some_and(Peer::is_voter)
-    };
-    let voters = ghost.elections.voters_for(seen.place, epoch);
-    is_newer && voters.filter(is_counted).count() > before.size() / 2
+    is_newer && ghost.elections.voters_for(seen.place, epoch).count() > before.size() / 2
 }
 
 pub(crate) fn no_stale_vote<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {

@@ -27,7 +27,7 @@ use crate::{
 };
 use slotbus_core::{
     Body, ClusterState, Command, Durable, Effect, Effects, Flags, LinkId, Message, Millis, Node, NodeId, Origin, Peer,
-    Reply, Rule, peer::Report,
+    Reply, Rule, message::Claim, peer::Report,
 };
 
 /// One step of one node, as an invariant sees it.
@@ -104,17 +104,17 @@ invariants! {
     NoForeignHistory "S24" no_foreign_history "No replica stands for election without having been in step with the primary that failed." "the driver calls it fresh only once it is in step; a validity factor";
     Monotone "S6" monotone "No epoch that a node holds ever falls, and none is below its disk after a restart." "no RESET HARD; no power loss without sync";
     CurDominates "S7" cur_dominates "A node's current epoch is at least every config epoch in its table." "";
-    EpochFresh "S7" epoch_fresh "A config epoch that a node takes without being elected, by a takeover as well, exceeds every epoch that it has seen; a replica that starts has none." "";
+    EpochFresh "S7" epoch_fresh "An epoch in which a node asks for votes, and one that it takes without any, exceeds every epoch that it has seen; a replica that starts has none." "";
     RequestSaved "S8" request_saved "No request for votes carries an epoch that is not on its sender's disk." "process kill";
     PersistBeforeClaim "S8" persist_before_claim "No header of a primary carries a config epoch that is not on its sender's disk." "process kill";
     TableConsistent "S9" table_consistent "A node's table of owners and its sets of slots say the same, no slot is in two sets, and no owner of a slot imports it." "";
     ReplicaOwnsNothing "S10" replica_owns_nothing "No replica owns a slot, or has one open." "";
-    EpochGuard "S11" epoch_guard "The bus takes a slot from its owner only for a claim of a greater epoch, which is recorded of the taker, or if the owner no longer claims it." "";
+    EpochGuard "S11" epoch_guard "The bus takes a slot from its owner only for a claim of a greater epoch, which is recorded of the taker, or if the owner no longer claims it; an UPDATE only if it is newer than what is recorded." "";
     MarkHasOwner "S11" mark_has_owner "A slot that is marked as no longer claimed has an owner, who dropped it." "";
     ImageLoads "S25" image_loads "Every image that is saved can be loaded, and saving what was loaded gives it back." "";
     SelfWellFormed "S17" self_well_formed "A node is exactly one of primary and replica in its own table, a replica has a primary, nobody holds itself suspected or failed, and a RESET leaves nothing else." "RESET HARD aside";
     FailSound "S18" fail_sound "A node fails another only by reports of a majority of the voters it counts, or because a member said that one did." "";
-    ReportSound "S18" report_sound "A failure report is recorded only when a primary's gossip calls the node suspected or failed, and goes when its gossip does not." "";
+    ReportSound "S18" report_sound "A failure report is recorded only when a primary's gossip calls the node suspected or failed, once for each primary, and goes when its gossip does not." "";
     ReportersKnown "S19" reporters_known "Every failure report is by a node in the table." "";
     MembershipIsolation "S20" membership_isolation "Every member of a table was introduced to the node's cluster by an administrator." "addresses are not reused";
     NewcomersVouched "S20" newcomers_vouched "A node becomes a member only by answering a handshake, or through the gossip of a member." "";
@@ -122,7 +122,7 @@ invariants! {
     ManualBounded "L10" manual_bounded "No manual failover outlasts its time by more than a period of the node's work." "";
     CollisionYields "S26" collision_yields "A message makes a primary take a new epoch only if its sender is a primary of the same epoch and a greater id, or if it claims a slot for the node that a command took the slot from." "";
     HonestUpdate "S13" honest_update "Every UPDATE tells of a claim that its subject made, under that epoch or a later one." "no RESET";
-    SetslotSticks "S14" setslot_sticks "A slot that a node was given leaves its shard only by another command, or for a claim under an epoch that was taken without knowing of the gift." "";
+    SetslotSticks "S14" setslot_sticks "A slot that a node was given is claimed under the greatest epoch that it knows, and leaves its shard only by another command, or for a claim under an epoch that was taken without knowing of the gift." "";
     NoStaleRole "S15" no_stale_role "No header changes a role that is older than what is recorded of the shard that it names." "";
     AcyclicGraph "S16" acyclic_graph "In every table the way from replica to primary ends, at a node that is in it." "";
     HandedOver "S12" handed_over "A slot whose owner steps down for a node of its own shard has an owner all along." "the owner's header claims under a newer epoch";
@@ -227,6 +227,10 @@ fn cur_dominates<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool 
 
 fn epoch_fresh<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
     let Some(before) = seen.before else { return has_no_epoch(seen.after.myself()) };
+    let asks = seen.effects.rules.contains(&Rule::ElectAsked);
+    if asks && seen.after.election().epoch <= before.current_epoch() {
+        return false;
+    }
     let takes = |rule: &Rule| matches!(rule, Rule::EpochCollision | Rule::EpochBumped | Rule::ManualTakeover);
     if !seen.effects.rules.iter().any(takes) {
         return true;
@@ -256,7 +260,15 @@ fn replica_owns_nothing<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -
 
 fn epoch_guard<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
     let (Some(before), Some(message)) = (seen.before, seen.cause.message()) else { return true };
-    takes_by_epoch(before, &seen.changes(), message).is_ok()
+    let is_newer = |claim: &Claim<SLOTS>| {
+        let recorded = before.peers().get(&claim.node).map_or(0, |peer| peer.config_epoch);
+        claim.config_epoch > recorded || !seen.effects.rules.contains(&Rule::SlotUpdateTaken)
+    };
+    told_claim(message).is_none_or(is_newer) && takes_by_epoch(before, &seen.changes(), message).is_ok()
+}
+
+fn told_claim<const SLOTS: usize>(message: &Message<SLOTS>) -> Option<&Claim<SLOTS>> {
+    if let Body::Update(claim) = &message.body { Some(claim) } else { None }
 }
 
 fn mark_has_owner<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
@@ -328,15 +340,16 @@ fn report_sound<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
         let is_primary = seen.after.peers().get(by).is_some_and(Peer::is_primary);
         let message = seen.cause.message().filter(|message| is_primary && message.header.sender == *by);
         let gossip = message.and_then(Message::heartbeat);
-        let entries = gossip.into_iter().flat_map(|heartbeat| &heartbeat.gossip);
-        entries.filter(|entry| entry.node == *about).last().is_some_and(|entry| !is_failing(entry.flags))
+        let mut entries = gossip.into_iter().flat_map(|heartbeat| &heartbeat.gossip);
+        entries.rfind(|entry| entry.node == *about).is_some_and(|entry| !is_failing(entry.flags))
     };
     seen.after.peers().iter().all(|peer| {
         let known = earlier(peer);
         let is_sound = |report: &Report| {
             (known.contains(report) || is_said(&report.by, &peer.id)) && !is_taken_back(&report.by, &peer.id)
         };
-        peer.reports.iter().all(is_sound)
+        let is_single = peer.reports.windows(2).all(|pair| pair[0].by != pair[1].by);
+        is_single && peer.reports.iter().all(is_sound)
     })
 }
 

@@ -48,8 +48,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         let mut orphans = 0;
         for pos in self.node.peers.positions() {
             let peer = &self.node.peers[pos];
-            let is_working = is_working_primary(peer) || peer.is_primary() && self.is_mutant(Mutant::MigrateToFailed);
-            let is_candidate = pos != self.node.me && is_working;
+            let is_candidate = pos != self.node.me && is_working_primary(peer);
             let is_served = served.contains(pos) && self.unless(Mutant::MigrateToServed);
             let is_target = peer.is(Flags::MIGRATE_TO) && self.unless(Mutant::OrphansUnmarked);
             let is_orphan = is_candidate && !is_served && !peer.slots.is_empty() && is_target;
