@@ -16,8 +16,7 @@ pub(crate) const ORDERLY: &str = "hosts tick in turn, a first; news, faults and 
 /// What becomes of replication.
 pub(crate) const STREAM: &str = "a replica has all of its primary's writes at each of its ticks at which it reaches it";
 /// Elections end, one way or the other.
-pub(crate) const VALIDITY: &str =
-    "replica validity factor 1: data grows too old before elections could be repeated for ever";
+const VALIDITY: &str = "replica validity factor 1: data grows too old before elections could be repeated for ever";
 /// So they do where hosts take turns.
 pub(crate) const VALIDITY_3: &str =
     "replica validity factor 3: data grows too old before elections could be repeated for ever";

@@ -6,8 +6,8 @@ use crate::{
         A, B, C, Configuration, D, FAILURE_3, MEET_3, PARTITION_3, SLOTS, cluster_of_3, failures, meet_both, order,
     },
     configs_failover::{
-        BRISK, ELECTION_RETURN_5, MANUAL_4, ORDERLY, PROMPT, STREAM, TWO_DEATHS_5, TWO_ELECTIONS_5, VALIDITY,
-        VALIDITY_3, VOTE_CRASH_5, cluster_of_4, killing, orderly, replica, two_elections, two_shards,
+        BRISK, ELECTION_RETURN_5, ORDERLY, PROMPT, STREAM, TWO_DEATHS_5, TWO_ELECTIONS_5, VALIDITY_3, VOTE_CRASH_5,
+        cluster_of_4, killing, orderly, replica, two_elections, two_shards,
     },
     configs_slots::{RESHARD_SOURCE_4, reshard, written},
 };
@@ -108,21 +108,6 @@ pub(crate) const TWO_ELECTIONS_RETURN_5: Configuration = Configuration {
     is_quick: false,
     build: |setup| two_elections(setup, Budget { crashes: 1, restarts: 1, ..Budget::default() }),
     ..TWO_ELECTIONS_5
-};
-
-pub(crate) const MANUAL_ANY_ORDER_4: Configuration = Configuration {
-    name: "manual_any_order_4",
-    summary: "As manual_4, and hosts tick in any order within a round.",
-    limits: &[
-        "3 primaries with slots, 1 replica of the first",
-        PROMPT,
-        BRISK,
-        STREAM,
-        VALIDITY,
-        "1 command, 1 write, 1 crash, 1 restart",
-    ],
-    build: |setup| in_any_order(&MANUAL_4, setup),
-    ..MANUAL_4
 };
 
 pub(crate) const RESHARD_FAILOVER_4: Configuration = Configuration {
