@@ -9,6 +9,7 @@ mod copies;
 mod intake;
 mod primary_link;
 mod rewrite;
+mod serving;
 mod writes;
 
 pub use acks::AckWaits;
@@ -16,19 +17,11 @@ pub use intake::Intake;
 pub use writes::Writes;
 
 use self::{copies::Copies, primary_link::PrimaryLink};
-use crate::{
-    client::{ReplyMode, Session},
-    config::Settings,
-    dial::BindAddress,
-    server::Server,
-    slab::Key,
-};
+use crate::{config::Settings, dial::BindAddress, server::Server, slab::Key};
 use mio::Registry;
 use slotbus_core::{Address, Millis, NodeId};
-use slotbus_replication::{
-    Config, Effect, Event, History, OutputLimit, Replica, ReplicaId, Replication, Stage, StreamId,
-};
-use slotbus_wire::resp::{Limits, Reply};
+use slotbus_replication::{Config, Effect, Event, History, OutputLimit, ReplicaId, Replication, Stage, StreamId};
+use slotbus_wire::resp::Limits;
 use std::net::IpAddr;
 
 /// The machine, and what it works on.
@@ -172,12 +165,7 @@ impl Server {
 
     /// Tells the machine what has happened, and does what it asks for.
     pub fn replicate(&mut self, event: Event<'_>) {
-        let effects = self.replication.machine.step(self.now, event);
-        self.perform_all(effects);
-    }
-
-    fn perform_all(&mut self, effects: Vec<Effect>) {
-        for effect in effects {
+        for effect in self.replication.machine.step(self.now, event) {
             if self.perform_one(effect) == Done::InVain {
                 return;
             }
@@ -214,14 +202,6 @@ impl Server {
             Effect::Tell(note) => self.log.notice(format_args!("{note}")),
         }
         Done::Well
-    }
-
-    /// Sends a replica what is not of the stream.
-    fn put_before_stream(&mut self, key: Key, bytes: &[u8]) {
-        if let Some(client) = self.clients.get_mut(key) {
-            client.put(bytes);
-            self.ready.insert(key);
-        }
     }
 
     /// Something happened at the socket to the primary.
@@ -273,27 +253,6 @@ impl Server {
         self.replicate(Event::Tick { is_paused, can_copy });
     }
 
-    /// Sends replicas what is new in the stream, and the primary what waits for it.
-    pub fn send_stream(&mut self) {
-        if self.replication.acks_wanted && !self.pause.is_for_failover(self.now) {
-            self.replication.acks_wanted = false;
-            self.replicate(Event::AcksWanted);
-        }
-        self.replication.has_news = false;
-        for replica in self.replication.machine.lagging() {
-            self.send_to_replica(client_key(replica));
-        }
-        self.flush_primary();
-    }
-
-    fn send_to_replica(&mut self, key: Key) {
-        let Some(mut client) = self.clients.take_out(key) else { return };
-        if client.flush(self).is_err() {
-            self.doomed.push(key);
-        }
-        self.clients.put_back(key, client);
-    }
-
     /// Tells the bus how replication stands.
     pub fn tell_bus(&mut self) {
         let machine = &self.replication.machine;
@@ -302,52 +261,5 @@ impl Server {
         if let Some(bus) = &mut self.bus {
             bus.replicated(standing);
         }
-    }
-
-    /// Where a replica is, as it says or as its connection shows.
-    #[must_use]
-    pub fn replica_ip(&self, id: ReplicaId, replica: &Replica) -> String {
-        let remote = || self.clients.get(client_key(id)).and_then(|client| client.session.remote);
-        let seen = || remote().map_or_else(String::new, |remote| remote.ip().to_canonical().to_string());
-        replica.ip.clone().unwrap_or_else(seen)
-    }
-
-    /// A replica takes what it is sent.
-    pub fn heard_of(&mut self, session: &Session) {
-        if session.is_replica {
-            self.replicate(Event::Heard { replica: replica_id(session.key) });
-        }
-    }
-
-    /// A replica asks for the stream. What it is told at once is told before anything else.
-    pub fn begin_serving_replica(&mut self, session: &mut Session, event: Event<'_>) {
-        let id = replica_id(session.key);
-        let (own, others) = self
-            .replication
-            .machine
-            .step(self.now, event)
-            .into_iter()
-            .partition(|effect| matches!(effect, Effect::Answer { replica, .. } if *replica == id));
-        let own: Vec<Effect> = own;
-        let lines =
-            own.iter().filter_map(|effect| if let Effect::Answer { bytes, .. } = effect { Some(bytes) } else { None });
-        let answers: Vec<Reply<'static>> = lines.map(|line| answer(line)).collect();
-        if !answers.iter().any(Reply::is_error) {
-            session.is_replica = true;
-            // What follows is the stream, among which no reply may stand.
-            session.reply_mode = ReplyMode::Off;
-        }
-        session.pushes.extend(answers);
-        self.replication.has_news = true;
-        self.perform_all(others);
-    }
-}
-
-/// A line of the machine as a reply.
-fn answer(line: &[u8]) -> Reply<'static> {
-    let text = String::from_utf8_lossy(line.trim_ascii_end()).into_owned();
-    match text.strip_prefix('-') {
-        Some(error) => Reply::error(error.to_owned()),
-        None => Reply::status(text.trim_start_matches('+').to_owned()),
     }
 }

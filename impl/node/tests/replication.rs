@@ -236,7 +236,9 @@ fn a_failover_by_hand_loses_nothing() {
         let shard = Shard::start(programs);
         shard.replicate();
         let acked = acked_during(&shard, || {
-            for round in 1..=4 {
+            // redis-server takes the votes of its last election for those of the next, unless that comes much later.
+            let rounds = if programs.contains(&REDIS) { 2 } else { 6 };
+            for round in 1..=rounds {
                 thread::sleep(Duration::from_millis(300));
                 let replica = round % 2;
                 wait_for_link(&shard.servers[replica]);

@@ -11,7 +11,16 @@ pub fn claims(name: &str) -> &'static [Goal] {
     found.map_or(&[], |(_, goals)| goals)
 }
 
-use Goal::{Converge, Detect, EpochUnique, FailCleared, Flatten, MeetCompletes, StaleCorrected, SuspicionCleared};
+use Goal::{
+    Converge, CoverageReturns, Detect, EpochUnique, ExPrimaryRejoins, FailCleared, Failover, Flatten, ManualEnds,
+    MeetCompletes, OrphanServed, StaleCorrected, SuspicionCleared,
+};
+
+/// Where a primary is killed, elected anew, and returns.
+const ELECTION: &[Goal] = &[Converge, FailCleared, SuspicionCleared, Detect, StaleCorrected];
+/// Where a killed primary always has a successor: its data never grows too old before the election.
+const SUCCESSION: &[Goal] =
+    &[Converge, Failover, FailCleared, SuspicionCleared, Detect, Flatten, StaleCorrected, CoverageReturns];
 
 const CLAIMS: &[(&str, &[Goal])] = &[
     ("failure_3", &[FailCleared, SuspicionCleared, Detect]),
@@ -20,6 +29,26 @@ const CLAIMS: &[(&str, &[Goal])] = &[
     ("stale_report_4", &[Detect]),
     ("collision_3", &[EpochUnique, Converge, MeetCompletes, StaleCorrected]),
     ("bump_3", &[EpochUnique, Converge]),
+    ("election_4", ELECTION),
+    ("election_5", &[Converge, Detect]),
+    ("election_return_5", SUCCESSION),
+    ("vote_crash_5", &[Converge, FailCleared, SuspicionCleared, Detect, Flatten, StaleCorrected]),
+    ("two_deaths_5", &[Converge, Detect]),
+    ("two_elections_5", &[Converge, Detect, ManualEnds]),
+    ("reshard_last_4", &[Converge]),
+    ("setslot_alone_3", &[Converge, StaleCorrected]),
+    ("stale_owner_3", &[Converge, FailCleared, SuspicionCleared, ExPrimaryRejoins, StaleCorrected]),
+    ("election_timed_4", ELECTION),
+    ("manual_4", &[Converge, FailCleared, SuspicionCleared, Detect, ManualEnds, StaleCorrected]),
+    ("manual_takeover_4", &[Converge, FailCleared, SuspicionCleared, StaleCorrected]),
+    ("reshard_3", &[FailCleared, SuspicionCleared, Detect, StaleCorrected]),
+    ("migration_5", &[Converge, FailCleared, SuspicionCleared, OrphanServed]),
+    ("barrier_5", &[Converge, OrphanServed]),
+    ("manual_partition_4", &[Converge, SuspicionCleared, ManualEnds, StaleCorrected]),
+    ("reshard_source_4", &[Converge, Failover, FailCleared, SuspicionCleared, Detect, StaleCorrected, CoverageReturns]),
+    ("reshard_target_4", &[EpochUnique, FailCleared, SuspicionCleared, Detect, StaleCorrected, CoverageReturns]),
+    ("two_deaths_return_5", ELECTION),
+    ("election_any_order_5", &[Converge, FailCleared, SuspicionCleared, Detect, Flatten, StaleCorrected]),
     ("lost_link_2", &[MeetCompletes]),
     ("takeover_epoch_2", &[EpochUnique, Converge, StaleCorrected]),
     ("crossed_2", &[Flatten]),

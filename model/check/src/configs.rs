@@ -8,8 +8,9 @@ use crate::{
     },
     configs_findings::FINDINGS,
     configs_large::{
-        ELECTION_ANY_ORDER_5, ELECTION_PARTITION_4, MANUAL_ANY_ORDER_4, MEET_LATE_3, RESHARD_FAILOVER_4,
-        TWO_DEATHS_ANY_ORDER_5, TWO_DEATHS_RETURN_5, TWO_ELECTIONS_RETURN_5, VOTE_CRASH_ANY_ORDER_5,
+        ELECTION_ANY_ORDER_5, ELECTION_PARTITION_4, FAILURES_3, MANUAL_ANY_ORDER_4, MEET_LATE_3, PARTITIONS_3,
+        RESHARD_FAILOVER_4, TWO_DEATHS_ANY_ORDER_5, TWO_DEATHS_RETURN_5, TWO_ELECTIONS_RETURN_5,
+        VOTE_CRASH_ANY_ORDER_5,
     },
     configs_museum::SHOWROOMS,
     configs_replicas::{BARRIER_5, MIGRATION_5},
@@ -19,7 +20,7 @@ use crate::{
     world_model::WorldModel,
 };
 use slotbus_core::{Command, Mutant, Profile, Rule, Slot};
-use slotbus_world::{Budget, Crashing, Order, Pace, Place, Places, Setup, Stage, What, Witness, World};
+use slotbus_world::{Budget, Crashing, Memory, Order, Pace, Place, Places, Setup, Stage, What, Witness, World};
 use std::sync::Arc;
 
 /// Slots of every standard configuration: one for each owner, and one over. Slots that no command
@@ -69,7 +70,7 @@ impl Configuration {
         let origin = (self.build)(&mut setup);
         // What fired on the way to where the exploration starts does not count.
         setup.coverage = Arc::default();
-        WorldModel { setup, origin, witnesses: self.witnesses.to_vec(), focus: None, memory: Arc::default() }
+        WorldModel { setup, origin, witnesses: self.witnesses.to_vec(), focus: None, memory: Memory::default() }
     }
 }
 
@@ -142,36 +143,7 @@ pub const CONFIGURATIONS: &[Configuration] = &[
         hosts: 3,
         build: gossip_3,
     },
-    Configuration {
-        name: "failure_3",
-        summary: "Any of three primaries is killed at any moment, is suspected, fails, starts again and is trusted.",
-        limits: &[
-            "3 primaries, each with slots of its own; any of them may be the one",
-            "timely: messages take less than a tick; any number of ticks, in any order within a round",
-            "1 crash, 1 restart",
-        ],
-        witnesses: &[Witness::AllUp, Witness::Failed, Witness::Recovered],
-        rules: &[
-            Rule::StartRestored,
-            Rule::LinkRefusedAtOnce,
-            Rule::PingChosen,
-            Rule::HealthSuspected,
-            Rule::HealthTrusted,
-            Rule::HealthReported,
-            Rule::HealthReportWithdrawn,
-            Rule::HealthFailed,
-            Rule::HealthFailTold,
-            Rule::HealthFailIgnored,
-            Rule::HealthClearedLate,
-            Rule::StateUncovered,
-            Rule::StateOk,
-            Rule::StateWritableDelay,
-        ],
-        is_quick: true,
-        has_actors: false,
-        hosts: 3,
-        build: failure_3,
-    },
+    FAILURE_3,
     Configuration {
         name: "minority_3",
         summary: "Two primaries with slots, one without: when a voter dies, no majority is left to fail it.",
@@ -187,21 +159,7 @@ pub const CONFIGURATIONS: &[Configuration] = &[
         hosts: 3,
         build: minority_3,
     },
-    Configuration {
-        name: "partition_3",
-        summary: "Any two of three primaries lose sight of each other at any moment, and find each other again.",
-        limits: &[
-            "3 primaries, each with slots of its own; any pair may be the one",
-            "timely: messages take less than a tick; any number of ticks, in any order within a round",
-            "1 pair cannot reach each other for any time; what was on its way arrives late or never",
-        ],
-        witnesses: &[Witness::AllUp, Witness::Suspected],
-        rules: &[Rule::LinkRenewed, Rule::HealthSuspected, Rule::HealthTrusted, Rule::HealthReportWithdrawn],
-        is_quick: true,
-        has_actors: false,
-        hosts: 3,
-        build: partition_3,
-    },
+    PARTITION_3,
     Configuration {
         name: "forget_3",
         summary: "a is told to FORGET b, which goes on talking to it, while c may die.",
@@ -311,15 +269,22 @@ pub const CONFIGURATIONS: &[Configuration] = &[
     MANUAL_PARTITION_4,
     RESHARD_SOURCE_4,
     RESHARD_TARGET_4,
-    RESHARD_FAILOVER_4,
     TWO_DEATHS_ANY_ORDER_5,
     TWO_DEATHS_RETURN_5,
     ELECTION_PARTITION_4,
+    ELECTION_ANY_ORDER_5,
+    FAILURES_3,
 ];
 
 /// Configurations that do not hold, or have not been exhausted: they run by name only.
-pub const PENDING: &[Configuration] =
-    &[MEET_LATE_3, ELECTION_ANY_ORDER_5, VOTE_CRASH_ANY_ORDER_5, TWO_ELECTIONS_RETURN_5, MANUAL_ANY_ORDER_4];
+pub const PENDING: &[Configuration] = &[
+    RESHARD_FAILOVER_4,
+    MANUAL_ANY_ORDER_4,
+    VOTE_CRASH_ANY_ORDER_5,
+    TWO_ELECTIONS_RETURN_5,
+    PARTITIONS_3,
+    MEET_LATE_3,
+];
 
 pub(crate) fn order(host: Place, command: Command) -> Order {
     Order { host, command }
@@ -388,9 +353,45 @@ fn gossip_3(setup: &mut Setup) -> World<SLOTS> {
     setup.world_after(&[own.as_slice(), &meet].concat())
 }
 
+pub(crate) const FAILURE_3: Configuration = Configuration {
+    name: "failure_3",
+    summary: "Any of three primaries is killed at any moment, is suspected, fails, starts again and is trusted.",
+    limits: &[
+        "3 primaries, each with slots of its own; any of them may be the one",
+        "timely: messages take less than a tick; any number of ticks, in any order within a round",
+        "1 crash, 1 restart",
+    ],
+    witnesses: &[Witness::AllUp, Witness::Failed, Witness::Recovered],
+    rules: &[
+        Rule::StartRestored,
+        Rule::LinkRefusedAtOnce,
+        Rule::PingChosen,
+        Rule::HealthSuspected,
+        Rule::HealthTrusted,
+        Rule::HealthReported,
+        Rule::HealthReportWithdrawn,
+        Rule::HealthFailed,
+        Rule::HealthFailTold,
+        Rule::HealthFailIgnored,
+        Rule::HealthClearedLate,
+        Rule::StateUncovered,
+        Rule::StateOk,
+        Rule::StateWritableDelay,
+    ],
+    is_quick: true,
+    has_actors: false,
+    hosts: 3,
+    build: failure_3,
+};
+
 fn failure_3(setup: &mut Setup) -> World<SLOTS> {
+    failures(setup, Budget { crashes: 1, restarts: 1, ..Budget::default() })
+}
+
+/// Any of three primaries may be killed, and return.
+pub(crate) fn failures(setup: &mut Setup, budget: Budget) -> World<SLOTS> {
     setup.pace = Pace::Timely;
-    setup.budget = Budget { crashes: 1, restarts: 1, ..Budget::default() };
+    setup.budget = budget;
     setup.crashing = Crashing { mortal: Places::ALL, ..Crashing::default() };
     setup.world_after(&cluster_of_3([&[0], &[1], &[2, 3]]))
 }
@@ -401,6 +402,22 @@ fn minority_3(setup: &mut Setup) -> World<SLOTS> {
     setup.crashing = Crashing { mortal: Places::ALL, ..Crashing::default() };
     setup.world_after(&cluster_of_3([&[0, 1], &[], &[2, 3]]))
 }
+
+pub(crate) const PARTITION_3: Configuration = Configuration {
+    name: "partition_3",
+    summary: "Any two of three primaries lose sight of each other at any moment, and find each other again.",
+    limits: &[
+        "3 primaries, each with slots of its own; any pair may be the one",
+        "timely: messages take less than a tick; any number of ticks, in any order within a round",
+        "1 pair cannot reach each other for any time; what was on its way arrives late or never",
+    ],
+    witnesses: &[Witness::AllUp, Witness::Suspected],
+    rules: &[Rule::LinkRenewed, Rule::HealthSuspected, Rule::HealthTrusted, Rule::HealthReportWithdrawn],
+    is_quick: true,
+    has_actors: false,
+    hosts: 3,
+    build: partition_3,
+};
 
 fn partition_3(setup: &mut Setup) -> World<SLOTS> {
     setup.pace = Pace::Timely;

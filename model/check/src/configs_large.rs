@@ -2,7 +2,9 @@
 //! in which two things go wrong at once. Knows no search and no property's inside.
 
 use crate::{
-    configs::{A, B, C, Configuration, D, MEET_3, SLOTS, cluster_of_3, meet_both, order},
+    configs::{
+        A, B, C, Configuration, D, FAILURE_3, MEET_3, PARTITION_3, SLOTS, cluster_of_3, failures, meet_both, order,
+    },
     configs_failover::{
         BRISK, ELECTION_RETURN_5, MANUAL_4, ORDERLY, PROMPT, STREAM, TWO_DEATHS_5, TWO_ELECTIONS_5, VALIDITY,
         VALIDITY_3, VOTE_CRASH_5, cluster_of_4, killing, orderly, replica, two_elections, two_shards,
@@ -10,7 +12,7 @@ use crate::{
     configs_slots::{RESHARD_SOURCE_4, reshard, written},
 };
 use slotbus_core::{Command, FailoverMode, Rule};
-use slotbus_world::{Budget, Places, Setup, Witness, World};
+use slotbus_world::{Budget, Pace, Places, Setup, Witness, World};
 
 /// The world of a configuration in which hosts take turns, for one in which they do not.
 fn in_any_order(configuration: &Configuration, setup: &mut Setup) -> World<SLOTS> {
@@ -185,3 +187,37 @@ pub(crate) const MEET_LATE_3: Configuration = Configuration {
     build: |setup| meet_both(setup, 3),
     ..MEET_3
 };
+
+pub(crate) const FAILURES_3: Configuration = Configuration {
+    name: "failures_3",
+    summary: "As failure_3, and a second primary is killed, or the same one again: at any moment, also both at once.",
+    limits: &[
+        "3 primaries, each with slots of its own; any of them may be the ones",
+        "timely: messages take less than a tick; any number of ticks, in any order within a round",
+        "2 crashes, 2 restarts",
+    ],
+    witnesses: &[Witness::AllUp, Witness::Failed, Witness::Recovered, Witness::Minority],
+    is_quick: false,
+    build: |setup| failures(setup, Budget { crashes: 2, restarts: 2, ..Budget::default() }),
+    ..FAILURE_3
+};
+
+pub(crate) const PARTITIONS_3: Configuration = Configuration {
+    name: "partitions_3",
+    summary: "As partition_3, and another pair loses sight of each other, or the same one again: a node may be alone.",
+    limits: &[
+        "3 primaries, each with slots of its own; any pairs may be the ones",
+        "timely: messages take less than a tick; any number of ticks, in any order within a round",
+        "2 pairs cannot reach each other for any time, one after the other or both at once",
+    ],
+    witnesses: &[Witness::AllUp, Witness::Suspected, Witness::Failed],
+    is_quick: false,
+    build: partitions_3,
+    ..PARTITION_3
+};
+
+fn partitions_3(setup: &mut Setup) -> World<SLOTS> {
+    setup.pace = Pace::Timely;
+    setup.budget = Budget { partitions: 2, ..Budget::default() };
+    setup.world_after(&cluster_of_3([&[0], &[1], &[2, 3]]))
+}

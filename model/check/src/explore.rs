@@ -383,14 +383,14 @@ where
         for Reached { parent, class, fingerprint, news } in reached {
             let known =
                 if news.is_none() && self.recorder.is_none() { continue } else { self.visited.find(fingerprint) };
-            let index = known.or_else(|| self.add(fingerprint, parent, news?));
+            let index = known.or_else(|| self.add(fingerprint, parent, *news?));
             if let Some(index) = index.filter(|_| self.recorder.is_some() && parent != ROOT) {
                 self.visited.graph.connect(parent, class, index);
             }
         }
     }
 
-    fn add(&mut self, fingerprint: u128, parent: u32, news: Box<News<M::State>>) -> Option<u32> {
+    fn add(&mut self, fingerprint: u128, parent: u32, news: News<M::State>) -> Option<u32> {
         let index = self.visited.insert(fingerprint, parent)?;
         for property in news.decides {
             self.decided[property].get_or_insert(index);

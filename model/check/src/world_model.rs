@@ -2,7 +2,6 @@
 
 use slotbus_world::{Action, Invariant, Memory, Setup, Witness, World, tell};
 use stateright::{Model, Property};
-use std::sync::Arc;
 
 /// A world to be explored: its setup, where it starts, and which good situations it must reach.
 #[derive(Clone, Debug)]
@@ -15,8 +14,8 @@ pub struct WorldModel<const SLOTS: usize> {
     pub witnesses: Vec<Witness>,
     /// The one property that is asked for, if not all: then nothing else ends a search.
     pub focus: Option<&'static str>,
-    /// What is remembered of worlds that were left behind.
-    pub memory: Arc<Memory<SLOTS>>,
+    /// What is remembered of worlds that were left behind, under this setup.
+    pub memory: Memory<SLOTS>,
 }
 
 impl<const SLOTS: usize> Model for WorldModel<SLOTS> {

@@ -3,6 +3,7 @@
 use slotbus_check::{
     CONFIGURATIONS, Engine, Limits, Plan, Verdict,
     claims::claims,
+    goals::Goal,
     live::{Live, run_live},
 };
 use slotbus_core::{Mutant, Profile};
@@ -15,6 +16,55 @@ const PINNED: &[(&str, &[(&str, u32)])] = &[
     ("stale_report_4", &[("L5 Detect", 4)]),
     ("collision_3", &[("L1 EpochUnique", 4), ("L2 Converge", 7), ("L6 MeetCompletes", 4), ("L11 StaleCorrected", 5)]),
     ("bump_3", &[("L1 EpochUnique", 2), ("L2 Converge", 3)]),
+    (
+        "election_4",
+        &[
+            ("L2 Converge", 5),
+            ("L4 FailCleared", 5),
+            ("L4 SuspicionCleared", 5),
+            ("L5 Detect", 4),
+            ("L11 StaleCorrected", 4),
+        ],
+    ),
+    ("election_5", &[("L2 Converge", 5), ("L5 Detect", 4)]),
+    (
+        "election_return_5",
+        &[
+            ("L2 Converge", 5),
+            ("L3 Failover", 5),
+            ("L4 FailCleared", 3),
+            ("L4 SuspicionCleared", 3),
+            ("L5 Detect", 4),
+            ("L8 Flatten", 3),
+            ("L11 StaleCorrected", 2),
+            ("L13 CoverageReturns", 5),
+        ],
+    ),
+    (
+        "vote_crash_5",
+        &[
+            ("L2 Converge", 4),
+            ("L4 FailCleared", 4),
+            ("L4 SuspicionCleared", 4),
+            ("L5 Detect", 4),
+            ("L8 Flatten", 3),
+            ("L11 StaleCorrected", 2),
+        ],
+    ),
+    ("two_deaths_5", &[("L2 Converge", 5), ("L5 Detect", 4)]),
+    ("two_elections_5", &[("L2 Converge", 5), ("L5 Detect", 4), ("L10 ManualEnds", 4)]),
+    ("reshard_last_4", &[("L2 Converge", 1)]),
+    ("setslot_alone_3", &[("L2 Converge", 1), ("L11 StaleCorrected", 1)]),
+    (
+        "stale_owner_3",
+        &[
+            ("L2 Converge", 1),
+            ("L4 FailCleared", 2),
+            ("L4 SuspicionCleared", 2),
+            ("L9 ExPrimaryRejoins", 0),
+            ("L11 StaleCorrected", 1),
+        ],
+    ),
 ];
 
 fn live(name: &str, mutant: Option<Mutant>) -> Live {
@@ -40,7 +90,8 @@ fn rounds(live: &Live) -> Vec<(&'static str, u32)> {
 
 #[test]
 fn every_goal_comes_about_as_soon_as_pinned_and_is_not_there_from_the_start() {
-    let held: Vec<_> = CONFIGURATIONS.iter().map(|known| known.name).filter(|name| !claims(name).is_empty()).collect();
+    let quick = CONFIGURATIONS.iter().filter(|known| known.is_quick).map(|known| known.name);
+    let held: Vec<_> = quick.filter(|name| !claims(name).is_empty()).collect();
     let mut found: Vec<(&str, Vec<(&str, u32)>)> = Vec::new();
     let mut empty = Vec::new();
     for name in held {
@@ -48,10 +99,12 @@ fn every_goal_comes_about_as_soon_as_pinned_and_is_not_there_from_the_start() {
         let violated = live.run.outcomes.iter().filter(|outcome| outcome.verdict != Verdict::Holds);
         assert_eq!(violated.map(|outcome| (outcome.name, outcome.kind)).collect::<Vec<_>>(), [], "{name}");
         let is_empty = |mark| live.graph.states().all(|state| live.graph.is_marked(state, mark));
-        empty.extend(live.labels.goals().filter(|&(_, mark)| is_empty(mark)).map(|(goal, _)| (name, goal)));
+        let is_missed = |goal: Goal| MISSED.iter().any(|&(at, _, missed)| (at, missed) == (name, goal.id()));
+        let goals = live.labels.goals().filter(|&(goal, mark)| is_empty(mark) && !is_missed(goal));
+        empty.extend(goals.map(|(goal, _)| (name, goal)));
         found.push((name, rounds(&live)));
     }
-    assert_eq!(empty, [], "a goal that nobody can miss says nothing");
+    assert_eq!(empty, [], "a goal that nobody can miss, under no fault either, says nothing");
     let pinned: Vec<_> = PINNED.iter().map(|(name, rounds)| (*name, rounds.to_vec())).collect();
     assert_eq!(found, pinned);
 }
@@ -61,6 +114,13 @@ const MISSED: &[(&str, Mutant, &str)] = &[
     ("bump_3", Mutant::CollisionIgnored, "L1 EpochUnique"),
     ("minority_3", Mutant::FailForEver, "L4 SuspicionCleared"),
     ("failure_3", Mutant::SuspectNobody, "L5 Detect"),
+    ("setslot_alone_3", Mutant::CollisionIgnored, "L2 Converge"),
+    ("setslot_alone_3", Mutant::CollisionIgnored, "L11 StaleCorrected"),
+    ("election_return_5", Mutant::SuspectNobody, "L3 Failover"),
+    ("election_return_5", Mutant::SuspectNobody, "L13 CoverageReturns"),
+    ("election_return_5", Mutant::FailForEver, "L4 FailCleared"),
+    ("stale_owner_3", Mutant::LoserNotDemoted, "L9 ExPrimaryRejoins"),
+    ("barrier_5", Mutant::SuspectNobody, "L12 OrphanServed"),
 ];
 
 #[test]

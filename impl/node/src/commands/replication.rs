@@ -9,7 +9,7 @@ use slotbus_replication::{Event, Introduction, Phase, Stage, StreamId};
 use slotbus_wire::resp::{Args, Reply, parse_i64};
 
 pub(super) fn replconf<'e>(server: &'e mut Server, session: &mut Session, args: Args<'e>) -> Reply<'e> {
-    if args.len() % 2 == 0 {
+    if args.len().is_multiple_of(2) {
         return syntax_error();
     }
     for at in (1..args.len()).step_by(2) {

@@ -31,10 +31,9 @@ pub(super) fn form(name: &str, args: Args<'_>, reply: &Reply<'_>, store: &Store)
         "set" | "setex" | "psetex" | "getset" | "incrbyfloat" => string(key, store),
         "expire" | "pexpire" | "expireat" | "pexpireat" | "getex" => end(key, store),
         "getdel" => other([b"DEL".as_slice(), key]),
-        "hincrbyfloat" => match reply {
-            Reply::Bulk(value) => other([b"HSET".as_slice(), key, args.at(2), value]),
-            _ => Form::Nothing,
-        },
+        "hincrbyfloat" => {
+            text(reply).map_or(Form::Nothing, |value| other([b"HSET".as_slice(), key, args.at(2), value]))
+        }
         "spop" => members(key, reply),
         "restore" | "restore-asking" => restored(key, args.at(3), store),
         _ => Form::Same,
@@ -62,11 +61,8 @@ fn end(key: &[u8], store: &Store) -> Form {
 
 /// Drops the members that were picked by chance.
 fn members(key: &[u8], reply: &Reply<'_>) -> Form {
-    let picked: Vec<&[u8]> = match reply {
-        Reply::Bulk(member) => vec![member],
-        Reply::Array(replies) | Reply::Set(replies) => replies.iter().filter_map(text).collect(),
-        _ => vec![],
-    };
+    let several = if let Reply::Array(replies) | Reply::Set(replies) = reply { replies.as_slice() } else { &[] };
+    let picked: Vec<&[u8]> = several.iter().chain([reply]).filter_map(text).collect();
     if picked.is_empty() { Form::Nothing } else { other([b"SREM".as_slice(), key].into_iter().chain(picked)) }
 }
 

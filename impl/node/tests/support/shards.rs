@@ -97,6 +97,16 @@ impl Shard {
     }
 }
 
+impl Drop for Shard {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for (server, program) in self.servers.iter().zip(&self.programs) {
+                println!("--- {program} at port {}:\n{}", server.port, server.log());
+            }
+        }
+    }
+}
+
 /// One field of INFO.
 pub(crate) fn info(server: &Server, field: &str) -> String {
     let all = server.client().ask("INFO");

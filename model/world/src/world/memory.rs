@@ -11,7 +11,7 @@ use std::{
 };
 
 /// How many reactions are remembered.
-const PLACES: usize = 1 << 16;
+const PLACES: usize = 1 << 14;
 
 /// Reactions that were worked out lately, for all threads of an exploration of one setup.
 pub struct Memory<const SLOTS: usize>(Box<[Mutex<Option<Remembered<SLOTS>>>]>);
@@ -42,6 +42,13 @@ impl<const SLOTS: usize> Memory<SLOTS> {
             *known() = Some(Remembered { key, reaction: Arc::clone(&reaction) });
         }
         reaction
+    }
+}
+
+/// A clone remembers nothing: it may come to serve another setup.
+impl<const SLOTS: usize> Clone for Memory<SLOTS> {
+    fn clone(&self) -> Self {
+        Self::default()
     }
 }
 
