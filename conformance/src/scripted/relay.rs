@@ -81,10 +81,7 @@ impl Shared {
 
 /// A relay.
 #[derive(Debug)]
-pub struct Relay {
-    port: u16,
-    shared: Arc<Shared>,
-}
+pub struct Relay(Arc<Shared>);
 
 impl Relay {
     /// Relays what arrives at `port` to `target`, which need not listen yet.
@@ -96,37 +93,31 @@ impl Relay {
         let accepting = Arc::clone(&shared);
         let target = SocketAddr::from((Ipv4Addr::LOCALHOST, target));
         thread::spawn(move || accept(&accepting, &listener, target));
-        Ok(Self { port, shared })
-    }
-
-    /// Where it listens.
-    #[must_use]
-    pub fn port(&self) -> u16 {
-        self.port
+        Ok(Self(shared))
     }
 
     /// Holds back what one end says on connections that `caller` opened, or lets it pass again.
     pub fn hold(&self, caller: NodeId, speaker: Speaker, is_held: bool) {
-        let mut state = self.shared.lock();
+        let mut state = self.0.lock();
         if is_held {
             state.held.insert((caller, speaker));
         } else {
             state.held.remove(&(caller, speaker));
         }
         drop(state);
-        self.shared.changed.notify_all();
+        self.0.changed.notify_all();
     }
 
     /// Breaks the connections that `caller` opened; what is held back on them is lost.
     pub fn cut(&self, caller: NodeId) {
-        self.shared.end(|line| line.caller == Some(caller));
+        self.0.end(|line| line.caller == Some(caller));
     }
 }
 
 impl Drop for Relay {
     fn drop(&mut self) {
-        self.shared.lock().is_closed = true;
-        self.shared.end(|_| true);
+        self.0.lock().is_closed = true;
+        self.0.end(|_| true);
     }
 }
 

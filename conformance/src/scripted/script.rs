@@ -613,6 +613,17 @@ mod tests {
     }
 
     #[test]
+    fn there_may_be_several_servers() {
+        let text = "rules: PING-1\nserver id=5 known\nserver b id=2 relayed --port 1\nhold b me\nat b kill";
+        let script = parse(text).expect("a script");
+        assert_eq!(script.servers.iter().map(|server| server.name.as_str()).collect::<Vec<_>>(), ["me", "b"]);
+        assert!(script.servers[0].is_known && script.servers[1].is_relayed);
+        assert_eq!(script.steps[0].verb, link(Fate::Hold, "b", "me"));
+        assert_eq!(script.steps[1].verb, Verb::At { server: "b".to_owned(), verb: Box::new(Verb::Kill) });
+        assert_eq!(parse(&format!("{text}\nat c kill")), Err("test, line 6: there is no server c".to_owned()));
+    }
+
+    #[test]
     fn errors_name_the_line() {
         for (line, error) in [
             ("b sends ping", "there is no peer b"),
