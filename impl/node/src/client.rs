@@ -268,7 +268,7 @@ impl Client {
     /// replies at once.
     pub fn serve(&mut self, server: &mut Server, scratch: &mut [u8], can_read: bool) -> Fate {
         self.can_read |= can_read;
-        if self.waiting() > 0 && self.flush(server).is_err() {
+        if !server.must_hold(&self.session) && self.waiting() > 0 && self.flush(server).is_err() {
             return Fate::Ends;
         }
         let mut reads = 0;
@@ -297,9 +297,8 @@ impl Client {
         if server.must_end() {
             return Fate::Stays;
         }
-        // What was written must be on its way to the replicas before it is acknowledged.
-        if server.replication.has_news && self.waiting() > 0 && !self.session.is_replica {
-            server.ready.insert(self.session.key);
+        if self.waiting() > 0 && server.must_hold(&self.session) {
+            server.replication.held.insert(self.session.key);
             return Fate::Stays;
         }
         if self.flush(server).is_err() {
@@ -450,7 +449,7 @@ impl Client {
             if count == 0 {
                 return Ok(());
             }
-            server.replication.machine.sent(replica, count);
+            server.replication.machine.sent(server.now, replica, count);
             server.counters.bytes_out += count as u64;
         }
     }

@@ -22,7 +22,7 @@ use mio::Registry;
 use slotbus_core::{Address, Millis, NodeId};
 use slotbus_replication::{Config, Effect, Event, History, OutputLimit, ReplicaId, Replication, Stage, StreamId};
 use slotbus_wire::resp::Limits;
-use std::net::IpAddr;
+use std::{collections::BTreeSet, net::IpAddr};
 
 /// The machine, and what it works on.
 #[derive(Debug)]
@@ -35,8 +35,10 @@ pub struct Replicating {
     pub waits: AckWaits,
     /// Whether replicas are to be asked how far they are.
     pub acks_wanted: bool,
-    /// Whether something was added to the stream since it was last sent: replies wait for that.
-    pub has_news: bool,
+    /// Clients whose replies are held.
+    pub held: BTreeSet<Key>,
+    /// How much of the stream is safe: replies to the writes up to there are not held.
+    safe_until: u64,
     registry: Registry,
     sources: Vec<IpAddr>,
     link: PrimaryLink,
@@ -53,7 +55,8 @@ impl Replicating {
             writes: Writes::default(),
             waits: AckWaits::default(),
             acks_wanted: false,
-            has_news: false,
+            held: BTreeSet::new(),
+            safe_until: u64::MAX,
             registry,
             sources: sources(settings),
             link: PrimaryLink::default(),
@@ -241,9 +244,11 @@ impl Server {
         }
     }
 
+    /// Writes to the primary what waits, once all that it has sent is read: were it dead, the answer to
+    /// what is written would discard what is not.
     fn flush_primary(&mut self) {
-        if self.replication.link.flush().is_err() {
-            self.replicate(Event::Lost);
+        if !self.replication.link.has_more() {
+            self.replication.link.flush();
         }
     }
 

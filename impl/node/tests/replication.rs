@@ -301,8 +301,8 @@ fn acknowledgements_are_waited_for_and_counted() {
     let shard = Shard::start(&[NODE, REDIS, NODE]);
     let mut client = shard.servers[0].client();
     let start = Instant::now();
-    assert_eq!((client.ask("SET a 1"), client.ask("WAIT 1 100")), ("+OK\r\n".into(), ":0\r\n".into()));
-    assert!(start.elapsed() >= Duration::from_millis(100));
+    assert_eq!((client.ask("SET a 1"), client.ask("WAIT 1 300")), ("+OK\r\n".into(), ":0\r\n".into()));
+    assert!(start.elapsed() >= Duration::from_millis(200));
     assert_eq!(client.ask("CONFIG SET min-replicas-to-write 2"), "+OK\r\n");
     assert_eq!(client.ask("SET a 1"), "-NOREPLICAS Not enough good replicas to write.\r\n");
     shard.replicate();

@@ -13,6 +13,9 @@ use slotbus_core::Millis;
 /// From one sign of life to the next, for those that wait for a copy.
 const NEWLINE_MS: u64 = 1000;
 
+/// A replica that has taken nothing for so long is not waited for.
+const PATIENCE_MS: u64 = 1000;
+
 const SELECT: &[u8] = b"*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n";
 const PING: &[u8] = b"*1\r\n$4\r\nping\r\n";
 const GETACK: &[u8] = b"*3\r\n$8\r\nREPLCONF\r\n$6\r\nGETACK\r\n$1\r\n*\r\n";
@@ -49,6 +52,8 @@ pub struct Replica {
     expects_place: bool,
     /// How many bytes of the stream it was sent.
     sent: u64,
+    /// When it last took something, or had nothing to take.
+    took_at: Millis,
     /// Since when more waits for it than may for long.
     slow_since: Option<Millis>,
 }
@@ -64,6 +69,7 @@ impl Replica {
             knows_end_marks: false,
             expects_place: true,
             sent: 0,
+            took_at: now,
             slow_since: None,
         }
     }
@@ -86,10 +92,20 @@ impl Replication {
     }
 
     /// A replica was sent so much of that.
-    pub fn sent(&mut self, replica: ReplicaId, count: usize) {
+    pub fn sent(&mut self, now: Millis, replica: ReplicaId, count: usize) {
         if let Some(replica) = self.replicas.get_mut(&replica) {
             replica.sent += count as u64;
+            replica.took_at = now;
         }
+    }
+
+    /// How many bytes of the stream some replica was sent, of those that take what they are sent; no bound
+    /// if there is none of them. A write beyond that would be lost with this process.
+    #[must_use]
+    pub fn safe_until(&self, now: Millis) -> u64 {
+        let end = self.history.offset;
+        let takes = |replica: &&Replica| replica.sent == end || now.since(replica.took_at) <= PATIENCE_MS;
+        self.online().filter(takes).map(|replica| replica.sent).max().unwrap_or(u64::MAX)
     }
 
     /// The replicas that are to be sent something.
@@ -97,12 +113,6 @@ impl Replication {
     pub fn lagging(&self) -> Vec<ReplicaId> {
         let lagging = self.replicas.iter().filter(|(id, _)| !self.unsent(**id).is_empty());
         lagging.map(|(id, _)| *id).collect()
-    }
-
-    /// Whether any replica is to be sent something.
-    #[must_use]
-    pub fn has_unsent(&self) -> bool {
-        self.replicas.keys().any(|id| !self.unsent(*id).is_empty())
     }
 
     /// How many replicas have acknowledged so many bytes of the stream.
@@ -131,6 +141,10 @@ impl Turn<'_> {
     pub(crate) fn produced(&mut self, bytes: &[u8]) {
         if !self.state.is_active || self.state.upstream.is_some() || bytes.is_empty() {
             return;
+        }
+        let (now, end) = (self.now, self.state.history.offset);
+        for replica in self.state.replicas.values_mut().filter(|replica| replica.sent == end) {
+            replica.took_at = now;
         }
         if std::mem::take(&mut self.state.select_due) {
             self.extend_stream(SELECT);

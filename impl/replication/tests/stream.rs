@@ -368,11 +368,31 @@ fn a_primary_that_may_lack_a_write_shares_no_stream_with_anybody() {
     assert_eq!(ask(&mut replica, FIRST, Some((id(9), 4000))), "");
 }
 
+#[test]
+fn a_write_is_safe_once_a_replica_was_sent_it_unless_none_takes_anything() {
+    let mut primary = machine(1);
+    assert_eq!(primary.safe_until(NOW), u64::MAX);
+    primary = serving();
+    let start = primary.offset();
+    let count = primary.unsent(FIRST).len();
+    primary.sent(NOW, FIRST, count);
+    primary.step(NOW.after(5000), Event::Produced(b"write"));
+    let end = primary.offset();
+    assert_eq!((primary.safe_until(NOW.after(5000)), primary.safe_until(NOW.after(6000))), (start, start));
+    assert_eq!(primary.safe_until(NOW.after(6001)), u64::MAX, "it takes nothing");
+    primary.sent(NOW.after(6500), FIRST, 3);
+    let after = [7500, 7501].map(|ms| primary.safe_until(NOW.after(ms)));
+    assert_eq!(after, [start + 3, u64::MAX]);
+    let rest = primary.unsent(FIRST).len();
+    primary.sent(NOW.after(8000), FIRST, rest);
+    assert_eq!(primary.safe_until(NOW.after(60_000)), end);
+}
+
 /// Sends a replica what its primary has for it.
 fn pass_on(primary: &mut Replication, replica: &mut Replication) {
     while !primary.unsent(FIRST).is_empty() {
         let bytes = primary.unsent(FIRST).to_vec();
-        primary.sent(FIRST, bytes.len());
+        primary.sent(NOW, FIRST, bytes.len());
         replica.step(NOW, Event::Received(&bytes));
     }
 }

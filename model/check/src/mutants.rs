@@ -130,7 +130,7 @@ const CATCHES: &[(Mutant, &str, &str)] = &[
     (Mutant::VoteWhileUp, "vote_crash_5", "S5 VoteDue"),
     (Mutant::VoteForStaleClaim, "late_claim_3", "S5 NoStaleVote"),
     (Mutant::VoteByEmpty, "empty_voter_3", "S5 VoteDue"),
-    (Mutant::VoteOfAnybody, "late_voter_3", "S3 ElectedHasQuorum"),
+    (Mutant::VoteOfAnybody, "late_voter_3", "S27 CountOnce"),
     (Mutant::WinByHalf, "manual_again_3", "S3 ElectedHasQuorum"),
     (Mutant::WinUnasked, "vote_crash_5", "S3 ElectedHasQuorum"),
     (Mutant::WinKeepsEpoch, "two_forced_3", "S11 EpochGuard"),

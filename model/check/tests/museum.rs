@@ -4,14 +4,48 @@
 use slotbus_check::{
     Configuration, Limits,
     exhibits::{ABSENTEES, EXHIBITS},
-    museum::{Exhibit, Viewing},
+    goals::Goal,
+    museum::{Exhibit, Relapse, Viewing},
     mutants::{equivalence, expected, hunt},
 };
 use slotbus_core::Mutant;
+use slotbus_world::Invariant;
 use std::{collections::BTreeSet, env, fmt::Write as _, fs, path::Path};
 
 /// Mutants that no property has caught so far.
 const SURVIVORS: &[Mutant] = &[Mutant::VoteInOldEpoch];
+
+/// Properties that neither a bug nor a mutant of the tables breaks, each with what does.
+static OTHERS: &[Exhibit] = &[
+    other("S29 DataFollowsSlot", "manual_3", Relapse::Fault(Mutant::PauseForgotten)),
+    other("L2 Converge", "collision_3", Relapse::Fault(Mutant::CollisionIgnored)),
+    other("L4 FailCleared", "minority_3", Relapse::Fault(Mutant::FailForEver)),
+    other("L7 ForgetCompletes", "forget_3", Relapse::Fault(Mutant::GossipRevives)),
+    other("L11 StaleCorrected", "collision_3", Relapse::Fault(Mutant::CollisionIgnored)),
+    other("L13 CoverageReturns", "failover_4", Relapse::Fault(Mutant::DataAgeFromZero)),
+];
+
+/// Properties that nothing has broken so far.
+const UNBROKEN: &[&str] = &["S11 MarkHasOwner", "L10 ManualEnds"];
+
+const fn other(property: &'static str, config: &'static str, relapse: Relapse) -> Exhibit {
+    Exhibit { id: property, bug: "", source: "", relapse, property, config }
+}
+
+#[test]
+fn every_property_is_seen_to_fail() {
+    let caught = Mutant::ALL.iter().filter_map(|&mutant| expected(mutant)).map(|(_, property)| property);
+    let exhibits = EXHIBITS.iter().chain(OTHERS).map(|exhibit| exhibit.property);
+    let broken: BTreeSet<_> = caught.chain(exhibits).collect();
+    let invariants = Invariant::ALL.iter().map(|invariant| invariant.id());
+    let all = invariants.chain(Goal::ALL.iter().map(|goal| goal.id()));
+    let unbroken: Vec<_> = all.filter(|property| !broken.contains(property)).collect();
+    assert_eq!(unbroken, UNBROKEN);
+    for exhibit in OTHERS {
+        let viewing = exhibit.view(Limits { threads: 2, ..Limits::default() }, &mut |_| ()).expect(exhibit.config);
+        assert!(viewing.is_told_apart(), "{viewing:?}");
+    }
+}
 
 fn seen() -> Vec<Viewing> {
     let view = |exhibit: &'static Exhibit| exhibit.view(Limits { threads: 2, ..Limits::default() }, &mut |_| ());

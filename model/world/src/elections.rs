@@ -44,9 +44,8 @@ impl Elections {
         self.wins.retain(|win| win.0 >= epoch);
     }
 
-    fn voters_for(&self, candidate: Place, epoch: u64) -> impl Iterator<Item = Place> {
-        let votes = self.votes.iter().filter(move |vote| (vote.candidate, vote.epoch) == (candidate, epoch));
-        votes.map(|vote| vote.voter)
+    fn votes_for(&self, candidate: Place, epoch: u64) -> usize {
+        self.votes.iter().filter(|vote| (vote.candidate, vote.epoch) == (candidate, epoch)).count()
     }
 }
 
@@ -129,7 +128,7 @@ pub(crate) fn elected_has_quorum<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, gho
     let epoch = seen.after.election().epoch;
     let replaced = before.myself().primary.and_then(|primary| before.peers().get(&primary));
     let is_newer = replaced.is_none_or(|primary| epoch > primary.config_epoch);
-    is_newer && ghost.elections.voters_for(seen.place, epoch).count() > before.size() / 2
+    is_newer && ghost.elections.votes_for(seen.place, epoch) > before.size() / 2
 }
 
 pub(crate) fn no_stale_vote<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
@@ -148,7 +147,11 @@ pub(crate) fn count_once<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, ghost: &Gho
     let voter = seen.setup.owner_of(&message.header.sender);
     let (epoch, candidate) = (before.election().epoch, seen.place);
     let is_answer = voter.is_some_and(|voter| ghost.elections.votes.contains(&Vote { epoch, voter, candidate }));
-    is_answer && message.header.current_epoch == epoch && !before.election().voters.contains(&message.header.sender)
+    let is_voter = before.peers().get(&message.header.sender).is_some_and(Peer::is_voter);
+    is_voter
+        && is_answer
+        && message.header.current_epoch == epoch
+        && !before.election().voters.contains(&message.header.sender)
 }
 
 /// Assumes that the driver calls a replica fresh only once it is in step with the primary that it

@@ -98,7 +98,7 @@ invariants! {
     VotesSpaced "S5" votes_spaced "No voter votes for two replicas of one primary within twice the node timeout, unless an administrator asked for it." "no restart of the voter";
     NoStaleVote "S5" no_stale_vote "No vote goes to a request of an epoch that has passed, nor to a claim older than what the voter recorded of a claimed slot's owner, if that still claims it." "";
     VoteDue "S5" vote_due "No replica asks for votes, and no owner of slots gives one, unless its primary is held failed or an administrator wants it replaced; nobody else votes." "";
-    CountOnce "S27" count_once "A candidate counts each voter once, and only the answer to its own request." "";
+    CountOnce "S27" count_once "A candidate counts each owner of slots once, nobody else, and only the answer to its own request." "";
     NoFollowDead "S22" no_follow_dead "No node chooses a failed node as its primary, nor a replica when it is told whom to replicate." "";
     ManualLossless "S23" manual_lossless "Who wins a manual failover that its primary paused for has every write of that primary." "nobody stalls for as long as the pause lasts";
     NoForeignHistory "S24" no_foreign_history "No replica stands for election without having been in step with the primary that failed." "the driver calls it fresh only once it is in step; a validity factor";

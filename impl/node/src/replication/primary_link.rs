@@ -90,18 +90,17 @@ impl PrimaryLink {
         }
     }
 
-    /// Writes as much as the socket takes.
-    pub(super) fn flush(&mut self) -> io::Result<()> {
-        let Some(stream) = self.stream.as_mut().filter(|_| self.is_up) else { return Ok(()) };
+    /// Writes as much as the socket takes. That the connection is gone is left to be found by who reads:
+    /// there may be more to read before.
+    pub(super) fn flush(&mut self) {
+        let Some(stream) = self.stream.as_mut().filter(|_| self.is_up) else { return };
         while !self.output.is_empty() {
             match stream.write(&self.output) {
-                Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(count) => drop(self.output.drain(..count)),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Ok(count) if count > 0 => drop(self.output.drain(..count)),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+                Ok(_) | Err(_) => self.output.clear(),
             }
         }
-        Ok(())
     }
 }

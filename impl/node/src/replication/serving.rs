@@ -50,11 +50,37 @@ impl Server {
             self.replication.acks_wanted = false;
             self.replicate(Event::AcksWanted);
         }
-        self.replication.has_news = false;
         for replica in self.replication.machine.lagging() {
             self.send_to_replica(client_key(replica));
         }
+        self.release_held_replies();
         self.flush_primary();
+    }
+
+    /// Whether a client's replies are held: what it wrote must be on its way to a replica before it is
+    /// acknowledged.
+    #[must_use]
+    pub fn must_hold(&self, session: &Session) -> bool {
+        session.written > self.replication.safe_until
+    }
+
+    /// Takes note of how much of the stream is safe.
+    pub(super) fn note_what_is_safe(&mut self) {
+        self.replication.safe_until = self.replication.machine.safe_until(self.now);
+    }
+
+    /// Lets out the replies that need be held no more.
+    fn release_held_replies(&mut self) {
+        self.note_what_is_safe();
+        let mut held = std::mem::take(&mut self.replication.held);
+        held.retain(|key| {
+            let is_held = self.clients.get(*key).is_some_and(|client| self.must_hold(&client.session));
+            if !is_held {
+                self.ready.insert(*key);
+            }
+            is_held
+        });
+        self.replication.held = held;
     }
 
     fn send_to_replica(&mut self, key: Key) {

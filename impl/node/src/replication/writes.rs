@@ -95,7 +95,7 @@ impl Server {
         }
         let bytes = self.replication.writes.take();
         self.replicate(Event::Produced(&bytes));
-        self.replication.has_news = self.replication.machine.has_unsent();
+        self.note_what_is_safe();
         if let Some(session) = session {
             session.written = self.replication.machine.history().offset;
         }
