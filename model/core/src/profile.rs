@@ -67,8 +67,8 @@ variants! {
     gossip_skips_receiver: 1 0 0 1 1, "redis #13046 (7.4), valkey 8.0";
     /// Only primaries that own slots count as reporters of a failure and towards its quorum.
     reports_from_voters: 1 0 0 1 1, "valkey #634, #735 (8.0)";
-    /// The voters are counted from the start, also while a primary is held back from serving requests.
-    voters_counted_at_start: 1 0 0 0 0, "this project (S18)";
+    /// A node is failed by a majority of the voters in the table, not of those counted when the state was last evaluated.
+    voters_counted_anew: 1 0 0 0 0, "this project (S18)";
     /// A primary that is the only voter marks a suspected node as failed by itself.
     lone_voter_marks_fail: 1 0 1 1 1, "redis #12824 (7.2.5), valkey 8.0";
     /// MEET is repeated on every new connection until its PONG has come.

@@ -274,24 +274,27 @@ pub(crate) fn fails_by_majority<const SLOTS: usize>(
             message.is_some_and(|message| message.body == Body::Fail(peer.id) && is_by_member(before, message));
         require(is_told || is_failed_by_majority(before, node, peer, now), || {
             let votes = votes_against(before, node, peer, now);
-            format!("fails {} by {votes} of {} voters", peer.id, voters(before))
+            format!("fails {} by {votes} of {} voters", peer.id, voters(before, node))
         })?;
     }
     Ok(())
 }
 
-/// Whether a majority of the voters in the node's table report `peer`.
+/// Whether a majority of the voters in the node's table report `peer`. The message that brings the last
+/// report may also be the one that makes its sender a voter, or none.
 pub(crate) fn is_failed_by_majority<const SLOTS: usize>(
     before: &impl Earlier<SLOTS>,
     node: &Node<SLOTS>,
     peer: &Peer<SLOTS>,
     now: Millis,
 ) -> bool {
-    votes_against(before, node, peer, now) > voters(before) / 2
+    votes_against(before, node, peer, now) > voters(before, node) / 2
 }
 
-fn voters<const SLOTS: usize>(before: &impl Earlier<SLOTS>) -> usize {
-    before.entries().filter(|entry| entry.is_voter()).count()
+/// How many voters there were in the table before or after a step, whichever is less.
+fn voters<const SLOTS: usize>(before: &impl Earlier<SLOTS>, node: &Node<SLOTS>) -> usize {
+    let earlier = before.entries().filter(|entry| entry.is_voter()).count();
+    earlier.min(node.peers().iter().filter(|peer| peer.is_voter()).count())
 }
 
 fn is_by_member<const SLOTS: usize>(before: &impl Earlier<SLOTS>, message: &Message<SLOTS>) -> bool {

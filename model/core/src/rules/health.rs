@@ -18,7 +18,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         self.rule(Rule::HealthSuspected);
         self.node.peers[pos].flags.insert(Flags::PFAIL);
         self.evaluate_later();
-        let is_lone_voter = self.node.size == 1 && self.node.myself().is_voter();
+        let is_lone_voter = self.voters() == 1 && self.node.myself().is_voter();
         if self.node.config.profile.lone_voter_marks_fail && is_lone_voter {
             self.fail_by_quorum(pos);
         }
@@ -116,12 +116,12 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         }
         let own = self.node.myself();
         let counts = if self.node.config.profile.reports_from_voters { own.is_voter() } else { own.is_primary() };
+        let voters = self.voters();
         let extra = usize::from(
-            self.is_mutant(Mutant::FailWithoutQuorum)
-                || self.is_mutant(Mutant::FailByHalf) && self.node.size.is_multiple_of(2),
+            self.is_mutant(Mutant::FailWithoutQuorum) || self.is_mutant(Mutant::FailByHalf) && voters.is_multiple_of(2),
         );
         let reporters = self.count_reports(pos) + usize::from(counts) + extra;
-        if reporters < self.quorum() {
+        if reporters <= voters / 2 {
             return;
         }
         self.rule(Rule::HealthFailed);
@@ -155,7 +155,14 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         self.evaluate_later();
     }
 
-    /// A majority of the voting primaries.
+    /// How many voters a node is failed by a majority of: those in the table, not those that were there
+    /// when the state was last evaluated.
+    fn voters(&self) -> usize {
+        let counts_anew = self.node.config.profile.voters_counted_anew;
+        if counts_anew { self.node.peers.iter().filter(|peer| peer.is_voter()).count() } else { self.node.size }
+    }
+
+    /// A majority of the voting primaries, as many as there were when the state was last evaluated.
     pub(super) fn quorum(&self) -> usize {
         self.node.size / 2 + 1
     }

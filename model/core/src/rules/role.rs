@@ -98,7 +98,8 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
     }
 
     /// Gives the slots of a primary that became a replica to its new primary, if both are of one
-    /// shard: hearing the loser of a failover first then leaves no slot without an owner.
+    /// shard: hearing the loser of a failover first then leaves no slot without an owner. Those that the
+    /// header does not name are up for any claim: the replica knows that its primary claims no such slot.
     fn hand_over(&mut self, from: Pos, primary: NodeId, header: &Header<SLOTS>) {
         let Some(to) = self.node.peers.find(&primary).filter(|&to| to != from && to != self.node.me) else { return };
         let (former, successor) = (&self.node.peers[from], &self.node.peers[to]);
@@ -113,6 +114,9 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         for slot in self.node.peers[from].slots.clone().iter() {
             self.node.unbind(slot);
             self.node.bind(slot, to);
+            if !header.slots.contains(slot) {
+                self.node.unclaimed.insert(slot);
+            }
         }
         self.save(Save::Sync);
     }

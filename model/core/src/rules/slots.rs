@@ -19,7 +19,9 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         if self.node.claimant(pos).is_none_or(is_known) {
             return;
         }
-        if self.node.peers[pos].is_primary() || self.is_mutant(Mutant::ClaimOfReplica) {
+        // A replica repeats its primary's claim, also one whose role is not believed here.
+        let is_own = self.node.peers[pos].is_primary() && header.primary.is_none();
+        if is_own || self.is_mutant(Mutant::ClaimOfReplica) {
             self.bind_claim(pos, header.config_epoch, &header.slots);
         }
         self.correct_stale_claim(pos, header);

@@ -15,9 +15,6 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         let held_by_start = self.now.since(first) < self.node.config.timing.writable_delay_ms;
         let held_by_start = held_by_start && self.unless(Mutant::WritableAtOnce);
         if is_primary && self.node.state == ClusterState::Fail && held_by_start {
-            if self.node.config.profile.voters_counted_at_start {
-                self.count_voters();
-            }
             self.rule(Rule::StateWritableDelay);
             return;
         }
