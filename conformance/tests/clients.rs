@@ -10,6 +10,7 @@ use std::{
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    sync::OnceLock,
     thread::sleep,
     time::Duration,
 };
@@ -20,7 +21,12 @@ const NODE_TIMEOUT_MS: u64 = 2000;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A Python with the client library, in a folder that outlives the test: it is made once.
-fn python() -> PathBuf {
+fn python() -> &'static Path {
+    static PYTHON: OnceLock<PathBuf> = OnceLock::new();
+    PYTHON.get_or_init(make_python)
+}
+
+fn make_python() -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("python-{REDIS_PY}"));
     let (python, done) = (folder.join("bin/python"), folder.join("done"));
     if !done.is_file() {

@@ -42,7 +42,7 @@ fn verify() -> Result<(), String> {
 
 fn suite() -> Result<(), String> {
     install_programs()?;
-    cargo(&["test", "--locked", "--workspace"])?;
+    cargo(&["test", "--locked", "--workspace", "--no-fail-fast"])?;
     verify()
 }
 
