@@ -41,7 +41,7 @@ pub(super) fn help<'e>(_: &'e mut Server, _: &mut Session, _: Args<'e>) -> Reply
 pub(super) fn cat<'e>(_: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {
     match args.get(2) {
         _ if args.len() > 3 => unknown_form(args),
-        None => Reply::Array(CATEGORIES.iter().map(|category| Reply::status(category.name)).collect()),
+        None => Reply::Array(CATEGORIES.iter().map(|category| Reply::text(category.name)).collect()),
         Some(name) => match Category::named(name) {
             Some(category) => {
                 let members = every().filter(|command| category.includes(command));
