@@ -99,9 +99,13 @@ impl Drop for Workload {
 }
 
 fn redis_cli(arguments: &[&str]) {
+    let (is_done, text) = try_redis_cli(arguments);
+    assert!(is_done, "redis-cli {arguments:?}: {text}");
+}
+
+fn try_redis_cli(arguments: &[&str]) -> (bool, String) {
     let output = Command::new("redis-cli").args(arguments).stdin(Stdio::null()).output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "redis-cli {arguments:?}: {text}");
+    (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// Three primaries, each with a replica: every server of the list in turn.
@@ -138,6 +142,8 @@ fn id(server: &Server) -> String {
 
 fn move_slots(from: &Server, to: &Server, count: &str) {
     let address = format!("127.0.0.1:{}", from.port());
+    // redis-cli moves nothing before all nodes say the same.
+    wait_until(PATIENCE, || try_redis_cli(&["--cluster", "check", &address]).0).unwrap();
     let ends = ["--cluster-from", &id(from), "--cluster-to", &id(to)];
     let request = ["--cluster", "reshard", &address].into_iter().chain(ends);
     redis_cli(&request.chain(["--cluster-slots", count, "--cluster-yes"]).collect::<Vec<_>>());
