@@ -193,12 +193,13 @@ impl Encoder {
         }
     }
 
-    fn end(self) -> Vec<u8> {
+    fn end(self) -> io::Result<Vec<u8>> {
         let mut end = Vec::new();
-        if let Self::Snapshot { checksum, has_checksum } = self {
-            rdb::put_end(&mut end, has_checksum.then_some(checksum));
+        match self {
+            Self::Snapshot { checksum, has_checksum } => rdb::put_end(&mut end, has_checksum.then_some(checksum)),
+            Self::Requests(translator) => translator.finish()?,
         }
-        end
+        Ok(end)
     }
 }
 
@@ -214,7 +215,7 @@ fn write(
         match pieces.recv() {
             Ok(Piece::Bytes(bytes)) => file.write_all(&encoder.take(bytes)?)?,
             Ok(Piece::End) => {
-                file.write_all(&encoder.end())?;
+                file.write_all(&encoder.end()?)?;
                 file.sync_all()?;
                 return files::put_in_place(temporary, path);
             }

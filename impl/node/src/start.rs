@@ -151,6 +151,7 @@ fn admit_users(server: &mut Server, lines: &[String]) -> Result<(), String> {
 
 /// The keys of the append-only files, or of the last snapshot.
 fn load(server: &mut Server) -> Result<(), String> {
+    server.aof.read_manifest()?;
     if server.settings.flag("appendonly") {
         server.start_appending()?;
     } else {

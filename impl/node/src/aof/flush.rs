@@ -143,12 +143,12 @@ impl Server {
                 let start = Instant::now();
                 let outcome = writer.sync();
                 self.note_latency(latency::Kind::AofFsyncAlways, start.elapsed());
-                self.aof.flushing.fatal = outcome.err().map(|error| {
-                    let reason = reason(&error);
-                    format!(
-                        "Can't persist AOF for fsync error when the AOF fsync policy is 'always': {reason}. Exiting..."
-                    )
-                });
+                if let Err(error) = outcome {
+                    self.aof.flushing.fatal = Some(format!(
+                        "Can't persist AOF for fsync error when the AOF fsync policy is 'always': {}. Exiting...",
+                        reason(&error)
+                    ));
+                }
             }
             Policy::EverySecond => {
                 if self.aof.syncs_under_way() == 0 && self.now.since(self.aof.flushing.asked_at) >= SYNC_MS {

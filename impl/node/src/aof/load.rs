@@ -200,14 +200,19 @@ fn read(file: &mut File, chunk: &mut [u8]) -> io::Result<usize> {
 }
 
 impl AppendOnly {
-    /// Reads the manifest; a file that redis-server kept before version 7 is taken over.
-    fn find(&mut self, former: &Path, log: &Log) -> Result<(), String> {
-        let unreadable = |error: io::Error| format!("Fatal error: can't open the AOF manifest: {}", reason(&error));
+    /// Reads which files there are. That matters even to a node that does not append: those that it makes
+    /// later must have other names.
+    pub fn read_manifest(&mut self) -> Result<(), String> {
         match fs::read(self.manifest_path()) {
             Ok(text) => self.manifest = Manifest::parse(&text).map_err(|bad| bad.to_string())?,
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => return Err(unreadable(error)),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
+            Err(error) => return Err(format!("Fatal error: can't open the AOF manifest: {}", reason(&error))),
         }
+        Ok(())
+    }
+
+    /// Takes over a file that redis-server kept before version 7.
+    fn take_over_single_file(&mut self, former: &Path, log: &Log) -> Result<(), String> {
         let single = Manifest::of_single_file(&self.file_name);
         // Between the manifest and the move somebody may have ended the process.
         let is_half_done = self.manifest == single && !self.path(&self.file_name).exists();
@@ -308,7 +313,7 @@ impl Server {
     /// Loads the keys from the append-only files, and goes on appending to them.
     pub fn start_appending(&mut self) -> Result<(), String> {
         let former = self.settings.path("appendfilename");
-        self.aof.find(&former, &self.log)?;
+        self.aof.take_over_single_file(&former, &self.log)?;
         let start = Instant::now();
         self.store.set_time(self.now, Expired::There);
         let bytes = self.aof.load(&mut self.store, &self.log)?;
@@ -333,6 +338,7 @@ impl Server {
     pub fn reload_aof(&mut self) -> Result<(), String> {
         self.write_aof();
         self.store.clear();
+        self.store.functions.clear();
         self.store.set_time(self.now, Expired::There);
         self.aof.load(&mut self.store, &self.log).map(drop)
     }

@@ -8,7 +8,10 @@ use slotbus_wire::{
     rdb::{Body, Entry, Fault, Record, RecordReader, Value},
     resp::{Protocol, Reply},
 };
-use std::{borrow::Cow, io};
+use std::{
+    borrow::Cow,
+    io::{self, ErrorKind},
+};
 
 /// So many items at most are added by one request.
 const ITEMS_MAX: usize = 64;
@@ -45,6 +48,11 @@ impl Translator {
         }
         self.held.drain(..used);
         Ok(out)
+    }
+
+    /// Nothing follows: what has come must have been complete.
+    pub fn finish(self) -> io::Result<()> {
+        if self.held.is_empty() { Ok(()) } else { Err(ErrorKind::UnexpectedEof.into()) }
     }
 }
 

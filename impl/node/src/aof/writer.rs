@@ -11,6 +11,9 @@ use std::{
     sync::Arc,
 };
 
+/// Room beyond this is given back once nothing waits.
+const KEPT_MAX: usize = 1024 * 1024;
+
 /// The file.
 #[derive(Debug)]
 pub struct Writer {
@@ -100,6 +103,7 @@ impl Writer {
     fn keep(&mut self, written: usize) {
         self.length += written as u64;
         self.waiting.drain(..written);
+        self.waiting.shrink_to(KEPT_MAX);
     }
 
     /// Whether the disk has all that is written, or was asked to keep it.

@@ -61,7 +61,7 @@ impl Server {
     /// acknowledged, and what anybody wrote in the append-only file.
     #[must_use]
     pub fn must_hold(&self, session: &Session) -> bool {
-        session.written > self.replication.safe_until || self.aof.holds_replies()
+        session.written > self.replication.safe_until || self.aof.holds_replies() || self.must_end()
     }
 
     /// Takes note of how much of the stream is safe.
