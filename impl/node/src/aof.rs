@@ -216,17 +216,26 @@ impl Server {
 
     fn begin_appending(&mut self) -> io::Result<()> {
         self.give_up_rewrite();
-        self.aof.state = State::Waiting;
-        let outcome = self.rewrite_or_schedule();
+        let outcome = self.found_aof();
         if outcome.is_err() {
             self.stop_appending();
         }
-        outcome.map(drop)
+        outcome
+    }
+
+    /// Appends to a file for which there will be a base.
+    fn found_aof(&mut self) -> io::Result<()> {
+        self.aof.state = State::Waiting;
+        self.rewrite_or_schedule().map(drop)
     }
 
     fn stop_appending(&mut self) {
         self.give_up_rewrite();
         self.sync_aof_at_once();
+        if self.aof.state == State::Waiting {
+            // It may never have come to be.
+            let _ = fs::remove_file(self.aof.unfounded_path());
+        }
         self.aof.writer = None;
         self.aof.state = State::Off;
         self.aof.flushing = Flushing::default();
@@ -236,8 +245,8 @@ impl Server {
     pub fn refound_aof(&mut self) {
         if self.aof.is_on() {
             self.stop_appending();
-            // It is tried again, and what went wrong is logged.
-            let _ = self.begin_appending();
+            // What went wrong is logged, and it is tried again.
+            let _ = self.found_aof();
         }
     }
 

@@ -76,9 +76,6 @@ impl Loader {
     /// No more bytes follow; whether those that came were complete.
     pub fn finish(&mut self, store: &mut Store) -> Result<bool, String> {
         self.take_held(store)?;
-        if self.is_complete && !self.held.is_empty() {
-            return Err("Something follows behind the end of the keys".into());
-        }
         Ok(self.is_complete)
     }
 

@@ -168,3 +168,25 @@ impl Server {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{aof::AppendOnly, config::Settings};
+    use slotbus_core::Millis;
+    use std::sync::Arc;
+
+    #[test]
+    fn a_write_is_postponed_while_the_disk_is_busy_but_not_for_long() {
+        let mut aof = AppendOnly::new(&Settings::default());
+        assert!(!aof.must_postpone(Millis(0)));
+        let file = Arc::new(tempfile::tempfile().unwrap());
+        // Until its outcome is asked for, the disk counts as busy.
+        aof.syncer().unwrap().keep(file);
+        assert!(aof.must_postpone(Millis(1000)) && aof.must_postpone(Millis(2999)));
+        assert!(!aof.must_postpone(Millis(3000)) && aof.delayed() == 1);
+        while aof.syncer().unwrap().poll().is_none() {
+            std::thread::yield_now();
+        }
+        assert!(!aof.must_postpone(Millis(3001)) && aof.delayed() == 1);
+    }
+}

@@ -37,6 +37,8 @@ enum Fault {
     Format,
     /// A request cannot be carried out.
     Unfit(Unfit),
+    /// The snapshot that it begins with makes no sense.
+    Snapshot(String),
     /// Anything else.
     Other(String),
 }
@@ -54,6 +56,7 @@ impl Fault {
             Self::Unfit(unfit) => {
                 format!("A request that cannot be carried out ({unfit}) reading the append only file {name}")
             }
+            Self::Snapshot(what) => format!("Error reading the RDB base file {name}, AOF loading aborted: {what}"),
             Self::Other(what) => format!("{what} reading the append only file {name}"),
         }
     }
@@ -66,21 +69,62 @@ struct Transaction {
     requests: Vec<OwnedArgs>,
 }
 
-/// Carries out the requests of a file, as they arrive.
+/// Carries out what a file says, as it arrives.
 #[derive(Debug, Default)]
-struct RequestLoader {
+struct Loader {
+    /// The snapshot that the file begins with, while it is not complete.
+    snapshot: Option<snapshot::Loader>,
     decoder: Decoder,
     /// The beginning of a request that is not complete.
     held: Vec<u8>,
     /// Where that begins.
     at: u64,
+    /// How many bytes have arrived.
+    taken: u64,
     transaction: Option<Transaction>,
     /// How many requests were refused.
     refused: u64,
 }
 
-impl RequestLoader {
+impl Loader {
     fn take(&mut self, store: &mut Store, bytes: &[u8]) -> Result<(), Fault> {
+        if self.taken == 0 && bytes.starts_with(SIGNATURE) {
+            self.snapshot = Some(snapshot::Loader::default());
+        }
+        self.taken += bytes.len() as u64;
+        match self.snapshot.take() {
+            None => self.take_requests(store, bytes),
+            Some(mut keys) => {
+                keys.take(store, bytes).map_err(Fault::Snapshot)?;
+                self.go_on_behind(keys, store)
+            }
+        }
+    }
+
+    /// Requests may stand behind the end of a snapshot.
+    fn go_on_behind(&mut self, keys: snapshot::Loader, store: &mut Store) -> Result<(), Fault> {
+        if !keys.is_complete() {
+            self.snapshot = Some(keys);
+            return Ok(());
+        }
+        let tail = keys.into_tail();
+        self.at = self.taken - tail.len() as u64;
+        self.take_requests(store, &tail)
+    }
+
+    /// Nothing follows; from where on the file has nothing that is complete, if it was cut off.
+    fn finish(&mut self, store: &mut Store) -> Result<Option<u64>, Fault> {
+        if let Some(mut keys) = self.snapshot.take() {
+            if !keys.finish(store).map_err(Fault::Snapshot)? {
+                return Err(Fault::Snapshot("it ends too soon".into()));
+            }
+            self.go_on_behind(keys, store)?;
+        }
+        let start = self.transaction.as_ref().map(|transaction| transaction.start);
+        Ok(start.or((!self.held.is_empty()).then_some(self.at)))
+    }
+
+    fn take_requests(&mut self, store: &mut Store, bytes: &[u8]) -> Result<(), Fault> {
         let mut held = std::mem::take(&mut self.held);
         held.extend_from_slice(bytes);
         let mut used = 0;
@@ -147,41 +191,20 @@ impl RequestLoader {
         self.refused += u64::from(run(store, args).map_or(true, |reply| reply.is_error()));
         Ok(())
     }
-
-    /// From where on the file has nothing that is complete; none if all of it is.
-    fn cut(&self) -> Option<u64> {
-        let is_cut = self.transaction.is_some() || !self.held.is_empty();
-        is_cut.then(|| self.transaction.as_ref().map_or(self.at, |transaction| transaction.start))
-    }
 }
 
 /// Loads one file; says from where on it has nothing that is complete, if it was cut off.
-fn load_file(path: &Path, store: &mut Store) -> Result<(RequestLoader, Option<u64>), Fault> {
+fn load_file(path: &Path, store: &mut Store) -> Result<(Loader, Option<u64>), Fault> {
     let unreadable = |error: io::Error| Fault::Other(format!("Unrecoverable error ({})", reason(&error)));
     let mut file = File::open(path).map_err(unreadable)?;
-    let mut loader = RequestLoader::default();
-    let mut chunk = vec![0; CHUNK_BYTES];
-    let mut count = read(&mut file, &mut chunk).map_err(unreadable)?;
-    if chunk[..count].starts_with(SIGNATURE) {
-        let mut keys = snapshot::Loader::default();
-        let mut taken = 0;
-        while count > 0 && !keys.is_complete() {
-            taken += count as u64;
-            keys.take(store, &chunk[..count]).map_err(Fault::Other)?;
-            count = read(&mut file, &mut chunk).map_err(unreadable)?;
+    let (mut loader, mut chunk) = (Loader::default(), vec![0; CHUNK_BYTES]);
+    loop {
+        match read(&mut file, &mut chunk).map_err(unreadable)? {
+            0 => break,
+            count => loader.take(store, &chunk[..count])?,
         }
-        if !keys.is_complete() && !keys.finish(store).map_err(Fault::Other)? {
-            return Err(Fault::Other("Unexpected end of the RDB base".into()));
-        }
-        let tail = keys.into_tail();
-        loader.at = taken - tail.len() as u64;
-        loader.take(store, &tail)?;
     }
-    while count > 0 {
-        loader.take(store, &chunk[..count])?;
-        count = read(&mut file, &mut chunk).map_err(unreadable)?;
-    }
-    let cut = loader.cut();
+    let cut = loader.finish(store)?;
     Ok((loader, cut))
 }
 
@@ -341,5 +364,72 @@ impl Server {
         self.store.functions.clear();
         self.store.set_time(self.now, Expired::There);
         self.aof.load(&mut self.store, &self.log).map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Fault, Loader};
+    use crate::{
+        dispatch::Unfit,
+        store::{Expiry, Store},
+    };
+    use slotbus_wire::rdb::{self, Header};
+
+    /// What becomes of a file that arrives in pieces of this size: the keys, and where it is cut off.
+    fn load(file: &[u8], size: usize) -> Result<(usize, Option<u64>), Fault> {
+        let (mut store, mut loader) = (Store::default(), Loader::default());
+        file.chunks(size).try_for_each(|bytes| loader.take(&mut store, bytes))?;
+        let cut = loader.finish(&mut store)?;
+        Ok((store.len(), cut))
+    }
+
+    fn snapshot() -> Vec<u8> {
+        let mut store = Store::default();
+        store.set(b"large", &[b'x'; 50_000], Expiry::Never);
+        let mut file = Vec::new();
+        let header = Header { version: "7", created_s: 0, used_memory: 0, stream: None, is_base: true };
+        rdb::put_header(&mut file, header);
+        store.begin_image();
+        while store.go_on_with_image(1_000_000, 20_000) {}
+        file.extend(store.take_image_bytes());
+        rdb::put_end(&mut file, None);
+        file
+    }
+
+    #[test]
+    fn a_file_says_the_same_however_it_is_read() {
+        let requests = b"#TS:1\r\n*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\n1\r\n*1\r\n$5\r\nMULTI\r\n\
+            *3\r\n$3\r\nSET\r\n$1\r\nb\r\n$1\r\n1\r\n*1\r\n$4\r\nEXEC\r\n";
+        let mixed = [snapshot().as_slice(), requests].concat();
+        for size in [5, 1000, 1_000_000] {
+            assert_eq!(load(requests, size), Ok((2, None)));
+            assert_eq!(load(&mixed, size), Ok((3, None)));
+        }
+    }
+
+    #[test]
+    fn a_tail_is_cut_off_before_what_is_not_complete() {
+        let (one, multi) = (b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\n1\r\n".as_slice(), b"*1\r\n$5\r\nMULTI\r\n");
+        let start = Some(one.len() as u64);
+        for length in 1..one.len() {
+            assert_eq!(load(&[one, &one[..length]].concat(), 9), Ok((1, start)));
+            assert_eq!(load(&[one, multi, &one[..length]].concat(), 9), Ok((1, start)));
+        }
+        assert_eq!(load(&[one, multi, one].concat(), 9), Ok((1, start)));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        assert_eq!(load(b"*1\r\n$5\r\nNOSUC\r\n", 9), Err(Fault::Unfit(Unfit::Unknown("NOSUC".into()))));
+        assert_eq!(load(b"*1\r\n$3\r\nGET\r\n", 9), Err(Fault::Unfit(Unfit::WrongCount("GET".into()))));
+        assert_eq!(load(b"*1\r\n$4\r\nINFO\r\n", 9), Err(Fault::Unfit(Unfit::NotAboutKeys("INFO".into()))));
+        for file in [b"PING\r\n".as_slice(), b"*-1\r\n", b"*1\r\n$-1\r\n", b"*1\r\n$99999999999999999999\r\n"] {
+            assert_eq!(load(file, 9), Err(Fault::Format));
+        }
+        // A length that lies asks for more, and for no memory.
+        assert_eq!(load(b"*1\r\n$9000000000000000000\r\nx", 9), Ok((0, Some(0))));
+        let base = snapshot();
+        assert!(matches!(load(&base[..base.len() - 1], 9000), Err(Fault::Snapshot(_))));
     }
 }

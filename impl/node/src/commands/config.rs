@@ -83,6 +83,8 @@ pub(super) fn set<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) -
     if server.adopt_aof().is_err() {
         server.settings = former;
         server.adopt_settings();
+        // What holds again asks for no file.
+        let _ = server.adopt_aof();
         return Reply::err(
             "CONFIG SET failed (possibly related to argument 'appendonly') - Unable to turn on AOF. Check server logs.",
         );

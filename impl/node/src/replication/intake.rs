@@ -35,8 +35,11 @@ impl Intake {
     }
 
     fn finish(mut self) -> Result<Store, String> {
-        let is_complete = self.loader.finish(&mut self.store)?;
-        if is_complete { Ok(self.store) } else { Err("The keys end too soon".into()) }
+        match self.loader.finish(&mut self.store)? {
+            false => Err("The keys end too soon".into()),
+            true if self.loader.into_tail().is_empty() => Ok(self.store),
+            true => Err("Something follows behind the end of the keys".into()),
+        }
     }
 }
 
