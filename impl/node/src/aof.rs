@@ -161,7 +161,7 @@ impl AppendOnly {
     }
 
     /// The file that is appended to while there is no base for it.
-    fn unfounded_path(&self) -> PathBuf {
+    fn temporary_path(&self) -> PathBuf {
         self.path(&format!("temp-{}.incr", self.file_name))
     }
 
@@ -216,7 +216,7 @@ impl Server {
 
     fn begin_appending(&mut self) -> io::Result<()> {
         self.give_up_rewrite();
-        let outcome = self.found_aof();
+        let outcome = self.await_base();
         if outcome.is_err() {
             self.stop_appending();
         }
@@ -224,7 +224,7 @@ impl Server {
     }
 
     /// Appends to a file for which there will be a base.
-    fn found_aof(&mut self) -> io::Result<()> {
+    fn await_base(&mut self) -> io::Result<()> {
         self.aof.state = State::Waiting;
         self.rewrite_or_schedule().map(drop)
     }
@@ -234,7 +234,7 @@ impl Server {
         self.sync_aof_at_once();
         if self.aof.state == State::Waiting {
             // It may never have come to be.
-            let _ = fs::remove_file(self.aof.unfounded_path());
+            let _ = fs::remove_file(self.aof.temporary_path());
         }
         self.aof.writer = None;
         self.aof.state = State::Off;
@@ -242,11 +242,11 @@ impl Server {
     }
 
     /// Other keys have taken the place of those that the files hold: they need a base of their own.
-    pub fn refound_aof(&mut self) {
+    pub fn rebase_aof(&mut self) {
         if self.aof.is_on() {
             self.stop_appending();
             // What went wrong is logged, and it is tried again.
-            let _ = self.found_aof();
+            let _ = self.await_base();
         }
     }
 

@@ -129,6 +129,9 @@ impl Server {
     fn note_sync(&mut self, outcome: io::Result<()>) {
         if let Err(error) = &outcome {
             self.log.warning(format_args!("Fail to fsync the AOF file: {}", reason(error)));
+            if let Some(writer) = &mut self.aof.writer {
+                writer.distrust();
+            }
         }
         self.aof.flushing.sync_error = outcome.err().map(|error| reason(&error));
     }
@@ -159,8 +162,17 @@ impl Server {
         }
     }
 
+    /// Has the disk keep what is written to a file that another one follows.
+    pub(super) fn sync_before_rewrite(&mut self) {
+        match self.aof.config.policy {
+            // Replies to what was written in this turn wait for it, and later only the next file is looked at.
+            Policy::Always => self.sync_aof(),
+            Policy::EverySecond | Policy::Never => self.sync_beside(),
+        }
+    }
+
     /// Has the disk keep what is written while the node goes on.
-    pub(super) fn sync_beside(&mut self) {
+    fn sync_beside(&mut self) {
         let Some(file) = self.aof.writer.as_mut().map(super::Writer::hand_over) else { return };
         let started = self.aof.syncer().map(|syncer| syncer.keep(file));
         if started.is_err() {

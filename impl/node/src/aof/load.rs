@@ -352,7 +352,7 @@ impl Server {
         self.aof.set_loaded(bytes);
         if self.aof.manifest.is_empty() {
             self.aof.make_folder()?;
-            self.found_at_once()?;
+            self.establish_at_once()?;
         }
         self.aof.open_at_start(&self.log)
     }

@@ -113,7 +113,7 @@ impl super::AppendOnly {
     fn open_increment(&mut self) -> io::Result<()> {
         match self.state {
             State::Off => {}
-            State::Waiting => self.writer = Some(Writer::create(&self.unfounded_path())?),
+            State::Waiting => self.writer = Some(Writer::create(&self.temporary_path())?),
             State::On => {
                 let part = self.manifest.next_increment(&self.file_name);
                 let writer = Writer::create(&self.path(&part.name))?;
@@ -128,13 +128,13 @@ impl super::AppendOnly {
     }
 
     /// Has a base that is complete take the place of all that it includes.
-    fn found(&mut self, base: Part) -> io::Result<()> {
+    fn establish(&mut self, base: Part) -> io::Result<()> {
         let base_bytes = fs::metadata(self.path(&base.name))?.len();
         let mut manifest = self.manifest.clone();
         manifest.rebase(base, usize::from(self.state == State::On));
         if self.state == State::Waiting {
             let part = manifest.next_increment(&self.file_name);
-            fs::rename(self.unfounded_path(), self.path(&part.name))?;
+            fs::rename(self.temporary_path(), self.path(&part.name))?;
             manifest.add_increment(part);
         }
         self.declare(manifest)?;
@@ -176,7 +176,7 @@ impl Server {
             if self.aof.waiting() > 0 {
                 return Err(ErrorKind::WouldBlock.into());
             }
-            self.sync_beside();
+            self.sync_before_rewrite();
         }
         self.aof.open_increment()?;
         let base = self.aof.manifest.next_base(&self.aof.file_name, self.aof.config.is_base_snapshot);
@@ -196,11 +196,11 @@ impl Server {
     }
 
     /// Makes the first base before anything else happens.
-    pub(super) fn found_at_once(&mut self) -> io::Result<()> {
+    pub(super) fn establish_at_once(&mut self) -> io::Result<()> {
         let base = self.aof.manifest.next_base(&self.aof.file_name, self.aof.config.is_base_snapshot);
         self.begin_base_file(&base)?.complete(&mut self.store)?;
         self.log.notice(format_args!("Creating AOF base file {} on server start", base.name));
-        self.aof.found(base)
+        self.aof.establish(base)
     }
 
     /// Whether there is something to do for a rewrite at once.
@@ -222,7 +222,7 @@ impl Server {
             Progress::Done(outcome) => {
                 let Some(Rewriting { base, begun, .. }) = self.aof.rewrites.under_way.take() else { return };
                 self.aof.rewrites.last_s = Some(self.now.since(begun) / 1000);
-                match outcome.and_then(|()| self.aof.found(base)) {
+                match outcome.and_then(|()| self.aof.establish(base)) {
                     Ok(()) => self.note_good_rewrite(),
                     Err(error) => self.note_failed_rewrite(&error),
                 }

@@ -112,6 +112,11 @@ impl Writer {
         self.is_synced
     }
 
+    /// The disk may not have what it was asked to keep: it is to be asked again.
+    pub fn distrust(&mut self) {
+        self.is_synced = false;
+    }
+
     /// Has the disk keep all that is written.
     pub fn sync(&mut self) -> io::Result<()> {
         self.file.sync_data()?;

@@ -64,7 +64,7 @@ impl Server {
         match intake.finish() {
             Ok(store) => {
                 self.store.take_over(store);
-                self.refound_aof();
+                self.rebase_aof();
                 self.log.notice(format_args!("MASTER <-> REPLICA sync: {} keys loaded", self.store.len()));
                 self.replicate(Event::Loaded);
                 Done::Well
