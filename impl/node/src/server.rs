@@ -21,11 +21,12 @@ use crate::{
     slab::{Key, Slab},
     slow_log::{self, SlowLog},
     store::{Expired, Store, eviction::Eviction, limits, news::Class},
+    tls::Tls,
     users::{Context, Refusal, Refusals, User, Users},
     waiters::Waiters,
 };
 use mio::Registry;
-use slotbus_core::{CLUSTER_SLOTS, Flags, Host, Millis, Peer};
+use slotbus_core::{Address, CLUSTER_SLOTS, Flags, Host, Millis, Peer};
 use slotbus_replication::Event;
 use slotbus_wire::{
     resp::{Args, Limits, Reply},
@@ -43,6 +44,8 @@ use std::{
 pub struct ClientLimits {
     /// The most bytes of one argument.
     pub bulk_max: u64,
+    /// Whether members know each other by their ports for TLS.
+    pub is_bus_tls: bool,
     /// The most bytes of an incomplete request.
     pub held_max: u64,
     /// The most clients.
@@ -77,6 +80,7 @@ impl ClientLimits {
     pub fn new(settings: &Settings) -> Self {
         Self {
             bulk_max: settings.number("proto-max-bulk-len"),
+            is_bus_tls: settings.flag("tls-cluster"),
             held_max: settings.number("client-query-buffer-limit"),
             clients_max: settings.number("maxclients"),
             silence_max_s: settings.number("timeout"),
@@ -149,6 +153,8 @@ pub struct Server {
     pub refusals: Refusals,
     /// The configuration.
     pub settings: Settings,
+    /// What TLS is done with; none if there is none.
+    pub tls: Option<Tls>,
     /// The configuration file, if there is one.
     pub config_file: Option<PathBuf>,
     /// What the configuration says about clients.
@@ -186,6 +192,7 @@ impl Server {
     #[must_use]
     pub fn new(
         settings: Settings,
+        tls: Option<Tls>,
         config_file: Option<PathBuf>,
         bus: Option<Bus>,
         [registry, replication_registry]: [Registry; 2],
@@ -197,7 +204,7 @@ impl Server {
         let mut users = Users::new(hears_all(&settings));
         users.set_password(settings.text("requirepass"));
         let digit = || char::from_digit(fastrand::u32(0..16), 16).unwrap_or('0');
-        Self {
+        let mut server = Self {
             bus,
             store,
             clients: Slab::default(),
@@ -216,6 +223,7 @@ impl Server {
             refusals: Refusals::default(),
             limits: ClientLimits::new(&settings),
             settings,
+            tls,
             config_file,
             counters: ClientCounters::default(),
             command_stats: CommandStats::default(),
@@ -230,7 +238,9 @@ impl Server {
             run_id: std::iter::repeat_with(digit).take(40).collect(),
             next_client: 1,
             is_ending: false,
-        }
+        };
+        server.adopt_tls();
+        server
     }
 
     /// Whether this node is a replica.
@@ -412,13 +422,27 @@ impl Server {
         self.users.hears_all = hears_all(&self.settings);
         self.replication.adopt(&self.settings);
         self.log.set_level(Level::named(self.settings.text("loglevel")));
-        let waiting_max = usize::try_from(self.settings.number("cluster-link-sendbuf-limit")).unwrap_or(usize::MAX);
+        self.adopt_tls();
         if let Some(bus) = &mut self.bus {
             let config = self.settings.protocol();
             if **bus.node().config() != *config {
-                bus.configure(config, waiting_max);
+                bus.configure(config);
             }
         }
+    }
+
+    fn adopt_tls(&mut self) {
+        self.replication.tls = self.tls.as_ref().and_then(Tls::to_primary);
+        let waiting_max = usize::try_from(self.settings.number("cluster-link-sendbuf-limit")).unwrap_or(usize::MAX);
+        if let Some(bus) = &mut self.bus {
+            bus.adopt(waiting_max, self.tls.clone());
+        }
+    }
+
+    /// The port at which a client finds a node, which speaks TLS or does not.
+    #[must_use]
+    pub fn port_for(&self, is_tls: bool, address: &Address) -> u16 {
+        if self.limits.is_bus_tls && !is_tls && address.pport != 0 { address.pport } else { address.port }
     }
 
     /// What clients are told about where a node is; none for "where you are".
