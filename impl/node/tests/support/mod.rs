@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up ends at once")]
 
 pub(crate) mod shards;
+pub(crate) mod tls;
 
 use std::{
     fs::{self, File},
