@@ -77,13 +77,12 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
     if ENCRYPTED.iter().any(|mark| shown.contains(mark)) {
         return Err("the key is encrypted, which is not supported: decrypt it with 'openssl pkey'".into());
     }
-    PrivateKeyDer::from_pem_slice(&text).map_err(unreadable)
+    match PrivateKeyDer::from_pem_slice(&text) {
+        Err(pem::Error::NoItemsFound) => Err("no private key in it".into()),
+        found => found.map_err(unreadable),
+    }
 }
 
 fn unreadable(error: pem::Error) -> String {
-    match error {
-        pem::Error::Io(error) => reason(&error),
-        pem::Error::NoItemsFound => "no private key in it".into(),
-        other => other.to_string(),
-    }
+    if let pem::Error::Io(error) = &error { reason(error) } else { error.to_string() }
 }
