@@ -40,7 +40,7 @@ struct Vote {
 struct Ledger {
     /// By voter and epoch.
     votes: BTreeMap<(NodeId, u64), Vote>,
-    /// The greatest epoch that each node has told of.
+    /// The greatest epoch that each node has told of as its own: to vote, to be elected, or to own slots in.
     told: BTreeMap<NodeId, u64>,
     steps: u64,
 }
@@ -74,9 +74,13 @@ impl Ledger {
         }
     }
 
-    fn hear(&mut self, message: &Message<CLUSTER_SLOTS>) {
-        let told = self.told.entry(message.header.sender).or_default();
-        *told = message.header.current_epoch.max(*told);
+    /// An epoch that a node has only heard of it may forget, as redis-server does: whoever told it has kept it.
+    fn hear(&mut self, Message { header, body }: &Message<CLUSTER_SLOTS>) {
+        let is_of_election = matches!(body, Body::FailoverAuthRequest | Body::FailoverAuthAck);
+        let elected = if is_of_election { header.current_epoch } else { 0 };
+        let claimed = if header.primary.is_none() { header.config_epoch } else { 0 };
+        let told = self.told.entry(header.sender).or_default();
+        *told = elected.max(claimed).max(*told);
     }
 
     fn vote(&mut self, message: &Message<CLUSTER_SLOTS>) -> &mut Vote {
