@@ -165,7 +165,16 @@ impl Cluster {
             self.absences += 1;
             thread::sleep(ABSENCE);
         }
-        self.servers[at].restart().expect("it starts from what it has kept");
+        self.restart(at);
+    }
+
+    /// Starts a node again. Somebody else may have its port meanwhile, but not for long.
+    fn restart(&mut self, at: usize) {
+        const ATTEMPTS: usize = 5;
+        let server = &mut self.servers[at];
+        let is_taken = |server: &Server| server.log().contains("Address already in use");
+        let outcome = (0..ATTEMPTS).map(|_| server.restart()).find(|outcome| outcome.is_ok() || !is_taken(server));
+        assert_eq!(outcome, Some(Ok(())), "it starts from what it has kept");
     }
 
     /// Looks at what a node has kept that has ended.

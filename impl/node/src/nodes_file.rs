@@ -66,6 +66,7 @@ impl NodesFile {
     pub fn open(path: PathBuf) -> Result<(Self, Option<Durable<CLUSTER_SLOTS>>), BadNodesFile> {
         let unusable = |error| BadNodesFile::Unusable(path.clone(), error);
         let mut current = lock_named(&path)?;
+        sweep(&path);
         let mut bytes = Vec::new();
         current.read_to_end(&mut bytes).map_err(unusable)?;
         let image = match bytes.as_slice() {
@@ -112,8 +113,27 @@ impl NodesFile {
     fn temporary(&mut self) -> PathBuf {
         self.saves += 1;
         let mut name = self.path.clone().into_os_string();
-        name.push(format!(".tmp-{}-{}", std::process::id(), self.saves));
+        name.push(format!("{TEMPORARY}{}-{}", std::process::id(), self.saves));
         name.into()
+    }
+}
+
+/// Between the file's name and two numbers in that of a temporary file.
+const TEMPORARY: &str = ".tmp-";
+
+/// Removes what processes left that were killed while they saved. Nobody but the holder of the lock saves.
+fn sweep(path: &Path) {
+    let (Some(name), Ok(entries)) = (path.file_name(), fs::read_dir(parent(path))) else { return };
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_left = |found: &str| {
+        let numbers = name.to_str().and_then(|name| found.strip_prefix(name)?.strip_prefix(TEMPORARY)?.split_once('-'));
+        numbers.is_some_and(|(process, save)| is_number(process) && is_number(save))
+    };
+    for entry in entries.filter_map(Result::ok) {
+        if entry.file_name().to_str().is_some_and(is_left) {
+            // One that stays is in nobody's way.
+            let _ = fs::remove_file(entry.path());
+        }
     }
 }
 
@@ -169,6 +189,19 @@ mod tests {
         drop(file);
         let (_, found) = NodesFile::open(path).unwrap();
         assert_eq!(found.map(|image| image.nodes.len()), Some(1));
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_swept_away_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("nodes.conf");
+        let others = ["nodes.conf.tmp-x-1", "nodes.conf.tmp-1", "nodes.conf.bak", "other.conf.tmp-1-1"];
+        for name in ["nodes.conf.tmp-1-1", "nodes.conf.tmp-77-123456"].iter().chain(&others) {
+            fs::write(folder.path().join(name), "half a file").unwrap();
+        }
+        NodesFile::open(path).unwrap();
+        assert!(others.iter().all(|name| folder.path().join(name).exists()));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), others.len() + 1);
     }
 
     #[test]
