@@ -24,9 +24,9 @@ fn without_ids(reply: &str, ids: &[String]) -> String {
     ids.iter().zip(["first", "second"]).fold(reply.to_owned(), |reply, (id, name)| reply.replace(id, name))
 }
 
-/// A cluster of two over TLS, the second without a plain port worth knowing.
-fn pair(first: &str, second: &str, authority: &Authority) -> [Secured; 2] {
-    let pair = [first, second].map(|program| Secured::clustered(program, authority, &[]));
+/// A cluster of two over TLS.
+fn pair(programs: [&str; 2], authority: &Authority, more: &[&str]) -> [Secured; 2] {
+    let pair = programs.map(|program| Secured::clustered(program, authority, more));
     for (member, slots) in pair.iter().zip(["0 8000", "8001 16383"]) {
         let mut client = member.client(authority);
         assert_eq!(client.ask(&format!("CLUSTER ADDSLOTSRANGE {slots}")), "+OK\r\n");
@@ -51,8 +51,13 @@ fn pair(first: &str, second: &str, authority: &Authority) -> [Secured; 2] {
 #[test]
 fn clients_are_shown_the_ports_that_they_can_use() {
     let authority = Authority::new();
-    for programs in [[NODE, REDIS], [REDIS, NODE], [NODE, NODE]] {
-        let pair = pair(programs[0], programs[1], &authority);
+    let (certificate, key) = (authority.file("client.crt"), authority.file("client.key"));
+    for (programs, more) in [
+        ([NODE, REDIS], &[][..]),
+        ([REDIS, NODE], &["--tls-client-cert-file", &certificate, "--tls-client-key-file", &key]),
+        ([NODE, NODE], &["--tls-protocols", "TLSv1.2"]),
+    ] {
+        let pair = pair(programs, &authority, more);
         let ids = [id(&pair[0].server), id(&pair[1].server)];
         for command in ["CLUSTER SLOTS", "GET a", "GET b"] {
             let plain = pair.each_ref().map(|member| member.server.client().ask(command));
