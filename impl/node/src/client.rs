@@ -14,6 +14,7 @@ use crate::{
 };
 use mio::net::TcpStream;
 use slotbus_core::Millis;
+use slotbus_replication::OutputLimit;
 use slotbus_wire::resp::{Decoder, OwnedArgs, Progress, Protocol, Reply};
 use std::{
     fmt::Write as _,
@@ -213,6 +214,8 @@ pub struct Client {
     input: Vec<u8>,
     output: Vec<u8>,
     written: usize,
+    /// Since when more waits for it than may for long.
+    deaf_since: Option<Millis>,
     /// The socket may have more to read.
     can_read: bool,
     /// Requests are held that were complete, but for whose replies there was no room.
@@ -230,6 +233,7 @@ impl Client {
             input: Vec::new(),
             output: Vec::new(),
             written: 0,
+            deaf_since: None,
             can_read: false,
             is_throttled: false,
         }
@@ -318,6 +322,14 @@ impl Client {
             0 if self.can_read || self.is_throttled => Fate::HasMore,
             _ => Fate::Stays,
         }
+    }
+
+    /// Whether more waits for it than may at all, or than may for so long.
+    pub fn is_overfull(&mut self, limit: OutputLimit, now: Millis) -> bool {
+        let waiting = self.waiting() as u64;
+        let exceeds = |most: u64| most > 0 && waiting >= most;
+        self.deaf_since = if exceeds(limit.soft) { self.deaf_since.or(Some(now)) } else { None };
+        exceeds(limit.hard) || self.deaf_since.is_some_and(|since| now.since(since) > limit.soft_ms)
     }
 
     /// Whether it has had enough time to say who it is, and has not.

@@ -126,14 +126,16 @@ fn config(settings: &Settings) -> Config {
         backlog_bytes: settings.number("repl-backlog-size"),
         delay_ms: settings.number("repl-diskless-sync-delay").saturating_mul(1000),
         delayed_max: size("repl-diskless-sync-max-replicas"),
-        output: output_limit(settings),
+        output: output_limit(settings, "slave"),
         request: Limits { bulk_max: settings.number("proto-max-bulk-len"), is_stranger: false },
         transaction_max: size("client-query-buffer-limit"),
     }
 }
 
-fn output_limit(settings: &Settings) -> OutputLimit {
-    let [hard, soft, soft_s] = settings.buffer_limits("slave");
+/// How much may wait for a client of this class.
+#[must_use]
+pub fn output_limit(settings: &Settings, class: &str) -> OutputLimit {
+    let [hard, soft, soft_s] = settings.buffer_limits(class);
     OutputLimit { hard, soft, soft_ms: soft_s.saturating_mul(1000) }
 }
 

@@ -277,6 +277,7 @@ impl Runtime {
         let over: Vec<Key> = over.collect();
         self.server.doomed.extend(over);
         self.end_late_handshakes();
+        self.server.end_deaf();
     }
 
     fn end_late_handshakes(&mut self) {

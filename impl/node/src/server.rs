@@ -16,7 +16,7 @@ use crate::{
     migration::{Migrations, Outcome},
     pause::Pause,
     pubsub::Subscriptions,
-    replication::{Replicating, replica_id},
+    replication::{Replicating, output_limit, replica_id},
     saves::{Saves, save_points},
     slab::{Key, Slab},
     slow_log::{self, SlowLog},
@@ -27,7 +27,7 @@ use crate::{
 };
 use mio::Registry;
 use slotbus_core::{Address, CLUSTER_SLOTS, Flags, Host, Millis, Peer};
-use slotbus_replication::Event;
+use slotbus_replication::{Event, OutputLimit};
 use slotbus_wire::{
     resp::{Args, Limits, Reply},
     words,
@@ -66,8 +66,10 @@ pub struct ClientLimits {
     pub slow_us: Option<u64>,
     /// From so many milliseconds on anything took too long; 0 if nothing does.
     pub latency_ms: u64,
-    /// The most bytes that may wait for a client that listens to channels; 0 for no limit.
-    pub subscriber_waiting_max: u64,
+    /// How much may wait for a client ...
+    pub output: OutputLimit,
+    /// ... and for one that listens to channels.
+    pub subscriber_output: OutputLimit,
     /// Nothing is written unless so many replicas ...
     pub replicas_min: usize,
     /// ... were heard of within that time.
@@ -87,7 +89,8 @@ impl ClientLimits {
             reads_when_down: settings.flag("cluster-allow-reads-when-down"),
             pubsub_when_down: settings.flag("cluster-allow-pubsubshard-when-down"),
             is_replica_read_only: settings.flag("replica-read-only"),
-            subscriber_waiting_max: settings.buffer_limits("pubsub")[0],
+            output: output_limit(settings, "normal"),
+            subscriber_output: output_limit(settings, "pubsub"),
             slow_us: settings.text("slowlog-log-slower-than").parse().ok(),
             latency_ms: settings.number("latency-monitor-threshold"),
             replicas_min: usize::try_from(settings.number("min-replicas-to-write")).unwrap_or(usize::MAX),

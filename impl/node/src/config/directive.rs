@@ -110,7 +110,7 @@ pub static DIRECTIVES: &[Directive] = &[
     at("bind-source-addr", Kind::Text, "").acted_on(),
     at("bio_cpulist", Kind::Text, "").at_boot(),
     at("busy-reply-threshold", Kind::Int(0, i64::MAX), "5000").alias("lua-time-limit"),
-    at("client-output-buffer-limit", Kind::BufferLimits, "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60"),
+    at("client-output-buffer-limit", Kind::BufferLimits, "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60").acted_on(),
     at("client-query-buffer-limit", Kind::Memory(1048576, i64::MAX), "1073741824").acted_on(),
     at("cluster-allow-pubsubshard-when-down", Kind::Bool, "yes").acted_on(),
     at("cluster-allow-reads-when-down", Kind::Bool, "no").acted_on(),
