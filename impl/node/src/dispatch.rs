@@ -224,15 +224,15 @@ fn locate(server: &Server, session: &Session, command: &'static Command, args: A
             decide(server, bus.node(), request, command.keys_of(args))
         }
     };
-    refusal_of(server, decision)
+    refusal_of(server, session.is_tls, decision)
 }
 
 /// What a client is told that asks for keys which are not here; nothing if they are.
-fn refusal_of(server: &Server, decision: Decision) -> Option<Reply<'static>> {
+fn refusal_of(server: &Server, is_tls: bool, decision: Decision) -> Option<Reply<'static>> {
     match decision {
         Decision::Serve => None,
-        Decision::Moved(slot, to) => Some(redirect(server, "MOVED", slot, to)),
-        Decision::Ask(slot, to) => Some(redirect(server, "ASK", slot, to)),
+        Decision::Moved(slot, to) => Some(redirect(server, is_tls, "MOVED", slot, to)),
+        Decision::Ask(slot, to) => Some(redirect(server, is_tls, "ASK", slot, to)),
         Decision::TryAgain => Some(Reply::error("TRYAGAIN Multiple keys request during rehashing of slot")),
         Decision::CrossSlot => Some(Reply::error("CROSSSLOT Keys in request don't hash to the same slot")),
         Decision::SlotUnserved => Some(Reply::error("CLUSTERDOWN Hash slot not served")),
@@ -243,10 +243,14 @@ fn refusal_of(server: &Server, decision: Decision) -> Option<Reply<'static>> {
 
 /// What a client is told that waits for keys, once they are not here any more.
 #[must_use]
-pub fn relocate<'k>(server: &Server, keys: impl Iterator<Item = &'k [u8]> + Clone) -> Option<Reply<'static>> {
+pub fn relocate<'k>(
+    server: &Server,
+    is_tls: bool,
+    keys: impl Iterator<Item = &'k [u8]> + Clone,
+) -> Option<Reply<'static>> {
     let bus = server.bus.as_ref()?;
     let request = Request { is_write: true, reads_when_down: server.limits.reads_when_down, ..Request::default() };
-    refusal_of(server, decide(server, bus.node(), request, keys))
+    refusal_of(server, is_tls, decide(server, bus.node(), request, keys))
 }
 
 /// What the session and the settings say about any request.
@@ -292,10 +296,11 @@ fn has_trait(session: &Session, command: &Command, wanted: Traits) -> bool {
     }
 }
 
-fn redirect(server: &Server, code: &str, slot: Slot, to: Pos) -> Reply<'static> {
+fn redirect(server: &Server, is_tls: bool, code: &str, slot: Slot, to: Pos) -> Reply<'static> {
     let peer = server.bus.as_ref().map(|bus| &bus.node().peers()[to]);
-    let (endpoint, port) =
-        peer.map_or((String::new(), 0), |peer| (server.endpoint(peer).unwrap_or_default(), peer.address.port));
+    let (endpoint, port) = peer.map_or((String::new(), 0), |peer| {
+        (server.endpoint(peer).unwrap_or_default(), server.port_for(is_tls, &peer.address))
+    });
     Reply::error(format!("{code} {slot} {endpoint}:{port}"))
 }
 

@@ -33,8 +33,7 @@ pub fn put_in_place(complete: &Path, path: &Path) -> io::Result<()> {
 
 /// Has the disk keep the names in the folder that a file is in.
 pub fn sync_folder_of(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| *folder != Path::new(""));
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+    File::open(folder_of(path))?.sync_all()
 }
 
 /// A name beside a file, which nothing else uses.
@@ -42,8 +41,31 @@ pub fn sync_folder_of(path: &Path) -> io::Result<()> {
 pub fn temporary(path: &Path) -> PathBuf {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let mut name = path.to_owned().into_os_string();
-    name.push(format!(".tmp-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
+    name.push(format!("{TEMPORARY}{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
     name.into()
+}
+
+/// Between a file's name and two numbers in that of a temporary file.
+const TEMPORARY: &str = ".tmp-";
+
+/// Removes what processes left that were killed while they replaced a file, which nobody else does now.
+pub fn sweep(path: &Path) {
+    let (Some(name), Ok(entries)) = (path.file_name(), fs::read_dir(folder_of(path))) else { return };
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_left = |found: &str| {
+        let numbers = name.to_str().and_then(|name| found.strip_prefix(name)?.strip_prefix(TEMPORARY)?.split_once('-'));
+        numbers.is_some_and(|(process, number)| is_number(process) && is_number(number))
+    };
+    for entry in entries.filter_map(Result::ok) {
+        if entry.file_name().to_str().is_some_and(is_left) {
+            // One that stays is in nobody's way.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."))
 }
 
 #[cfg(test)]

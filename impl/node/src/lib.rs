@@ -13,6 +13,7 @@
 pub mod aof;
 pub mod bus;
 pub mod category;
+mod certificates;
 pub mod chronicle;
 pub mod cli;
 pub mod client;
@@ -45,6 +46,8 @@ pub mod slow_log;
 pub mod snapshot;
 pub mod start;
 pub mod store;
+pub mod stream;
+pub mod tls;
 pub mod trace;
 pub mod users;
 pub mod waiters;

@@ -65,6 +65,7 @@ impl NodesFile {
     pub fn open(path: PathBuf) -> Result<(Self, Option<Durable<CLUSTER_SLOTS>>), BadNodesFile> {
         let unusable = |error| BadNodesFile::Unusable(path.clone(), error);
         let mut current = lock_named(&path)?;
+        files::sweep(&path);
         let mut bytes = Vec::new();
         current.read_to_end(&mut bytes).map_err(unusable)?;
         let image = match bytes.as_slice() {
@@ -152,6 +153,19 @@ mod tests {
         drop(file);
         let (_, found) = NodesFile::open(path).unwrap();
         assert_eq!(found.map(|image| image.nodes.len()), Some(1));
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_swept_away_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("nodes.conf");
+        let others = ["nodes.conf.tmp-x-1", "nodes.conf.tmp-1", "nodes.conf.bak", "other.conf.tmp-1-1"];
+        for name in ["nodes.conf.tmp-1-1", "nodes.conf.tmp-77-123456"].iter().chain(&others) {
+            fs::write(folder.path().join(name), "half a file").unwrap();
+        }
+        NodesFile::open(path).unwrap();
+        assert!(others.iter().all(|name| folder.path().join(name).exists()));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), others.len() + 1);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::{
     log::reason,
     server::Server,
     slab::Key,
+    stream::Stream,
     wake::{Ending, Wake},
 };
 use mio::{
@@ -23,6 +24,7 @@ use std::{
     io::{self, ErrorKind},
     net::SocketAddr,
     os::fd::AsRawFd,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -55,12 +57,21 @@ pub enum Stop {
     Failed(String),
 }
 
+/// Where clients arrive.
+#[derive(Debug)]
+pub struct ClientListener {
+    /// The socket.
+    pub socket: TcpListener,
+    /// Whether they speak TLS.
+    pub is_tls: bool,
+}
+
 /// The event loop with all that it watches.
 #[derive(Debug)]
 pub struct Runtime {
     poll: Poll,
     server: Server,
-    client_listeners: Vec<TcpListener>,
+    client_listeners: Vec<ClientListener>,
     node_listeners: Vec<TcpListener>,
     /// Become readable with a signal. The first byte ends the process: none is ever read.
     _signals: Vec<UnixStream>,
@@ -77,12 +88,12 @@ impl Runtime {
     pub fn new(
         poll: Poll,
         server: Server,
-        mut client_listeners: Vec<TcpListener>,
+        mut client_listeners: Vec<ClientListener>,
         mut node_listeners: Vec<TcpListener>,
         signals: Vec<UnixStream>,
     ) -> io::Result<Self> {
         for (number, listener) in (0..).zip(&mut client_listeners) {
-            poll.registry().register(listener, Wake::ClientArrives(number).token(), Interest::READABLE)?;
+            poll.registry().register(&mut listener.socket, Wake::ClientArrives(number).token(), Interest::READABLE)?;
         }
         for (number, listener) in (0..).zip(&mut node_listeners) {
             poll.registry().register(listener, Wake::NodeArrives(number).token(), Interest::READABLE)?;
@@ -269,6 +280,21 @@ impl Runtime {
         let over = self.server.clients.iter().filter(|(_, client)| is_over(&client.session)).map(|(key, _)| key);
         let over: Vec<Key> = over.collect();
         self.server.doomed.extend(over);
+        self.end_late_handshakes();
+        self.server.end_deaf();
+    }
+
+    fn end_late_handshakes(&mut self) {
+        let server = &mut self.server;
+        let late: Vec<Key> =
+            server.clients.iter().filter(|(_, client)| client.is_late(server.now)).map(|(key, _)| key).collect();
+        for client in late.iter().filter_map(|key| server.clients.get(*key)) {
+            client.tell_of_bad_handshake(server, "the TLS handshake takes too long");
+        }
+        server.doomed.extend(late);
+        if let Some(bus) = &mut server.bus {
+            bus.drop_unfinished();
+        }
     }
 
     /// Looks for expired keys for as long as it may take.
@@ -297,7 +323,7 @@ impl Runtime {
 
     fn end(&mut self, key: Key, mut client: Box<Client>) {
         // The socket closes with the client; that it was watched no more matters to nobody then.
-        let _ = self.poll.registry().deregister(client.stream_mut());
+        let _ = self.poll.registry().deregister(client.socket_mut());
         self.server.forget(&mut client.session);
         self.server.clients.vacate(key);
     }
@@ -306,8 +332,9 @@ impl Runtime {
         let Wake::ClientArrives(number) = wake else { return };
         for _ in 0..ACCEPTS_MAX {
             let Some(listener) = self.client_listeners.get(number as usize) else { return };
-            match self.accepted(listener.accept(), wake) {
-                Accepted::One(stream, remote) => self.welcome(stream, remote),
+            let is_tls = listener.is_tls;
+            match self.accepted(listener.socket.accept(), wake) {
+                Accepted::One(socket, remote) => self.welcome(socket, remote, is_tls),
                 Accepted::Failed => {}
                 Accepted::NoMore => return,
             }
@@ -348,13 +375,18 @@ impl Runtime {
         }
     }
 
-    fn welcome(&mut self, stream: TcpStream, remote: SocketAddr) {
+    fn welcome(&mut self, socket: TcpStream, remote: SocketAddr, is_tls: bool) {
         let server = &mut self.server;
         let keepalive_s = server.settings.number("tcp-keepalive");
-        if let Err(error) = dial::tune(&stream, keepalive_s) {
-            server.log.verbose(format_args!("Error accepting a client connection: {}", reason(&error)));
-            return;
-        }
+        let tls = server.tls.as_ref().filter(|_| is_tls).map(|tls| Arc::clone(&tls.clients));
+        let tuned = dial::tune(&socket, keepalive_s);
+        let stream = match tuned.and_then(|()| Stream::accepted(socket, tls)) {
+            Ok(stream) => stream,
+            Err(error) => {
+                server.log.verbose(format_args!("Error accepting a client connection: {}", reason(&error)));
+                return;
+            }
+        };
         let links = server.bus.as_ref().map_or(0, |bus| bus.link_count());
         let is_full = (server.clients.len() + links) as u64 >= server.limits.clients_max;
         let is_denied = server.settings.flag("protected-mode")
@@ -373,7 +405,7 @@ impl Runtime {
         }
         server.counters.connections += 1;
         let token = Wake::Client(server.clients.next_key()).token();
-        match self.poll.registry().register(client.stream_mut(), token, Interest::READABLE | Interest::WRITABLE) {
+        match self.poll.registry().register(client.socket_mut(), token, Interest::READABLE | Interest::WRITABLE) {
             Ok(()) => {
                 server.clients.insert(client);
             }
@@ -388,15 +420,16 @@ enum Accepted {
     NoMore,
 }
 
-fn new_session(server: &mut Server, stream: &TcpStream, remote: SocketAddr) -> Session {
+fn new_session(server: &mut Server, stream: &Stream, remote: SocketAddr) -> Session {
     let id = server.next_client;
     server.next_client += 1;
     Session {
         id,
         name: String::new(),
         remote: Some(remote),
-        local: stream.local_addr().ok(),
-        descriptor: stream.as_raw_fd(),
+        local: stream.socket().local_addr().ok(),
+        is_tls: stream.is_tls(),
+        descriptor: stream.socket().as_raw_fd(),
         created: server.now,
         last_active: server.now,
         last_command: "NULL",

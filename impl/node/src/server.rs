@@ -17,17 +17,18 @@ use crate::{
     migration::{Migrations, Outcome},
     pause::Pause,
     pubsub::Subscriptions,
-    replication::{Replicating, replica_id},
+    replication::{Replicating, output_limit, replica_id},
     saves::{Saves, save_points},
     slab::{Key, Slab},
     slow_log::{self, SlowLog},
     store::{Expired, Store, eviction::Eviction, limits, news::Class},
+    tls::Tls,
     users::{Context, Refusal, Refusals, User, Users},
     waiters::Waiters,
 };
 use mio::Registry;
-use slotbus_core::{CLUSTER_SLOTS, Flags, Host, Millis, Peer};
-use slotbus_replication::Event;
+use slotbus_core::{Address, CLUSTER_SLOTS, Flags, Host, Millis, Peer};
+use slotbus_replication::{Event, OutputLimit};
 use slotbus_wire::{
     resp::{Args, Limits, Reply},
     words,
@@ -44,6 +45,8 @@ use std::{
 pub struct ClientLimits {
     /// The most bytes of one argument.
     pub bulk_max: u64,
+    /// Whether members know each other by their ports for TLS.
+    pub is_bus_tls: bool,
     /// The most bytes of an incomplete request.
     pub held_max: u64,
     /// The most clients.
@@ -64,8 +67,10 @@ pub struct ClientLimits {
     pub slow_us: Option<u64>,
     /// From so many milliseconds on anything took too long; 0 if nothing does.
     pub latency_ms: u64,
-    /// The most bytes that may wait for a client that listens to channels; 0 for no limit.
-    pub subscriber_waiting_max: u64,
+    /// How much may wait for a client ...
+    pub output: OutputLimit,
+    /// ... and for one that listens to channels.
+    pub subscriber_output: OutputLimit,
     /// Nothing is written unless so many replicas ...
     pub replicas_min: usize,
     /// ... were heard of within that time.
@@ -78,13 +83,15 @@ impl ClientLimits {
     pub fn new(settings: &Settings) -> Self {
         Self {
             bulk_max: settings.number("proto-max-bulk-len"),
+            is_bus_tls: settings.flag("tls-cluster"),
             held_max: settings.number("client-query-buffer-limit"),
             clients_max: settings.number("maxclients"),
             silence_max_s: settings.number("timeout"),
             reads_when_down: settings.flag("cluster-allow-reads-when-down"),
             pubsub_when_down: settings.flag("cluster-allow-pubsubshard-when-down"),
             is_replica_read_only: settings.flag("replica-read-only"),
-            subscriber_waiting_max: settings.buffer_limits("pubsub")[0],
+            output: output_limit(settings, "normal"),
+            subscriber_output: output_limit(settings, "pubsub"),
             slow_us: settings.text("slowlog-log-slower-than").parse().ok(),
             latency_ms: settings.number("latency-monitor-threshold"),
             replicas_min: usize::try_from(settings.number("min-replicas-to-write")).unwrap_or(usize::MAX),
@@ -152,6 +159,8 @@ pub struct Server {
     pub refusals: Refusals,
     /// The configuration.
     pub settings: Settings,
+    /// What TLS is done with; none if there is none.
+    pub tls: Option<Tls>,
     /// The configuration file, if there is one.
     pub config_file: Option<PathBuf>,
     /// What the configuration says about clients.
@@ -189,6 +198,7 @@ impl Server {
     #[must_use]
     pub fn new(
         settings: Settings,
+        tls: Option<Tls>,
         config_file: Option<PathBuf>,
         bus: Option<Bus>,
         [registry, replication_registry]: [Registry; 2],
@@ -200,7 +210,7 @@ impl Server {
         let mut users = Users::new(hears_all(&settings));
         users.set_password(settings.text("requirepass"));
         let digit = || char::from_digit(fastrand::u32(0..16), 16).unwrap_or('0');
-        Self {
+        let mut server = Self {
             bus,
             store,
             clients: Slab::default(),
@@ -220,6 +230,7 @@ impl Server {
             refusals: Refusals::default(),
             limits: ClientLimits::new(&settings),
             settings,
+            tls,
             config_file,
             counters: ClientCounters::default(),
             command_stats: CommandStats::default(),
@@ -234,7 +245,9 @@ impl Server {
             run_id: std::iter::repeat_with(digit).take(40).collect(),
             next_client: 1,
             is_ending: false,
-        }
+        };
+        server.adopt_tls();
+        server
     }
 
     /// Whether this node is a replica.
@@ -422,13 +435,27 @@ impl Server {
         self.users.hears_all = hears_all(&self.settings);
         self.replication.adopt(&self.settings);
         self.log.set_level(Level::named(self.settings.text("loglevel")));
-        let waiting_max = usize::try_from(self.settings.number("cluster-link-sendbuf-limit")).unwrap_or(usize::MAX);
+        self.adopt_tls();
         if let Some(bus) = &mut self.bus {
             let config = self.settings.protocol();
             if **bus.node().config() != *config {
-                bus.configure(config, waiting_max);
+                bus.configure(config);
             }
         }
+    }
+
+    fn adopt_tls(&mut self) {
+        self.replication.tls = self.tls.as_ref().and_then(Tls::to_primary);
+        let waiting_max = usize::try_from(self.settings.number("cluster-link-sendbuf-limit")).unwrap_or(usize::MAX);
+        if let Some(bus) = &mut self.bus {
+            bus.adopt(waiting_max, self.tls.clone());
+        }
+    }
+
+    /// The port at which a client finds a node, which speaks TLS or does not.
+    #[must_use]
+    pub fn port_for(&self, is_tls: bool, address: &Address) -> u16 {
+        if self.limits.is_bus_tls && !is_tls && address.pport != 0 { address.pport } else { address.port }
     }
 
     /// What clients are told about where a node is; none for "where you are".

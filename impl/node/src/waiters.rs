@@ -267,7 +267,8 @@ impl Server {
     pub(crate) fn end_unserved_waits(&mut self) {
         let moved = self.waiters.by_client.iter().filter_map(|(client, waiter)| {
             let keys = waiter.waiting.keys.iter().map(|key| &**key);
-            Some((*client, dispatch::relocate(self, keys)?))
+            let is_tls = self.clients.get(*client).is_some_and(|client| client.session.is_tls);
+            Some((*client, dispatch::relocate(self, is_tls, keys)?))
         });
         for (client, reply) in moved.collect::<Vec<_>>() {
             self.end_wait(client, &reply);

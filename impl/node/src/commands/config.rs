@@ -9,6 +9,7 @@ use crate::{
     glob,
     log::reason,
     server::Server,
+    tls::Tls,
 };
 use slotbus_wire::resp::{Args, Reply};
 use std::collections::{BTreeMap, BTreeSet};
@@ -76,6 +77,18 @@ pub(super) fn set<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) -
                 "WARNING: the directive '{}' is accepted but has no effect in this node",
                 directive.name
             ));
+        }
+    }
+    if let Some((_, name, _)) = changes.iter().find(|(index, ..)| DIRECTIVES[*index].name.starts_with("tls-")) {
+        match Tls::load(&settings) {
+            Ok(tls) => server.tls = tls,
+            Err(why) => {
+                server.log.warning(format_args!("{why}"));
+                return Reply::err(format_args!(
+                    "CONFIG SET failed (possibly related to argument '{name}') - Unable to update TLS configuration. \
+                     Check server logs."
+                ));
+            }
         }
     }
     let former = std::mem::replace(&mut server.settings, settings);

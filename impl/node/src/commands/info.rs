@@ -64,7 +64,7 @@ fn about_server(server: &Server, fields: &mut Fields) {
     fields.put("arch_bits", usize::BITS);
     fields.put("process_id", std::process::id());
     fields.put("run_id", &server.run_id);
-    fields.put("tcp_port", server.settings.text("port"));
+    fields.put("tcp_port", server.settings.first_port());
     fields.put("server_time_usec", server.clock.since_epoch().as_micros());
     fields.put("uptime_in_seconds", uptime.as_secs());
     fields.put("uptime_in_days", uptime.as_secs() / 86_400);

@@ -6,6 +6,7 @@
 
 pub(crate) mod keys;
 pub(crate) mod shards;
+pub(crate) mod tls;
 
 use std::{
     fs::{self, File},
