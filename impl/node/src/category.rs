@@ -52,7 +52,7 @@ pub static CATEGORIES: [Category; 21] = [
     category("dangerous", Member::Dangerous),
     category("connection", Member::Of(Groups::CONNECTION)),
     category("transaction", Member::Of(Groups::TRANSACTION)),
-    category("scripting", Member::Nobody),
+    category("scripting", Member::Of(Groups::SCRIPTING)),
 ];
 
 impl Category {

@@ -27,6 +27,7 @@ pub mod glob;
 pub mod latency;
 pub mod link;
 pub mod log;
+pub mod lua;
 pub mod migration;
 pub mod nodes_file;
 pub mod offline;

@@ -405,6 +405,7 @@ fn new_session(server: &mut Server, stream: &TcpStream, remote: SocketAddr) -> S
         transaction: None,
         watched: Vec::new(),
         is_executing: false,
+        is_scripting: false,
         reply_mode: ReplyMode::On,
         is_closing: false,
         key: server.clients.next_key(),

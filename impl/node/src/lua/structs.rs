@@ -1,0 +1,242 @@
+//! Owns the library `struct`: numbers and texts packed into bytes by a format, as C lays them out.
+
+use super::native::{Arguments, Fault, Outcome, function};
+use mlua::{Lua, MultiValue, Table, Value};
+
+/// The longest whole number.
+const INTEGER_MAX: usize = 32;
+/// The widest alignment, unless the format says otherwise.
+const ALIGN_MAX: usize = 8;
+
+/// The functions of the library.
+pub(super) fn library(lua: &Lua) -> mlua::Result<Table> {
+    let table = lua.create_table()?;
+    table.raw_set("pack", function(lua, "pack", pack)?)?;
+    table.raw_set("unpack", function(lua, "unpack", unpack)?)?;
+    table.raw_set("size", function(lua, "size", |_, args| size(&args))?)?;
+    Ok(table)
+}
+
+/// What stands at one place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Item {
+    Integer { size: usize, is_signed: bool },
+    Float,
+    Double,
+    Padding,
+    /// A text that ends with a zero.
+    Terminated,
+    /// A text of this length; zero for one that is not written.
+    Fixed(usize),
+}
+
+impl Item {
+    fn size(self) -> usize {
+        match self {
+            Self::Integer { size, .. } | Self::Fixed(size) => size,
+            Self::Float => 4,
+            Self::Double => 8,
+            Self::Padding => 1,
+            Self::Terminated => 0,
+        }
+    }
+}
+
+/// Reads a format, item by item.
+struct Format<'f> {
+    letters: &'f [u8],
+    is_big_endian: bool,
+    align: usize,
+}
+
+impl<'f> Format<'f> {
+    fn new(letters: &'f [u8]) -> Self {
+        Self { letters, is_big_endian: false, align: 1 }
+    }
+
+    /// The number that comes next.
+    fn number(&mut self, otherwise: usize) -> usize {
+        let length = self.letters.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let (digits, rest) = self.letters.split_at(length);
+        self.letters = rest;
+        let digits = digits.iter().fold(0_usize, |number, digit| {
+            number.saturating_mul(10).saturating_add(usize::from(digit - b'0'))
+        });
+        if length == 0 { otherwise } else { digits }
+    }
+
+    /// The next item with its place, if the bytes so far are `length`; none at the end.
+    fn next(&mut self, length: usize) -> Outcome<Option<(Item, usize)>> {
+        while let Some((&letter, rest)) = self.letters.split_first() {
+            self.letters = rest;
+            match letter {
+                b'>' => self.is_big_endian = true,
+                b'<' => self.is_big_endian = false,
+                b' ' => {}
+                b'!' => {
+                    let align = self.number(ALIGN_MAX);
+                    if !align.is_power_of_two() {
+                        return Err(Fault::Said("alignment is not a power of 2".into()));
+                    }
+                    self.align = align;
+                }
+                _ => {
+                    let item = self.item(letter)?;
+                    return Ok(Some((item, length + self.gap(item, length))));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn item(&mut self, letter: u8) -> Outcome<Item> {
+        let integer = |size| Ok(Item::Integer { size, is_signed: letter.is_ascii_lowercase() });
+        match letter {
+            b'b' | b'B' => integer(1),
+            b'h' | b'H' => integer(2),
+            b'l' | b'L' | b'T' => integer(8),
+            b'i' | b'I' => match self.number(4) {
+                size @ 0..=INTEGER_MAX => integer(size),
+                size => {
+                    let fault = format!("integral size {size} is larger than limit of {INTEGER_MAX}");
+                    Err(Fault::Said(fault))
+                }
+            },
+            b'f' => Ok(Item::Float),
+            b'd' => Ok(Item::Double),
+            b'x' => Ok(Item::Padding),
+            b's' => Ok(Item::Terminated),
+            b'c' => Ok(Item::Fixed(self.number(1))),
+            _ => Err(Fault::Said(format!("invalid format option '{}'", char::from(letter)))),
+        }
+    }
+
+    /// How many bytes are left out so that an item begins where it may.
+    fn gap(&self, item: Item, length: usize) -> usize {
+        let is_text = matches!(item, Item::Fixed(_));
+        let size = item.size().min(self.align);
+        if size == 0 || is_text { 0 } else { (size - (length & (size - 1))) & (size - 1) }
+    }
+
+    fn in_order(&self, mut bytes: Vec<u8>) -> Vec<u8> {
+        if self.is_big_endian {
+            bytes.reverse();
+        }
+        bytes
+    }
+}
+
+fn pack(lua: &Lua, args: Arguments<'_>) -> Outcome<mlua::String> {
+    let letters = args.text(0)?;
+    let mut format = Format::new(&letters);
+    let (mut out, mut next) = (Vec::new(), 1);
+    while let Some((item, at)) = format.next(out.len())? {
+        out.resize(at, 0);
+        match item {
+            Item::Padding => {
+                out.push(0);
+                continue;
+            }
+            Item::Integer { size, .. } => out.extend(format.in_order(integer_bytes(args.number(next)?, size))),
+            Item::Float => out.extend(format.in_order((args.number(next)? as f32).to_le_bytes().to_vec())),
+            Item::Double => out.extend(format.in_order(args.number(next)?.to_le_bytes().to_vec())),
+            Item::Terminated => {
+                out.extend(args.text(next)?);
+                out.push(0);
+            }
+            Item::Fixed(size) => {
+                let text = args.text(next)?;
+                let size = if size == 0 { text.len() } else { size };
+                out.extend(text.get(..size).ok_or_else(|| args.bad(next, "string too short"))?);
+            }
+        }
+        next += 1;
+    }
+    Ok(lua.create_string(out)?)
+}
+
+/// The lowest bytes of a whole number, the lowest first. Beyond eight there is nothing.
+fn integer_bytes(number: f64, size: usize) -> Vec<u8> {
+    let value = if number < 0.0 { (number as i64).cast_unsigned() } else { number as u64 };
+    value.to_le_bytes().into_iter().chain(std::iter::repeat(0)).take(size).collect()
+}
+
+fn unpack(lua: &Lua, args: Arguments<'_>) -> Outcome<MultiValue> {
+    let (letters, data) = (args.text(0)?, args.text(1)?);
+    let start = if args.len() > 2 { args.integer(2)? } else { 1 };
+    let Some(start) = usize::try_from(start).ok().filter(|&start| start > 0) else {
+        return Err(args.bad(2, "offset must be 1 or greater"));
+    };
+    let mut format = Format::new(&letters);
+    let (mut at, mut values) = (start - 1, Vec::new());
+    while let Some((item, place)) = format.next(at)? {
+        let short = || args.bad(1, "data string too short");
+        let size = match (item, values.last()) {
+            (Item::Fixed(0), last) => length_before(last)?,
+            _ => item.size(),
+        };
+        if matches!(item, Item::Fixed(0)) {
+            values.pop();
+        }
+        let end = place.checked_add(size).ok_or_else(short)?;
+        let bytes = data.get(place..end).ok_or_else(short)?;
+        at = end;
+        match item {
+            Item::Padding => {}
+            Item::Integer { is_signed, .. } => {
+                values.push(Value::Number(integer(&format.in_order(bytes.to_vec()), is_signed)));
+            }
+            Item::Float => values.push(Value::Number(f32::from_le_bytes(array(format.in_order(bytes.to_vec()))).into())),
+            Item::Double => values.push(Value::Number(f64::from_le_bytes(array(format.in_order(bytes.to_vec()))))),
+            Item::Terminated => {
+                let text = data.get(place..).unwrap_or_default();
+                let length = memchr::memchr(0, text).ok_or_else(|| Fault::Said("unfinished string in data".into()))?;
+                values.push(Value::String(lua.create_string(&text[..length])?));
+                at = place + length + 1;
+            }
+            Item::Fixed(_) => values.push(Value::String(lua.create_string(bytes)?)),
+        }
+    }
+    values.push(Value::Number((at + 1) as f64));
+    Ok(MultiValue::from_vec(values))
+}
+
+/// A text whose length is not in the format has it in the number before.
+fn length_before(value: Option<&Value>) -> Outcome<usize> {
+    let number = value.and_then(super::native::plain_number);
+    let length = number.filter(|number| *number >= 0.0).map(|number| number as usize);
+    length.ok_or_else(|| Fault::Said("format 'c0' needs a previous size".into()))
+}
+
+fn array<const SIZE: usize>(bytes: Vec<u8>) -> [u8; SIZE] {
+    bytes.try_into().unwrap_or([0; SIZE])
+}
+
+/// The number that bytes stand for, the lowest first.
+fn integer(bytes: &[u8], is_signed: bool) -> f64 {
+    let kept = &bytes[..bytes.len().min(8)];
+    let value = kept.iter().rev().fold(0_u64, |value, byte| value << 8 | u64::from(*byte));
+    if !is_signed || kept.is_empty() {
+        return value as f64;
+    }
+    let unused = 64 - 8 * kept.len() as u32;
+    ((value << unused).cast_signed() >> unused) as f64
+}
+
+fn size(args: &Arguments<'_>) -> Outcome<i64> {
+    let letters = args.text(0)?;
+    let mut format = Format::new(&letters);
+    let mut length = 0;
+    while let Some((item, at)) = format.next(length)? {
+        let unsized_option = match item {
+            Item::Terminated => "option 's' has no fixed size",
+            Item::Fixed(0) => "option 'c0' has no fixed size",
+            _ => {
+                length = at + item.size();
+                continue;
+            }
+        };
+        return Err(args.bad(0, unsized_option));
+    }
+    Ok(i64::try_from(length).unwrap_or(i64::MAX))
+}
