@@ -120,22 +120,23 @@ fn admit(server: &mut Server, session: &mut Session, args: Args<'_>) -> Result<&
     check_user(server, session, command, args)
         .map_err(|denial| Reply::error(format!("NOPERM {}", denial_of(command, &denial, false))))?;
     let traits = traits_of(server, session, command, args);
-    let refusal = locate(server, session, command, traits, args)
+    let redirection = locate(server, session, command, traits, args);
+    let is_redirected = redirection.is_some();
+    let refusal = redirection
         .or_else(|| refuse_without_memory(server, traits))
         .or_else(|| refuse_without_disk(server, command, traits))
         .or_else(|| refuse_without_replicas(server, traits))
         .or_else(|| refuse_as_replica(server, traits))
         .or_else(|| refuse_to_listener(server, session, command))
         .or_else(|| refuse_during_script(server, command));
-    match refusal {
-        None => Ok(command),
-        Some(redirection) => {
-            if command.name == "exec" {
-                session.transaction = None;
-            }
-            Err(redirection)
-        }
+    let Some(refusal) = refusal else { return Ok(command) };
+    if command.name != "exec" {
+        return Err(refusal);
     }
+    session.transaction = None;
+    let reason = refusal.error_text().filter(|_| !is_redirected);
+    let aborted = reason.map(|text| format!("EXECABORT Transaction discarded because of: {text}"));
+    Err(aborted.map_or(refusal, Reply::error))
 }
 
 /// Whether the user may make this request; if not, a note is taken.

@@ -30,6 +30,7 @@ use host::Host;
 use machine::{Ended, Machine, Start};
 use mlua::MultiValue;
 use sha1::{Digest as _, Sha1};
+use slotbus_core::route::Keys;
 use slotbus_wire::resp::{Args, Reply};
 use std::{cell::RefCell, rc::Rc};
 
@@ -139,12 +140,14 @@ impl Server {
         };
         let terms = Rc::clone(&self.scripts.terms);
         terms.begin(self.limits.script_patience);
+        let slot = self.bus.as_ref().and_then(|_| Keys::of(words[0].iter().copied()).slot);
         self.scripts.running = Some(Running {
+            name: script.name.clone(),
             flags: script.flags,
             is_readonly: is_readonly || script.flags.contains(Flags::NO_WRITES),
             has_written: false,
             is_out_of_memory: self.is_out_of_memory(),
-            slot: None,
+            slot,
             is_late: false,
         });
         let before = (session.running, session.is_executing, self.lap);
@@ -165,6 +168,10 @@ impl Server {
         let Host { server, session, .. } = host.into_inner();
         (session.running, session.is_executing, server.lap) = before;
         session.is_scripting = false;
+        if terms.is_killed.get() {
+            // Only the end of the node ends a script that has written: then nobody learns what it has.
+            server.replication.writes.clear();
+        }
         server.scripts.running = None;
         terms.end();
         let outcome = outcome.and_then(|ended| reply_of(ended, script, &terms));
@@ -180,8 +187,4 @@ fn reply_of(ended: Ended, script: &Script, terms: &Terms) -> mlua::Result<Reply<
             Ok(Reply::error(format!("{text} script: {}, on {place}.", script.name)))
         }
     }
-}
-
-impl Server {
-    fn go_on_during_script(&mut self) {}
 }

@@ -11,6 +11,7 @@ use crate::{
     command_stats::CommandStats,
     config::Settings,
     counters::ClientCounters,
+    doors::Doors,
     latency::{self, Latency},
     log::{Level, Log},
     lua::Scripts,
@@ -125,6 +126,8 @@ pub struct Server {
     pub bus: Option<Bus>,
     /// The keys.
     pub store: Store,
+    /// Where connections come in.
+    pub doors: Doors,
     /// Every client but the one that is being served.
     pub clients: Slab<Box<Client>>,
     /// The primary that is followed, and the replicas that follow.
@@ -196,6 +199,7 @@ impl Server {
         settings: Settings,
         config_file: Option<PathBuf>,
         bus: Option<Bus>,
+        doors: Doors,
         [registry, replication_registry]: [Registry; 2],
         clock: Clock,
         log: Log,
@@ -208,6 +212,7 @@ impl Server {
         Self {
             bus,
             store,
+            doors,
             clients: Slab::default(),
             replication: Replicating::new(&settings, replication_registry),
             saves: Saves::new(clock.now().0 / 1000),

@@ -8,6 +8,7 @@ use crate::{
     commands::users_of_file,
     config::{Loaded, Settings},
     dial::{self, BindAddress},
+    doors::Doors,
     log::{Level, Log, reason},
     nodes_file::NodesFile,
     runtime::{Runtime, Stop},
@@ -118,7 +119,9 @@ fn start(
     log.warning(format_args!("Server initialized"));
     let another = || poll.registry().try_clone().map_err(|error| failed("Cannot wait for events", error));
     let registries = [another()?, another()?];
-    let mut server = Server::new(settings.clone(), config_file, bus, registries, clock, log.clone());
+    let doors = Doors::new(poll, client_listeners, node_listeners);
+    let doors = doors.map_err(|error| failed("Cannot watch the listeners", error))?;
+    let mut server = Server::new(settings.clone(), config_file, bus, doors, registries, clock, log.clone());
     admit_users(&mut server, users)?;
     load(&mut server)?;
     let filled = server.store.filled_slots();
@@ -126,8 +129,7 @@ fn start(
         bus.loaded(filled);
     }
     server.settle();
-    Runtime::new(poll, server, client_listeners, node_listeners, signals)
-        .map_err(|error| failed("Cannot watch the listeners", error))
+    Ok(Runtime::new(server, signals))
 }
 
 /// Makes the users that the configuration, or a file of their own, tells of.

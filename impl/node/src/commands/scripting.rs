@@ -95,6 +95,7 @@ pub(super) fn kill<'e>(server: &'e mut Server, _: &mut Session, _: Args<'e>) -> 
         ),
         Some(_) => {
             server.scripts.terms.is_killed.set(true);
+            server.log.warning(format_args!("Lua script killed by user with SCRIPT KILL."));
             Reply::OK
         }
     }

@@ -35,6 +35,9 @@ fn offset(args: &Arguments<'_>, index: usize) -> Outcome<i64> {
 /// Some values from a place on, and before them the place where the next one is; -1 if there is none.
 fn some(lua: &Lua, args: &Arguments<'_>, limit: i64, offset: i64) -> Outcome<MultiValue> {
     let bytes = args.text(0)?;
+    if (offset, limit) == (0, 0) {
+        return Ok(MultiValue::from_vec(Reader::new(lua, &bytes).values(usize::MAX)?));
+    }
     let (Ok(start), Ok(count)) = (usize::try_from(offset), usize::try_from(limit)) else {
         let fault = format!("Invalid request to unpack with offset of {offset} and limit of {}.", bytes.len());
         return Err(Fault::Said(fault));
@@ -197,10 +200,6 @@ impl<'a> Reader<'a> {
             0xa0..=0xbf => self.text(usize::from(mark & 0x1f))?,
             0xc0 => Value::Nil,
             0xc2 | 0xc3 => Value::Boolean(mark == 0xc3),
-            0xc4..=0xc6 => {
-                let len = self.len(1 << (mark - 0xc4))?;
-                self.text(len)?
-            }
             0xca => Value::Number(f32::from_be_bytes(self.array()?).into()),
             0xcb => Value::Number(f64::from_be_bytes(self.array()?)),
             0xcc..=0xcf => Value::Number(self.unsigned(1 << (mark - 0xcc))? as f64),
@@ -221,7 +220,7 @@ impl<'a> Reader<'a> {
                 self.map(len, depth)?
             }
             0xe0..=0xff => Value::Integer(mark.cast_signed().into()),
-            0xc1 | 0xc7..=0xc9 | 0xd4..=0xd8 => return Err(bad_format()),
+            0xc1 | 0xc4..=0xc9 | 0xd4..=0xd8 => return Err(bad_format()),
         })
     }
 

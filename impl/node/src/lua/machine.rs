@@ -25,7 +25,7 @@ const PRELUDE: &str = "=prelude";
 const SCRIPT: &str = "@user_script";
 /// The name under which the hook finds the function that looks after the node meanwhile.
 const LOOK_AFTER: &str = "look_after";
-const KILLED: &str = "Script killed by user with SCRIPT KILL.";
+const KILLED: &str = "ERR Script killed by user with SCRIPT KILL...";
 
 /// The machine.
 #[derive(Debug)]
@@ -130,9 +130,13 @@ impl Machine {
 fn end_script(lua: &Lua) -> mlua::Result<VmState> {
     lua.set_global_hook(HookTriggers::EVERY_LINE, |_, place| {
         let is_of_script = place.source().source.is_some_and(|source| source != PRELUDE);
-        if is_of_script { Err(mlua::Error::runtime(KILLED)) } else { Ok(VmState::Continue) }
+        if is_of_script { Err(killed()) } else { Ok(VmState::Continue) }
     })?;
-    Err(mlua::Error::runtime(KILLED))
+    Err(killed())
+}
+
+fn killed() -> mlua::Error {
+    mlua::Error::external(Raised::Table(KILLED.into()))
 }
 
 /// An error as scripts see it: not as an error of the machine.

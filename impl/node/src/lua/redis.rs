@@ -108,10 +108,10 @@ fn put_settings(lua: &Lua, table: &Table, terms: &Rc<Terms>) -> mlua::Result<()>
         if args.len() != 1 {
             return Err(refusal("redis.set_repl() requires two arguments."));
         }
-        let target = args.integer(0).ok().filter(|target| (0..=3).contains(target));
-        let Some(target) = target else {
+        let target = args.integer(0).unwrap_or_default();
+        if !(0..=3).contains(&target) {
             return Err(refusal("Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE."));
-        };
+        }
         shared.replicates.set(target & TO_REPLICAS != 0);
         Ok(())
     };

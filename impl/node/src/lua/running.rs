@@ -60,6 +60,8 @@ impl Terms {
 /// The script that runs.
 #[derive(Clone, Debug)]
 pub(crate) struct Running {
+    /// Its name.
+    pub(crate) name: String,
     /// What it says of itself.
     pub(crate) flags: Flags,
     /// Whether it must not write.

@@ -44,14 +44,15 @@ impl Item {
 
 /// Reads a format, item by item.
 struct Format<'f> {
+    args: &'f Arguments<'f>,
     letters: &'f [u8],
     is_big_endian: bool,
     align: usize,
 }
 
 impl<'f> Format<'f> {
-    fn new(letters: &'f [u8]) -> Self {
-        Self { letters, is_big_endian: false, align: 1 }
+    fn new(args: &'f Arguments<'f>, letters: &'f [u8]) -> Self {
+        Self { args, letters, is_big_endian: false, align: 1 }
     }
 
     /// The number that comes next.
@@ -76,7 +77,7 @@ impl<'f> Format<'f> {
                 b'!' => {
                     let align = self.number(ALIGN_MAX);
                     if !align.is_power_of_two() {
-                        return Err(Fault::Said("alignment is not a power of 2".into()));
+                        return Err(Fault::Said(format!("alignment {align} is not a power of 2")));
                     }
                     self.align = align;
                 }
@@ -107,7 +108,7 @@ impl<'f> Format<'f> {
             b'x' => Ok(Item::Padding),
             b's' => Ok(Item::Terminated),
             b'c' => Ok(Item::Fixed(self.number(1))),
-            _ => Err(Fault::Said(format!("invalid format option '{}'", char::from(letter)))),
+            _ => Err(self.args.bad(0, &format!("invalid format option '{}'", char::from(letter)))),
         }
     }
 
@@ -128,7 +129,7 @@ impl<'f> Format<'f> {
 
 fn pack(lua: &Lua, args: Arguments<'_>) -> Outcome<mlua::String> {
     let letters = args.text(0)?;
-    let mut format = Format::new(&letters);
+    let mut format = Format::new(&args, &letters);
     let (mut out, mut next) = (Vec::new(), 1);
     while let Some((item, at)) = format.next(out.len())? {
         out.resize(at, 0);
@@ -147,7 +148,7 @@ fn pack(lua: &Lua, args: Arguments<'_>) -> Outcome<mlua::String> {
             Item::Fixed(size) => {
                 let text = args.text(next)?;
                 let size = if size == 0 { text.len() } else { size };
-                out.extend(text.get(..size).ok_or_else(|| args.bad(next, "string too short"))?);
+                out.extend(text.get(..size).ok_or_else(|| args.bad(next + 1, "string too short"))?);
             }
         }
         next += 1;
@@ -167,7 +168,7 @@ fn unpack(lua: &Lua, args: Arguments<'_>) -> Outcome<MultiValue> {
     let Some(start) = usize::try_from(start).ok().filter(|&start| start > 0) else {
         return Err(args.bad(2, "offset must be 1 or greater"));
     };
-    let mut format = Format::new(&letters);
+    let mut format = Format::new(&args, &letters);
     let (mut at, mut values) = (start - 1, Vec::new());
     while let Some((item, place)) = format.next(at)? {
         let short = || args.bad(1, "data string too short");
@@ -225,7 +226,7 @@ fn integer(bytes: &[u8], is_signed: bool) -> f64 {
 
 fn size(args: &Arguments<'_>) -> Outcome<i64> {
     let letters = args.text(0)?;
-    let mut format = Format::new(&letters);
+    let mut format = Format::new(args, &letters);
     let mut length = 0;
     while let Some((item, at)) = format.next(length)? {
         let unsized_option = match item {

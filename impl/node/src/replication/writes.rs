@@ -29,6 +29,11 @@ impl Writes {
         self.count == 0
     }
 
+    /// Forgets all of them.
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+
     /// Takes all of them: as a transaction, if there are several.
     fn take(&mut self) -> Vec<u8> {
         let bytes = std::mem::take(&mut self.bytes);
