@@ -28,7 +28,7 @@ use std::{
 /// Room for what one read brings.
 pub(crate) const SCRATCH_BYTES: usize = 64 * 1024;
 /// Events that are taken from the poll at once.
-pub(crate) const EVENTS_MAX: usize = 1024;
+const EVENTS_MAX: usize = 1024;
 /// Connections that are accepted in a row.
 const ACCEPTS_MAX: usize = 1000;
 const TOO_MANY: &[u8] = b"-ERR max number of clients reached\r\n";
@@ -58,14 +58,15 @@ impl From<&Event> for Readiness {
 #[derive(Debug)]
 pub struct Doors {
     poll: Poll,
+    events: Events,
     client_listeners: Vec<TcpListener>,
     node_listeners: Vec<TcpListener>,
     /// Clients with more to do at once.
     pub(crate) busy: VecDeque<Key>,
     /// Listeners that may have more to accept, though no event will say so.
     pub(crate) unaccepted: Vec<Wake>,
-    /// What was seen and is left for later: the poll does not tell it again.
-    pub(crate) deferred: Vec<Readiness>,
+    /// What was seen, and nobody has acted on yet: the poll does not tell it again.
+    pub(crate) pending: VecDeque<Readiness>,
 }
 
 impl Doors {
@@ -81,16 +82,25 @@ impl Doors {
         for (number, listener) in (0..).zip(&mut node_listeners) {
             poll.registry().register(listener, Wake::NodeArrives(number).token(), Interest::READABLE)?;
         }
-        let (busy, unaccepted, deferred) = (VecDeque::new(), Vec::new(), Vec::new());
-        Ok(Self { poll, client_listeners, node_listeners, busy, unaccepted, deferred })
+        Ok(Self {
+            poll,
+            events: Events::with_capacity(EVENTS_MAX),
+            client_listeners,
+            node_listeners,
+            busy: VecDeque::new(),
+            unaccepted: Vec::new(),
+            pending: VecDeque::new(),
+        })
     }
 
     /// Waits so long at most until something is ready.
-    pub(crate) fn wait(&mut self, events: &mut Events, patience: Duration) -> io::Result<()> {
-        match self.poll.poll(events, Some(patience)) {
-            Err(error) if error.kind() != ErrorKind::Interrupted => Err(error),
-            Ok(()) | Err(_) => Ok(()),
+    pub(crate) fn wait(&mut self, patience: Duration) -> io::Result<()> {
+        match self.poll.poll(&mut self.events, Some(patience)) {
+            Ok(()) => self.pending.extend(self.events.iter().map(Readiness::from)),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
         }
+        Ok(())
     }
 }
 

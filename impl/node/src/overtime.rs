@@ -5,11 +5,10 @@
 //! end only. What has to do with either is left for later.
 
 use crate::{
-    doors::{EVENTS_MAX, Readiness, SCRATCH_BYTES},
+    doors::{Readiness, SCRATCH_BYTES},
     server::Server,
     wake::Wake,
 };
-use mio::Events;
 use std::time::Duration;
 
 impl Server {
@@ -18,10 +17,11 @@ impl Server {
         self.tell_of_slow_script();
         let begun = self.now;
         self.now = self.clock.now();
-        let (mut events, mut scratch) = (Events::with_capacity(EVENTS_MAX), vec![0; SCRATCH_BYTES]);
+        let mut scratch = vec![0; SCRATCH_BYTES];
         // What keeps the poll from telling what is ready will do so again, and then end the node.
-        if self.doors.wait(&mut events, Duration::ZERO).is_ok() {
-            events.iter().map(Readiness::from).for_each(|readiness| self.wake_during_script(readiness, &mut scratch));
+        let _ = self.doors.wait(Duration::ZERO);
+        for readiness in std::mem::take(&mut self.doors.pending) {
+            self.wake_during_script(readiness, &mut scratch);
         }
         let ready = std::mem::take(&mut self.ready);
         for key in ready.into_iter().chain(std::mem::take(&mut self.doors.busy)) {
@@ -65,7 +65,7 @@ impl Server {
                 }
             }
             Some(Wake::Client(_) | Wake::Ends(_) | Wake::Migration(_) | Wake::Primary(_)) => {
-                self.doors.deferred.push(readiness);
+                self.doors.pending.push_back(readiness);
             }
             None => {}
         }

@@ -6,14 +6,14 @@
 
 use crate::{
     client::{Session, Wait},
-    doors::{EVENTS_MAX, Readiness, SCRATCH_BYTES},
+    doors::{Readiness, SCRATCH_BYTES},
     latency,
     log::reason,
     server::Server,
     slab::Key,
     wake::{Ending, Wake},
 };
-use mio::{Events, net::UnixStream};
+use mio::net::UnixStream;
 use slotbus_core::Millis;
 use std::time::{Duration, Instant};
 
@@ -54,15 +54,13 @@ impl Runtime {
 
     /// Runs until the node is asked to end, or cannot go on.
     pub fn run(&mut self) -> Stop {
-        let mut events = Events::with_capacity(EVENTS_MAX);
         loop {
             let patience = self.patience();
-            if let Err(error) = self.server.doors.wait(&mut events, patience) {
+            if let Err(error) = self.server.doors.wait(patience) {
                 return Stop::Failed(format!("Waiting for events failed: {}", reason(&error)));
             }
             self.server.now = self.server.clock.now();
-            let deferred = std::mem::take(&mut self.server.doors.deferred);
-            for readiness in deferred.into_iter().chain(events.iter().map(Readiness::from)) {
+            while let Some(readiness) = self.server.doors.pending.pop_front() {
                 self.wake(readiness);
                 self.server.settle();
                 if let Some(stop) = self.stop() {
@@ -96,7 +94,7 @@ impl Runtime {
     fn patience(&self) -> Duration {
         let doors = &self.server.doors;
         if !doors.busy.is_empty()
-            || !doors.deferred.is_empty()
+            || !doors.pending.is_empty()
             || !self.server.ready.is_empty()
             || self.server.has_to_save()
             || self.server.replication.has_more()

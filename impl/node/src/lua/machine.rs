@@ -25,6 +25,7 @@ const PRELUDE: &str = "=prelude";
 const SCRIPT: &str = "@user_script";
 /// The name under which the hook finds the function that looks after the node meanwhile.
 const LOOK_AFTER: &str = "look_after";
+const UNKNOWN: &str = "ERR unknown error";
 const KILLED: &str = "ERR Script killed by user with SCRIPT KILL...";
 
 /// The machine.
@@ -108,6 +109,9 @@ impl Machine {
         if self.terms.is_killed.get() {
             self.look_after_scripts()?;
         }
+        if self.bytes() > BYTES_MAX / 2 {
+            self.lua.gc_collect()?;
+        }
         Ok(match outcome? {
             (true, value) => Ended::Well(value),
             (false, error) => badly(&error)?,
@@ -172,9 +176,14 @@ fn place(lua: &Lua, level: usize) -> Option<Option<(String, i64)>> {
 }
 
 fn badly(error: &Value) -> mlua::Result<Ended> {
-    let Value::Table(error) = error else { return Ok(Ended::Badly("ERR unknown error".into(), None)) };
-    let text: Option<mlua::String> = error.raw_get("err").ok();
-    let text = text.map_or_else(|| "ERR unknown error".to_owned(), |text| text.to_string_lossy());
+    let error = match error {
+        Value::Table(error) => error,
+        // Without memory there is no table.
+        Value::String(text) => return Ok(Ended::Badly(format!("ERR {}", text.to_string_lossy()), None)),
+        _ => return Ok(Ended::Badly(UNKNOWN.into(), None)),
+    };
+    let text: Value = error.raw_get("err")?;
+    let text = if let Value::String(text) = text { text.to_string_lossy() } else { UNKNOWN.to_owned() };
     let source: Value = error.raw_get("source")?;
     let line: Value = error.raw_get("line")?;
     let place = match (source, line) {
