@@ -81,8 +81,7 @@ impl Scripts {
         }
         let (flags, code) = parse_shebang(text)?;
         let machine = self.machine().map_err(|error| error.to_string())?;
-        let code =
-            machine.compile(code).map_err(|fault| format!("Error compiling script (new function): {fault}"))?;
+        let code = machine.compile(code).map_err(|fault| format!("Error compiling script (new function): {fault}"))?;
         Ok(self.cache.add(Script::new(name, flags, code, text)))
     }
 
@@ -183,8 +182,6 @@ fn reply_of(ended: Ended, script: &Script, terms: &Terms) -> mlua::Result<Reply<
     match ended {
         Ended::Well(value) => reply::of_lua(&value, terms.protocol.get()),
         Ended::Badly(text, None) => Ok(Reply::error(text)),
-        Ended::Badly(text, Some(place)) => {
-            Ok(Reply::error(format!("{text} script: {}, on {place}.", script.name)))
-        }
+        Ended::Badly(text, Some(place)) => Ok(Reply::error(format!("{text} script: {}, on {place}.", script.name))),
     }
 }

@@ -139,7 +139,10 @@ fn nothing_that_a_script_does_harms_the_node_or_the_next_script() {
         ("eval 'return redis[1]' 0", "$-1\r\n"),
         ("eval 'local _, t = pairs(redis) t.call = nil return 1' 0", "-ERR user_script:1: Attempt to modify"),
         ("eval 'getmetatable(_G).__index = nil' 0", "-ERR user_script:1: Attempt to modify"),
-        ("eval 'return cmsgpack.unpack(string.rep(ARGV[1], 100000))' 0 \"\\x91\"", "-ERR user_script:1: Bad data format"),
+        (
+            "eval 'return cmsgpack.unpack(string.rep(ARGV[1], 100000))' 0 \"\\x91\"",
+            "-ERR user_script:1: Bad data format",
+        ),
         ("eval 'return loadstring(\"\\\\27Lua\")' 0", "$-1\r\n"),
         ("eval 'return redis.call(\"echo\", \"well\")' 0", "$4\r\nwell\r\n"),
     ] {
@@ -222,9 +225,10 @@ fn a_script_that_hangs_is_told_of_and_ended() {
     let told = [NODE, REDIS].map(|program| {
         let caught = "while true do pcall(function() while true do end end) end";
         let (server, mut hung, mut other) = hanging(program, caught);
-        let mut told: Vec<String> = ["GET a", "EVAL x 0", "MULTI", "GET a", "EXEC", "INFO", "SHUTDOWN", "SHUTDOWN SAVE"]
-            .map(|line| other.ask(line))
-            .into();
+        let mut told: Vec<String> =
+            ["GET a", "EVAL x 0", "MULTI", "GET a", "EXEC", "INFO", "SHUTDOWN", "SHUTDOWN SAVE"]
+                .map(|line| other.ask(line))
+                .into();
         // A client that comes only now is taken in, too.
         let mut late = server.client();
         told.extend([late.ask("SCRIPT LOAD x"), late.ask("SCRIPT KILL")]);
@@ -260,7 +264,9 @@ fn a_node_whose_script_hangs_goes_on_answering_its_peers() {
         servers[0].client().ask(&format!("CLUSTER MEET 127.0.0.1 {}", server.port));
     }
     for server in &servers {
-        wait_for("the cluster to form", || server.client().ask("CLUSTER INFO").contains("cluster_state:ok").then_some(()));
+        wait_for("the cluster to form", || {
+            server.client().ask("CLUSTER INFO").contains("cluster_state:ok").then_some(())
+        });
     }
     let mut hung = servers[0].client();
     hung.send(&request("eval 'while true do end' 0"));

@@ -67,7 +67,11 @@ pub(super) fn getkeys<'e>(_: &'e mut Server, _: &mut Session, args: Args<'e>) ->
     }
     let keys: Vec<_> = command.keys_of(request).map(Reply::bulk).collect();
     let needs_keys = !command.traits.contains(Traits::NO_MANDATORY_KEYS);
-    if keys.is_empty() && needs_keys { Reply::err("Invalid arguments specified for command") } else { Reply::Array(keys) }
+    if keys.is_empty() && needs_keys {
+        Reply::err("Invalid arguments specified for command")
+    } else {
+        Reply::Array(keys)
+    }
 }
 
 pub(super) fn list<'e>(_: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {

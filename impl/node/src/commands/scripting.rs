@@ -45,7 +45,13 @@ fn evaluate_known<'e>(server: &mut Server, session: &mut Session, args: Args<'e>
     }
 }
 
-fn evaluate<'e>(server: &mut Server, session: &mut Session, args: Args<'e>, find: Find, is_readonly: bool) -> Reply<'e> {
+fn evaluate<'e>(
+    server: &mut Server,
+    session: &mut Session,
+    args: Args<'e>,
+    find: Find,
+    is_readonly: bool,
+) -> Reply<'e> {
     let outcome = keys_and_others(args).and_then(|words| {
         let script = find(server, args.at(1))?;
         server.refuse_script(&script, is_readonly).map_or(Ok((script, words)), Err)

@@ -138,7 +138,7 @@ impl Host<'_> {
             Decision::Serve => {}
             Decision::DownForWrites => {
                 return Err(
-                    "ERR Script attempted to execute a write command while the cluster is down and readonly".into(),
+                    "ERR Script attempted to execute a write command while the cluster is down and readonly".into()
                 );
             }
             Decision::Down => return Err("ERR Script attempted to execute a command while the cluster is down".into()),
@@ -172,7 +172,9 @@ fn refused_to_user(denial: &Denial) -> String {
         Denial::Key(..) => {
             "ERR The user executing the script can't access at least one of the keys mentioned in the command arguments"
         }
-        Denial::Channel(..) => "ERR The user executing the script can't publish to the channel mentioned in the command",
+        Denial::Channel(..) => {
+            "ERR The user executing the script can't publish to the channel mentioned in the command"
+        }
     }
     .into()
 }

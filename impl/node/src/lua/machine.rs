@@ -11,9 +11,7 @@ use super::{
     structs,
 };
 use crate::log::Log;
-use mlua::{
-    ChunkMode, Function, HookTriggers, Lua, LuaOptions, StdLib, Table, Value, VmState,
-};
+use mlua::{ChunkMode, Function, HookTriggers, Lua, LuaOptions, StdLib, Table, Value, VmState};
 use std::rc::Rc;
 
 /// A script is looked after each time that it has taken so many steps.

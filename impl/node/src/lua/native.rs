@@ -81,9 +81,8 @@ pub(super) fn raise<R>(lua: &Lua, outcome: Outcome<R>) -> mlua::Result<R> {
 
 /// The place from which the present function was called, as it stands before an error.
 fn caller(lua: &Lua) -> String {
-    let place = lua.inspect_stack(1, |place| {
-        Some(format!("{}:{}: ", place.source().short_src?, place.current_line()?))
-    });
+    let place =
+        lua.inspect_stack(1, |place| Some(format!("{}:{}: ", place.source().short_src?, place.current_line()?)));
     place.flatten().unwrap_or_default()
 }
 

@@ -58,12 +58,16 @@ fn put_texts(lua: &Lua, table: &Table) -> mlua::Result<()> {
     };
     table.raw_set("sha1hex", function(lua, "sha1hex", hash)?)?;
     let fail = |lua: &Lua, args: Arguments<'_>| {
-        let Some(text) = only_text(&args) else { return Ok(error_table(lua, "ERR wrong number or type of arguments")?) };
+        let Some(text) = only_text(&args) else {
+            return Ok(error_table(lua, "ERR wrong number or type of arguments")?);
+        };
         Ok(error_table(lua, error_text(&text))?)
     };
     table.raw_set("error_reply", function(lua, "error_reply", fail)?)?;
     let succeed = |lua: &Lua, args: Arguments<'_>| {
-        let Some(text) = only_text(&args) else { return Ok(error_table(lua, "ERR wrong number or type of arguments")?) };
+        let Some(text) = only_text(&args) else {
+            return Ok(error_table(lua, "ERR wrong number or type of arguments")?);
+        };
         let reply = lua.create_table()?;
         reply.raw_set("ok", lua.create_string(text)?)?;
         Ok(reply)
@@ -85,7 +89,8 @@ fn only_text(args: &Arguments<'_>) -> Option<Vec<u8>> {
 fn error_text(text: &[u8]) -> Vec<u8> {
     let has_sign = text.first() == Some(&b'-');
     let bare = if has_sign { &text[1..] } else { text };
-    let line: Vec<u8> = bare.iter().copied().map(|byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { byte }).collect();
+    let line: Vec<u8> =
+        bare.iter().copied().map(|byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { byte }).collect();
     if line.contains(&b' ') { line } else { [b"ERR ".as_slice(), &line].concat() }
 }
 

@@ -45,14 +45,13 @@ pub(crate) fn parse(script: &[u8]) -> Result<(Flags, &[u8]), String> {
     }
     let mut flags = Flags::empty();
     for word in words {
-        let list = word.strip_prefix(b"flags=").ok_or_else(|| {
-            format!("Unknown lua shebang option: {}", String::from_utf8_lossy(word))
-        })?;
+        let list = word
+            .strip_prefix(b"flags=")
+            .ok_or_else(|| format!("Unknown lua shebang option: {}", String::from_utf8_lossy(word)))?;
         for name in list.split(|&byte| byte == b',').filter(|_| !list.is_empty()) {
             let known = NAMES.iter().find(|(known, _)| *known == name);
-            let (_, flag) = known.ok_or_else(|| {
-                format!("Unexpected flag in script shebang: {}", String::from_utf8_lossy(name))
-            })?;
+            let (_, flag) =
+                known.ok_or_else(|| format!("Unexpected flag in script shebang: {}", String::from_utf8_lossy(name)))?;
             flags |= *flag;
         }
     }

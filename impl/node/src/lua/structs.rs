@@ -20,7 +20,10 @@ pub(super) fn library(lua: &Lua) -> mlua::Result<Table> {
 /// What stands at one place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Item {
-    Integer { size: usize, is_signed: bool },
+    Integer {
+        size: usize,
+        is_signed: bool,
+    },
     Float,
     Double,
     Padding,
@@ -60,9 +63,9 @@ impl<'f> Format<'f> {
         let length = self.letters.iter().take_while(|byte| byte.is_ascii_digit()).count();
         let (digits, rest) = self.letters.split_at(length);
         self.letters = rest;
-        let digits = digits.iter().fold(0_usize, |number, digit| {
-            number.saturating_mul(10).saturating_add(usize::from(digit - b'0'))
-        });
+        let digits = digits
+            .iter()
+            .fold(0_usize, |number, digit| number.saturating_mul(10).saturating_add(usize::from(digit - b'0')));
         if length == 0 { otherwise } else { digits }
     }
 
@@ -187,7 +190,9 @@ fn unpack(lua: &Lua, args: Arguments<'_>) -> Outcome<MultiValue> {
             Item::Integer { is_signed, .. } => {
                 values.push(Value::Number(integer(&format.in_order(bytes.to_vec()), is_signed)));
             }
-            Item::Float => values.push(Value::Number(f32::from_le_bytes(array(format.in_order(bytes.to_vec()))).into())),
+            Item::Float => {
+                values.push(Value::Number(f32::from_le_bytes(array(format.in_order(bytes.to_vec()))).into()))
+            }
             Item::Double => values.push(Value::Number(f64::from_le_bytes(array(format.in_order(bytes.to_vec()))))),
             Item::Terminated => {
                 let text = data.get(place..).unwrap_or_default();

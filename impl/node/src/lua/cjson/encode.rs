@@ -103,8 +103,7 @@ impl Writer {
             }
         }
         let Settings { sparse_ratio, sparse_safe, converts_sparse, .. } = self.settings;
-        let is_sparse =
-            sparse_ratio > 0 && greatest > count.saturating_mul(sparse_ratio) && greatest > sparse_safe;
+        let is_sparse = sparse_ratio > 0 && greatest > count.saturating_mul(sparse_ratio) && greatest > sparse_safe;
         match (is_sparse, converts_sparse) {
             (false, _) => Ok(Some(greatest)),
             (true, true) => Ok(None),
