@@ -28,7 +28,7 @@ use crate::{
 };
 use host::Host;
 use machine::{Ended, Machine, Start};
-use mlua::MultiValue;
+use mlua::{Function, MultiValue};
 use sha1::{Digest as _, Sha1};
 use slotbus_core::route::Keys;
 use slotbus_wire::resp::{Args, Reply};
@@ -137,22 +137,50 @@ impl Server {
             Ok(machine) => machine,
             Err(error) => return Reply::err(error),
         };
-        let terms = Rc::clone(&self.scripts.terms);
-        terms.begin(self.limits.script_patience);
-        let slot = self.bus.as_ref().and_then(|_| Keys::of(words[0].iter().copied()).slot);
+        self.begin_script(script, is_readonly, &words[0]);
+        let before = (session.running, session.is_executing, self.lap);
+        (session.is_executing, session.is_scripting) = (true, true);
+        let outcome = self.run_code(session, &machine, &script.code, words);
+        (session.running, session.is_executing, self.lap) = before;
+        session.is_scripting = false;
+        self.end_script();
+        let outcome = outcome.and_then(|ended| reply_of(ended, script, &self.scripts.terms));
+        outcome.unwrap_or_else(Reply::err)
+    }
+
+    fn begin_script(&mut self, script: &Script, is_readonly: bool, keys: &[&[u8]]) {
+        self.scripts.terms.begin(self.limits.script_patience);
         self.scripts.running = Some(Running {
             name: script.name.clone(),
             flags: script.flags,
             is_readonly: is_readonly || script.flags.contains(Flags::NO_WRITES),
             has_written: false,
             is_out_of_memory: self.is_out_of_memory(),
-            slot,
+            slot: self.bus.as_ref().and_then(|_| Keys::of(keys.iter().copied()).slot),
             is_late: false,
         });
-        let before = (session.running, session.is_executing, self.lap);
-        (session.is_executing, session.is_scripting) = (true, true);
-        let host = RefCell::new(Host { server: self, session, terms: Rc::clone(&terms) });
-        let outcome = machine.lua().scope(|scope| {
+    }
+
+    fn end_script(&mut self) {
+        if self.must_end() {
+            // The end of the node has ended the script, too: then nobody learns what it has written.
+            self.replication.writes.clear();
+        }
+        self.scripts.running = None;
+        self.scripts.terms.end();
+    }
+
+    /// Lends the node to the functions that the script calls, until it has ended.
+    fn run_code(
+        &mut self,
+        session: &mut Session,
+        machine: &Machine,
+        code: &Function,
+        words: [Vec<&[u8]>; 2],
+    ) -> mlua::Result<Ended> {
+        let terms = Rc::clone(&self.scripts.terms);
+        let host = RefCell::new(Host { server: self, session, terms });
+        machine.lua().scope(|scope| {
             let requests = [
                 scope.create_function(|lua, values: MultiValue| host.borrow_mut().call(lua, &values))?,
                 scope.create_function(|lua, values: MultiValue| host.borrow_mut().try_call(lua, &values))?,
@@ -162,19 +190,8 @@ impl Server {
                 host.borrow_mut().server.go_on_during_script();
                 Ok(())
             })?;
-            machine.run(Start { code: &script.code, words, requests, look_after })
-        });
-        let Host { server, session, .. } = host.into_inner();
-        (session.running, session.is_executing, server.lap) = before;
-        session.is_scripting = false;
-        if terms.is_killed.get() {
-            // Only the end of the node ends a script that has written: then nobody learns what it has.
-            server.replication.writes.clear();
-        }
-        server.scripts.running = None;
-        terms.end();
-        let outcome = outcome.and_then(|ended| reply_of(ended, script, &terms));
-        outcome.unwrap_or_else(|error| Reply::err(error))
+            machine.run(Start { code, words, requests, look_after })
+        })
     }
 }
 

@@ -296,3 +296,21 @@ fn the_node_tells_what_scripts_hold() {
     assert!(text(&watcher.reply().unwrap()).contains("[0 lua] \"echo\" \"x\""));
     assert!(client.ask("INFO commandstats").contains("cmdstat_echo:calls=1,"));
 }
+
+#[test]
+fn a_script_that_asks_may_use_an_imported_slot_to_its_end() {
+    for program in [NODE, REDIS] {
+        let server = almost_whole(program);
+        let mut client = server.client();
+        let owner = Server::start(NODE, &["--cluster-enabled", "yes", "--cluster-require-full-coverage", "no"]);
+        let id = owner.client().ask("CLUSTER MYID").lines().nth(1).unwrap_or_default().to_owned();
+        assert_eq!(owner.client().ask("CLUSTER ADDSLOTS 16382"), "+OK\r\n");
+        assert_eq!(client.ask(&format!("CLUSTER MEET 127.0.0.1 {}", owner.port)), "+OK\r\n");
+        // A key of that slot: to import it is to serve those who ask.
+        let line = "eval 'redis.call(\"set\", KEYS[1], 1) redis.call(\"asking\") return redis.call(\"incr\", KEYS[1])' 1 moved2016";
+        wait_for("the slot to have an owner", || ask(&mut client, line).starts_with("-MOVED 16382 ").then_some(()));
+        assert_eq!(client.ask(&format!("CLUSTER SETSLOT 16382 IMPORTING {id}")), "+OK\r\n");
+        let reply = [client.ask("ASKING"), ask(&mut client, line)];
+        assert_eq!(reply, ["+OK\r\n", ":2\r\n"], "{program}");
+    }
+}

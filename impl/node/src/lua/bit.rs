@@ -3,15 +3,17 @@
 use super::native::{Arguments, Outcome, function};
 use mlua::{Lua, Table};
 
+type Unary = fn(u32) -> u32;
+type Binary = fn(u32, u32) -> u32;
+
 /// The functions of the library.
 pub(super) fn library(lua: &Lua) -> mlua::Result<Table> {
     let table = lua.create_table()?;
-    let unary: [(&'static str, fn(u32) -> u32); 3] = [("tobit", |x| x), ("bnot", |x| !x), ("bswap", u32::swap_bytes)];
+    let unary: [(&'static str, Unary); 3] = [("tobit", |x| x), ("bnot", |x| !x), ("bswap", u32::swap_bytes)];
     for (name, operate) in unary {
         table.raw_set(name, function(lua, name, move |_, args| Ok(shown(operate(bits(&args, 0)?))))?)?;
     }
-    let folding: [(&'static str, fn(u32, u32) -> u32); 3] =
-        [("band", |x, y| x & y), ("bor", |x, y| x | y), ("bxor", |x, y| x ^ y)];
+    let folding: [(&'static str, Binary); 3] = [("band", |x, y| x & y), ("bor", |x, y| x | y), ("bxor", |x, y| x ^ y)];
     for (name, operate) in folding {
         let fold = move |_: &Lua, args: Arguments<'_>| {
             let first = bits(&args, 0)?;
@@ -19,7 +21,7 @@ pub(super) fn library(lua: &Lua) -> mlua::Result<Table> {
         };
         table.raw_set(name, function(lua, name, fold)?)?;
     }
-    let shifting: [(&'static str, fn(u32, u32) -> u32); 5] = [
+    let shifting: [(&'static str, Binary); 5] = [
         ("lshift", |x, by| x << by),
         ("rshift", |x, by| x >> by),
         ("arshift", |x, by| (x.cast_signed() >> by).cast_unsigned()),

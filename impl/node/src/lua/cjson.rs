@@ -149,16 +149,16 @@ fn whole(args: &Arguments<'_>, index: usize, [least, most]: [i64; 2], setting: &
 
 /// The place in a list of the word that is given first; none if nothing is.
 fn choice(args: &Arguments<'_>, words: &[&str]) -> Outcome<Option<usize>> {
-    match args.at(0) {
-        Value::Nil => Ok(None),
-        Value::Boolean(is) => Ok(Some(usize::from(*is))),
-        _ => {
-            let text = args.text(0)?;
-            let known = words.iter().position(|word| word.as_bytes() == text);
-            let unknown = || args.bad(0, &format!("invalid option '{}'", String::from_utf8_lossy(&text)));
-            known.map(Some).ok_or_else(unknown)
-        }
+    if *args.at(0) == Value::Nil {
+        return Ok(None);
     }
+    if let Value::Boolean(is) = args.at(0) {
+        return Ok(Some(usize::from(*is)));
+    }
+    let text = args.text(0)?;
+    let known = words.iter().position(|word| word.as_bytes() == text);
+    let unknown = || args.bad(0, &format!("invalid option '{}'", String::from_utf8_lossy(&text)));
+    known.map(Some).ok_or_else(unknown)
 }
 
 fn switch(args: &Arguments<'_>, setting: &mut bool) -> Outcome<Value> {

@@ -57,14 +57,16 @@ impl Host<'_> {
     /// The answer to a request, and the error that it is.
     fn answer(&mut self, lua: &Lua, args: Args<'_>) -> mlua::Result<(Value, Option<String>)> {
         let protocol = self.terms.protocol.get();
-        let outcome = self.admit(args);
-        let reply = match outcome {
+        // What a request says about the connection does not outlast it.
+        let (is_asking, is_readonly) = (self.session.is_asking, self.session.is_readonly);
+        let reply = match self.admit(args) {
             Ok(command) => dispatch::run(self.server, self.session, command, args),
             Err(text) => Reply::error(text),
         };
         let error = reply.error_text().map(ToOwned::to_owned);
         let value = to_lua(lua, &reply, protocol)?;
         drop(reply);
+        (self.session.is_asking, self.session.is_readonly) = (is_asking, is_readonly);
         self.server.note_done(self.session, args, error.as_deref());
         Ok((value, error))
     }
@@ -131,6 +133,10 @@ impl Host<'_> {
 
     /// Keys have to be here, and in one slot unless the script says otherwise.
     fn check_slot(&mut self, command: &'static Command, args: Args<'_>) -> Result<(), String> {
+        // The keys that a script names are waited for; others would be lost with what is written to them.
+        if command.keys_of(args).any(|key| self.server.migrations.carry(key)) {
+            return Err("ERR Script attempted to access a key that is being moved to another server".into());
+        }
         let Some((decision, slot)) = dispatch::locate_for_script(self.server, self.session, command, args) else {
             return Ok(());
         };

@@ -149,19 +149,25 @@ fn plain(lua: &Lua, error: Value) -> mlua::Result<Value> {
 
 /// Makes a table of an error, with the place where it was raised.
 fn locate(lua: &Lua, error: Value) -> mlua::Result<Table> {
-    let table = match plain(lua, error)? {
-        Value::Table(table) => table,
-        Value::Nil => error_table(lua, "ERR nil")?,
-        Value::Boolean(is) => error_table(lua, format!("ERR {is}"))?,
-        other => {
-            let text = lua.coerce_string(other.clone())?.map(|text| text.as_bytes().to_vec());
-            error_table(lua, [b"ERR ".to_vec(), text.unwrap_or_else(|| other.type_name().into())].concat())?
-        }
+    let error = plain(lua, error)?;
+    let table = if let Value::Table(table) = error {
+        table
+    } else {
+        error_table(lua, [b"ERR ".to_vec(), shown(lua, &error)?].concat())?
     };
     let Some((source, line)) = (1..).map_while(|level| place(lua, level)).flatten().next() else { return Ok(table) };
     table.raw_set("source", source)?;
     table.raw_set("line", line)?;
     Ok(table)
+}
+
+/// What stands for a value in the text of an error.
+fn shown(lua: &Lua, value: &Value) -> mlua::Result<Vec<u8>> {
+    if let Value::Boolean(is) = value {
+        return Ok(is.to_string().into_bytes());
+    }
+    let text = lua.coerce_string(value.clone())?;
+    Ok(text.map_or_else(|| value.type_name().into(), |text| text.as_bytes().to_vec()))
 }
 
 /// The place of a level of the stack: nothing beyond the last, and no place where the code is not a script's.
@@ -174,29 +180,29 @@ fn place(lua: &Lua, level: usize) -> Option<Option<(String, i64)>> {
 }
 
 fn badly(error: &Value) -> mlua::Result<Ended> {
-    let error = match error {
-        Value::Table(error) => error,
-        // Without memory there is no table.
-        Value::String(text) => return Ok(Ended::Badly(format!("ERR {}", text.to_string_lossy()), None)),
-        _ => return Ok(Ended::Badly(UNKNOWN.into(), None)),
-    };
+    // Without memory there is no table.
+    if let Value::String(text) = error {
+        return Ok(Ended::Badly(format!("ERR {}", text.to_string_lossy()), None));
+    }
+    let Value::Table(error) = error else { return Ok(Ended::Badly(UNKNOWN.into(), None)) };
     let text: Value = error.raw_get("err")?;
     let text = if let Value::String(text) = text { text.to_string_lossy() } else { UNKNOWN.to_owned() };
-    let source: Value = error.raw_get("source")?;
-    let line: Value = error.raw_get("line")?;
-    let place = match (source, line) {
-        (Value::String(source), Value::Integer(line)) => Some(format!("{}:{line}", source.to_string_lossy())),
-        _ => None,
+    let (source, line): (Value, Value) = (error.raw_get("source")?, error.raw_get("line")?);
+    let place = if let (Value::String(source), Value::Integer(line)) = (source, line) {
+        Some(format!("{}:{line}", source.to_string_lossy()))
+    } else {
+        None
     };
     Ok(Ended::Badly(text, place))
 }
 
 /// What an error of the machine says, without the kind of it.
 fn message(error: &mlua::Error) -> String {
-    match error {
-        mlua::Error::SyntaxError { message, .. } | mlua::Error::RuntimeError(message) => message.clone(),
-        mlua::Error::MemoryError(_) => "not enough memory".to_owned(),
-        mlua::Error::CallbackError { cause, .. } => message(cause),
-        other => other.to_string(),
+    if let mlua::Error::SyntaxError { message, .. } | mlua::Error::RuntimeError(message) = error {
+        return message.clone();
     }
+    if let mlua::Error::CallbackError { cause, .. } = error {
+        return message(cause);
+    }
+    if matches!(error, mlua::Error::MemoryError(_)) { "not enough memory".to_owned() } else { error.to_string() }
 }

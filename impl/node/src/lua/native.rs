@@ -27,10 +27,7 @@ impl Error for Raised {}
 impl Raised {
     /// The one that an error of Lua's carries.
     pub(super) fn of(error: &mlua::Error) -> Option<&Self> {
-        match error {
-            mlua::Error::CallbackError { cause, .. } => Self::of(cause),
-            other => other.downcast_ref(),
-        }
+        if let mlua::Error::CallbackError { cause, .. } = error { Self::of(cause) } else { error.downcast_ref() }
     }
 
     /// As scripts see it.

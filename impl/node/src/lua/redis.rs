@@ -79,10 +79,7 @@ const COUNT: &str = "wrong number of arguments";
 
 /// The only argument, if it is a text.
 fn only_text(args: &Arguments<'_>) -> Option<Vec<u8>> {
-    match args.at(0) {
-        Value::String(text) if args.len() == 1 => Some(text.as_bytes().to_vec()),
-        _ => None,
-    }
+    if let (Value::String(text), 1) = (args.at(0), args.len()) { Some(text.as_bytes().to_vec()) } else { None }
 }
 
 /// The text of an error, with a code before it if it has none. Line ends cannot stand in it.

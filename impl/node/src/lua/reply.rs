@@ -159,11 +159,12 @@ fn text_of(table: &Table, name: &str) -> mlua::Result<Option<Cow<'static, str>>>
 
 /// What is put into a request for an argument that a script gives; none if it cannot be.
 pub(super) fn argument(value: &Value) -> Option<Vec<u8>> {
-    match value {
-        Value::String(text) => Some(text.as_bytes().to_vec()),
-        Value::Integer(number) if number.unsigned_abs() < 100_000_000_000_000_000 => {
-            Some(number.to_string().into_bytes())
-        }
-        _ => plain_number(value).map(|number| format_f64(number).into_bytes()),
+    /// Beyond these, numbers are shown with an exponent.
+    const WHOLE_MAX: i64 = 100_000_000_000_000_000;
+    if let Value::String(text) = value {
+        return Some(text.as_bytes().to_vec());
     }
+    let whole = value.as_integer().filter(|number| (-WHOLE_MAX + 1..WHOLE_MAX).contains(number));
+    let shown = whole.map(|number| number.to_string()).or_else(|| plain_number(value).map(format_f64));
+    shown.map(String::into_bytes)
 }

@@ -1,6 +1,6 @@
 //! Owns the library `struct`: numbers and texts packed into bytes by a format, as C lays them out.
 
-use super::native::{Arguments, Fault, Outcome, function};
+use super::native::{Arguments, Fault, Outcome, function, plain_number};
 use mlua::{Lua, MultiValue, Table, Value};
 
 /// The longest whole number.
@@ -86,7 +86,7 @@ impl<'f> Format<'f> {
                 }
                 _ => {
                     let item = self.item(letter)?;
-                    return Ok(Some((item, length + self.gap(item, length))));
+                    return Ok(Some((item, length.saturating_add(self.gap(item, length)))));
                 }
             }
         }
@@ -175,31 +175,22 @@ fn unpack(lua: &Lua, args: Arguments<'_>) -> Outcome<MultiValue> {
     let (mut at, mut values) = (start - 1, Vec::new());
     while let Some((item, place)) = format.next(at)? {
         let short = || args.bad(1, "data string too short");
-        let size = match (item, values.last()) {
-            (Item::Fixed(0), last) => length_before(last)?,
-            _ => item.size(),
-        };
-        if matches!(item, Item::Fixed(0)) {
-            values.pop();
+        if item == Item::Terminated {
+            let text = data.get(place..).ok_or_else(short)?;
+            let length = memchr::memchr(0, text).ok_or_else(|| Fault::Said("unfinished string in data".into()))?;
+            values.push(Value::String(lua.create_string(&text[..length])?));
+            at = place + length + 1;
+            continue;
         }
-        let end = place.checked_add(size).ok_or_else(short)?;
-        let bytes = data.get(place..end).ok_or_else(short)?;
-        at = end;
+        let size = if item == Item::Fixed(0) { length_before(values.pop())? } else { item.size() };
+        at = place.checked_add(size).ok_or_else(short)?;
+        let bytes = data.get(place..at).ok_or_else(short)?;
+        let ordered = || format.in_order(bytes.to_vec());
         match item {
-            Item::Padding => {}
-            Item::Integer { is_signed, .. } => {
-                values.push(Value::Number(integer(&format.in_order(bytes.to_vec()), is_signed)));
-            }
-            Item::Float => {
-                values.push(Value::Number(f32::from_le_bytes(array(format.in_order(bytes.to_vec()))).into()))
-            }
-            Item::Double => values.push(Value::Number(f64::from_le_bytes(array(format.in_order(bytes.to_vec()))))),
-            Item::Terminated => {
-                let text = data.get(place..).unwrap_or_default();
-                let length = memchr::memchr(0, text).ok_or_else(|| Fault::Said("unfinished string in data".into()))?;
-                values.push(Value::String(lua.create_string(&text[..length])?));
-                at = place + length + 1;
-            }
+            Item::Padding | Item::Terminated => {}
+            Item::Integer { is_signed, .. } => values.push(Value::Number(integer(&ordered(), is_signed))),
+            Item::Float => values.push(Value::Number(f32::from_le_bytes(array(ordered())).into())),
+            Item::Double => values.push(Value::Number(f64::from_le_bytes(array(ordered())))),
             Item::Fixed(_) => values.push(Value::String(lua.create_string(bytes)?)),
         }
     }
@@ -208,8 +199,8 @@ fn unpack(lua: &Lua, args: Arguments<'_>) -> Outcome<MultiValue> {
 }
 
 /// A text whose length is not in the format has it in the number before.
-fn length_before(value: Option<&Value>) -> Outcome<usize> {
-    let number = value.and_then(super::native::plain_number);
+fn length_before(value: Option<Value>) -> Outcome<usize> {
+    let number = value.as_ref().and_then(plain_number);
     let length = number.filter(|number| *number >= 0.0).map(|number| number as usize);
     length.ok_or_else(|| Fault::Said("format 'c0' needs a previous size".into()))
 }
@@ -234,15 +225,12 @@ fn size(args: &Arguments<'_>) -> Outcome<i64> {
     let mut format = Format::new(args, &letters);
     let mut length = 0;
     while let Some((item, at)) = format.next(length)? {
-        let unsized_option = match item {
-            Item::Terminated => "option 's' has no fixed size",
-            Item::Fixed(0) => "option 'c0' has no fixed size",
-            _ => {
-                length = at + item.size();
-                continue;
-            }
+        let size = match item {
+            Item::Terminated => return Err(args.bad(0, "option 's' has no fixed size")),
+            Item::Fixed(0) => return Err(args.bad(0, "option 'c0' has no fixed size")),
+            Item::Integer { .. } | Item::Float | Item::Double | Item::Padding | Item::Fixed(_) => item.size(),
         };
-        return Err(args.bad(0, unsized_option));
+        length = at.saturating_add(size);
     }
     Ok(i64::try_from(length).unwrap_or(i64::MAX))
 }

@@ -15,11 +15,11 @@ pub(super) fn decode(lua: &Lua, text: &[u8], settings: Settings) -> Outcome<Valu
     let token = reader.next();
     let value = reader.value(token)?;
     let last = reader.next();
-    if matches!(last.kind, Kind::End) { Ok(value) } else { Err(last.instead_of("the end")) }
+    if last.kind == Kind::End { Ok(value) } else { Err(last.instead_of("the end")) }
 }
 
 /// What a text is made of.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 enum Kind {
     ObjectBegin,
     ObjectEnd,
@@ -100,28 +100,29 @@ impl Reader<'_> {
             return Token { kind, at };
         }
         match self.longer() {
-            Kind::Bad(reason) => Token { kind: Kind::Bad(reason), at: self.at },
-            kind => Token { kind, at },
+            Ok(kind) => Token { kind, at },
+            Err(reason) => Token { kind: Kind::Bad(reason), at: self.at },
         }
     }
 
-    fn longer(&mut self) -> Kind {
+    /// What takes more than a byte, or why there is nothing.
+    fn longer(&mut self) -> Result<Kind, &'static str> {
         let takes_invalid = self.settings.decode_invalid != InvalidNumbers::Refused;
         match self.peek(0) {
             b'"' => self.string(),
-            b'-' | b'0'..=b'9' if !takes_invalid && self.is_invalid_number() => Kind::Bad("invalid number"),
+            b'-' | b'0'..=b'9' if !takes_invalid && self.is_invalid_number() => Err("invalid number"),
             b'-' | b'0'..=b'9' => self.number(),
             _ if self.rest().starts_with(b"true") => self.word(4, Kind::Boolean(true)),
             _ if self.rest().starts_with(b"false") => self.word(5, Kind::Boolean(false)),
             _ if self.rest().starts_with(b"null") => self.word(4, Kind::Null),
             b'+' | b'i' | b'I' | b'n' | b'N' if takes_invalid && self.is_invalid_number() => self.number(),
-            _ => Kind::Bad("invalid token"),
+            _ => Err("invalid token"),
         }
     }
 
-    fn word(&mut self, length: usize, kind: Kind) -> Kind {
+    fn word(&mut self, length: usize, kind: Kind) -> Result<Kind, &'static str> {
         self.at += length;
-        kind
+        Ok(kind)
     }
 
     /// Whether a number begins here that only C knows: infinite, none, hexadecimal, with a plus or a needless zero.
@@ -142,34 +143,31 @@ impl Reader<'_> {
     }
 
     /// The longest number that begins here.
-    fn number(&mut self) -> Kind {
+    fn number(&mut self) -> Result<Kind, &'static str> {
         let (length, number) = longest_number(self.rest());
         if length == 0 {
-            return Kind::Bad("invalid number");
+            return Err("invalid number");
         }
         self.at += length;
-        Kind::Number(number)
+        Ok(Kind::Number(number))
     }
 
-    fn string(&mut self) -> Kind {
+    fn string(&mut self) -> Result<Kind, &'static str> {
         self.at += 1;
         let mut text = Vec::new();
         loop {
             match self.peek(0) {
                 b'"' => {
                     self.at += 1;
-                    return Kind::Text(text);
+                    return Ok(Kind::Text(text));
                 }
-                0 => return Kind::Bad("unexpected end of string"),
+                0 => return Err("unexpected end of string"),
                 b'\\' if self.peek(1) == b'u' => {
-                    let Some(character) = self.escaped_character() else {
-                        return Kind::Bad("invalid unicode escape code");
-                    };
+                    let character = self.escaped_character().ok_or("invalid unicode escape code")?;
                     text.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
                 }
                 b'\\' => {
-                    let Some(byte) = escaped(self.peek(1)) else { return Kind::Bad("invalid escape code") };
-                    text.push(byte);
+                    text.push(escaped(self.peek(1)).ok_or("invalid escape code")?);
                     self.at += 2;
                 }
                 byte => {
@@ -228,22 +226,20 @@ impl Reader<'_> {
         self.descend()?;
         let table = self.lua.create_table()?;
         let mut token = self.next();
-        if !matches!(token.kind, Kind::ObjectEnd) {
+        if token.kind != Kind::ObjectEnd {
             loop {
                 let Kind::Text(key) = token.kind else { return Err(token.instead_of("object key string")) };
                 let colon = self.next();
-                if !matches!(colon.kind, Kind::Colon) {
+                if colon.kind != Kind::Colon {
                     return Err(colon.instead_of("colon"));
                 }
                 let first = self.next();
                 let value = self.value(first)?;
                 table.raw_set(self.lua.create_string(key)?, value)?;
-                let after = self.next();
-                match after.kind {
-                    Kind::ObjectEnd => break,
-                    Kind::Comma => token = self.next(),
-                    _ => return Err(after.instead_of("comma or object end")),
+                if !self.goes_on(&Kind::ObjectEnd, "comma or object end")? {
+                    break;
                 }
+                token = self.next();
             }
         }
         self.depth -= 1;
@@ -254,20 +250,27 @@ impl Reader<'_> {
         self.descend()?;
         let table = self.lua.create_table()?;
         let mut token = self.next();
-        if !matches!(token.kind, Kind::ArrayEnd) {
+        if token.kind != Kind::ArrayEnd {
             for index in 1_i64.. {
                 let value = self.value(token)?;
                 table.raw_set(index, value)?;
-                let after = self.next();
-                match after.kind {
-                    Kind::ArrayEnd => break,
-                    Kind::Comma => token = self.next(),
-                    _ => return Err(after.instead_of("comma or array end")),
+                if !self.goes_on(&Kind::ArrayEnd, "comma or array end")? {
+                    break;
                 }
+                token = self.next();
             }
         }
         self.depth -= 1;
         Ok(Value::Table(table))
+    }
+
+    /// Whether another element follows, behind a comma.
+    fn goes_on(&mut self, end: &Kind, expected: &str) -> Outcome<bool> {
+        let token = self.next();
+        if token.kind == Kind::Comma {
+            return Ok(true);
+        }
+        if token.kind == *end { Ok(false) } else { Err(token.instead_of(expected)) }
     }
 }
 
