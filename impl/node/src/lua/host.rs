@@ -56,19 +56,22 @@ impl Host<'_> {
 
     /// The answer to a request, and the error that it is.
     fn answer(&mut self, lua: &Lua, args: Args<'_>) -> mlua::Result<(Value, Option<String>)> {
-        let protocol = self.terms.protocol.get();
-        // What a request says about the connection does not outlast it.
-        let (is_asking, is_readonly) = (self.session.is_asking, self.session.is_readonly);
-        let reply = match self.admit(args) {
-            Ok(command) => dispatch::run(self.server, self.session, command, args),
-            Err(text) => Reply::error(text),
+        let command = match self.admit(args) {
+            Ok(command) => command,
+            Err(text) => {
+                self.server.note_error(&text);
+                return Ok((Value::Table(error_table(lua, &text)?), Some(text)));
+            }
         };
-        let error = reply.error_text().map(ToOwned::to_owned);
-        let value = to_lua(lua, &reply, protocol)?;
-        drop(reply);
+        let (is_asking, is_readonly) = (self.session.is_asking, self.session.is_readonly);
+        let reply = dispatch::run(self.server, self.session, command, args);
+        // What a request says about the connection does not outlast it.
         (self.session.is_asking, self.session.is_readonly) = (is_asking, is_readonly);
+        let error = reply.error_text().map(ToOwned::to_owned);
+        let value = to_lua(lua, &reply, self.terms.protocol.get());
+        drop(reply);
         self.server.note_done(self.session, args, error.as_deref());
-        Ok((value, error))
+        Ok((value?, error))
     }
 
     /// Whether the user may make a request.

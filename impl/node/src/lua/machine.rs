@@ -107,6 +107,7 @@ impl Machine {
         if self.terms.is_killed.get() {
             self.look_after_scripts()?;
         }
+        // What a script leaves behind is taken back in time, but not so much that the next one lacks it.
         if self.bytes() > BYTES_MAX / 2 {
             self.lua.gc_collect()?;
         }
