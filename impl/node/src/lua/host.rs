@@ -17,7 +17,7 @@ use crate::{
 };
 use mlua::{Lua, MultiValue, Value};
 use slotbus_core::route::Decision;
-use slotbus_wire::resp::{Args, Reply};
+use slotbus_wire::resp::Args;
 use std::rc::Rc;
 
 /// What a script works on.
