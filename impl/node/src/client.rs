@@ -104,6 +104,8 @@ pub struct Session {
     pub watched: Vec<Watch>,
     /// Whether its transaction is being carried out.
     pub is_executing: bool,
+    /// Whether its script is being run.
+    pub is_scripting: bool,
     /// Which replies it wants.
     pub reply_mode: ReplyMode,
     /// Whether the connection ends once the replies so far are sent.

@@ -6,7 +6,7 @@
 use crate::{
     bus::ClusterNode,
     client::Session,
-    command::{Command, Run, RunData, Traits},
+    command::{Command, Groups, Run, RunData, Traits},
     commands::COMMANDS,
     server::Server,
     users::Denial,
@@ -149,21 +149,24 @@ fn admit(server: &mut Server, session: &mut Session, args: Args<'_>) -> Result<&
     }
     check_user(server, session, command, args)
         .map_err(|denial| Reply::error(format!("NOPERM {}", denial_of(command, &denial, false))))?;
-    let refusal = locate(server, session, command, args)
-        .or_else(|| refuse_without_memory(server, session, command))
-        .or_else(|| refuse_without_disk(server, session, command))
-        .or_else(|| refuse_without_replicas(server, session, command))
-        .or_else(|| refuse_as_replica(server, session, command))
-        .or_else(|| refuse_to_listener(server, session, command));
-    match refusal {
-        None => Ok(command),
-        Some(redirection) => {
-            if command.name == "exec" {
-                session.transaction = None;
-            }
-            Err(redirection)
-        }
+    let traits = traits_of(server, session, command, args);
+    let redirection = locate(server, session, command, traits, args);
+    let is_redirected = redirection.is_some();
+    let refusal = redirection
+        .or_else(|| refuse_without_memory(server, traits))
+        .or_else(|| refuse_without_disk(server, command, traits))
+        .or_else(|| refuse_without_replicas(server, traits))
+        .or_else(|| refuse_as_replica(server, traits))
+        .or_else(|| refuse_to_listener(server, session, command))
+        .or_else(|| refuse_during_script(server, command));
+    let Some(refusal) = refusal else { return Ok(command) };
+    if command.name != "exec" {
+        return Err(refusal);
     }
+    session.transaction = None;
+    let reason = refusal.error_text().filter(|_| !is_redirected);
+    let aborted = reason.map(|text| format!("EXECABORT Transaction discarded because of: {text}"));
+    Err(aborted.map_or(refusal, Reply::error))
 }
 
 /// Whether the user may make this request; if not, a note is taken.
@@ -200,7 +203,13 @@ pub fn denial_of(command: &Command, denial: &Denial, tells_all: bool) -> String 
 }
 
 /// Where a request's keys are; nothing if they are here.
-fn locate(server: &Server, session: &Session, command: &'static Command, args: Args<'_>) -> Option<Reply<'static>> {
+fn locate(
+    server: &Server,
+    session: &Session,
+    command: &'static Command,
+    traits: Traits,
+    args: Args<'_>,
+) -> Option<Reply<'static>> {
     let bus = server.bus.as_ref()?;
     let decision = match &session.transaction {
         // A transaction is looked at as a whole once more: slots may have moved since it was queued.
@@ -208,23 +217,40 @@ fn locate(server: &Server, session: &Session, command: &'static Command, args: A
             let requests =
                 transaction.requests.iter().filter_map(|request| Some((look_up(request.args()).ok()?, request)));
             let keys = requests.flat_map(|(command, request)| command.keys_of(request.args()));
-            let request = Request { is_write: may_write(session, command), ..asked(server, session) };
+            let request = Request { is_write: traits.contains(Traits::WRITE), ..asked(server, session) };
             decide(server, bus.node(), request, keys)
         }
         Some(_) | None if !command.has_keys() => return None,
         Some(_) | None => {
-            let is_implied = command.traits.contains(Traits::ASKING);
-            let request = Request {
-                is_write: may_write(session, command),
-                is_sharded_pubsub: command.traits.contains(Traits::PUBSUB),
-                is_migrate: command.name == "migrate",
-                is_asking: session.is_asking || is_implied,
-                ..asked(server, session)
-            };
-            decide(server, bus.node(), request, command.keys_of(args))
+            decide(server, bus.node(), request_for(server, session, command, traits), command.keys_of(args))
         }
     };
     refusal_of(server, session.is_tls, decision)
+}
+
+/// What the decision about a request of one command depends on, but for its keys.
+fn request_for(server: &Server, session: &Session, command: &Command, traits: Traits) -> Request {
+    let is_implied = command.traits.contains(Traits::ASKING);
+    Request {
+        is_write: traits.contains(Traits::WRITE),
+        is_sharded_pubsub: command.traits.contains(Traits::PUBSUB),
+        is_migrate: command.name == "migrate",
+        is_asking: session.is_asking || is_implied,
+        ..asked(server, session)
+    }
+}
+
+/// Where the keys of a script's request are, and their slot; none if that does not matter.
+pub(crate) fn locate_for_script(
+    server: &Server,
+    session: &Session,
+    command: &'static Command,
+    args: Args<'_>,
+) -> Option<(Decision, Option<Slot>)> {
+    let bus = server.bus.as_ref().filter(|_| command.has_keys())?;
+    let request = request_for(server, session, command, command.traits);
+    let decision = decide(server, bus.node(), request, command.keys_of(args));
+    Some((decision, Keys::of(command.keys_of(args)).slot))
 }
 
 /// What a client is told that asks for keys which are not here; nothing if they are.
@@ -281,18 +307,16 @@ fn decide<'k>(
     route(node, &request, presence).1
 }
 
-/// Whether a request may change keys; for EXEC, whether one of the queued ones may.
-fn may_write(session: &Session, command: &Command) -> bool {
-    has_trait(session, command, Traits::WRITE)
-}
-
-fn has_trait(session: &Session, command: &Command, wanted: Traits) -> bool {
+/// What holds for a request: for EXEC, what holds for any of the queued ones, too; for a script that
+/// says what it does, that.
+fn traits_of(server: &Server, session: &Session, command: &Command, args: Args<'_>) -> Traits {
     match &session.transaction {
         Some(transaction) if command.name == "exec" => {
             let queued = transaction.requests.iter().filter_map(|request| look_up(request.args()).ok());
-            queued.into_iter().any(|command| command.traits.intersects(wanted))
+            queued.fold(command.traits, |traits, command| traits | command.traits)
         }
-        Some(_) | None => command.traits.intersects(wanted),
+        Some(_) | None if command.groups.contains(Groups::SCRIPTING) => server.scripts.traits(command, args),
+        Some(_) | None => command.traits,
     }
 }
 
@@ -305,25 +329,24 @@ fn redirect(server: &Server, is_tls: bool, code: &str, slot: Slot, to: Pos) -> R
 }
 
 /// What is refused when memory has run out, and no key may go for it.
-fn refuse_without_memory(server: &mut Server, session: &Session, command: &Command) -> Option<Reply<'static>> {
-    if server.store.eviction.bytes_max == 0 {
-        return None;
-    }
-    server.tell_time();
-    if !server.store.drops_expired() {
-        return None;
-    }
-    let fits = server.store.evict();
-    (!fits && has_trait(session, command, Traits::DENYOOM))
+fn refuse_without_memory(server: &mut Server, traits: Traits) -> Option<Reply<'static>> {
+    (server.is_out_of_memory() && traits.contains(Traits::DENYOOM))
         .then(|| Reply::error("OOM command not allowed when used memory > 'maxmemory'."))
 }
 
+/// What a script is refused that wants to write.
+pub(crate) fn refuse_write(server: &Server, command: &Command) -> Option<Reply<'static>> {
+    refuse_as_replica(server, command.traits)
+        .or_else(|| refuse_without_disk(server, command, command.traits))
+        .or_else(|| refuse_without_replicas(server, command.traits))
+}
+
 /// What is refused after the disk has failed: to write what may never be saved.
-fn refuse_without_disk(server: &Server, session: &Session, command: &Command) -> Option<Reply<'static>> {
+fn refuse_without_disk(server: &Server, command: &Command, traits: Traits) -> Option<Reply<'static>> {
     let is_unsaved = !server.saves.is_good && server.limits.stops_unsaved && !server.save_points.is_empty();
     let is_refused = (is_unsaved || server.aof.error().is_some())
         && !server.is_replica()
-        && (may_write(session, command) || command.name == "ping");
+        && (traits.contains(Traits::WRITE) || command.name == "ping");
     is_refused.then(|| match server.aof.error().filter(|_| !is_unsaved) {
         Some(reason) => Reply::error(format!("MISCONF Errors writing to the AOF file: {reason}")),
         None => Reply::error(
@@ -336,25 +359,22 @@ fn refuse_without_disk(server: &Server, session: &Session, command: &Command) ->
 }
 
 /// What is refused while too few replicas would have it.
-fn refuse_without_replicas(server: &Server, session: &Session, command: &Command) -> Option<Reply<'static>> {
+fn refuse_without_replicas(server: &Server, traits: Traits) -> Option<Reply<'static>> {
     let (least, lag_ms) = (server.limits.replicas_min, server.limits.replica_lag_max_ms);
     let is_refused = least > 0
         && lag_ms > 0
         && !server.is_replica()
-        && may_write(session, command)
+        && traits.contains(Traits::WRITE)
         && server.replication.machine.in_touch(server.now, lag_ms) < least;
     is_refused.then(|| Reply::error("NOREPLICAS Not enough good replicas to write."))
 }
 
 /// What a replica refuses: to write, and, cut off from its primary, to answer if it is told so.
-fn refuse_as_replica(server: &Server, session: &Session, command: &Command) -> Option<Reply<'static>> {
-    if !server.is_replica() {
-        return None;
-    }
-    if may_write(session, command) && server.limits.is_replica_read_only {
+fn refuse_as_replica(server: &Server, traits: Traits) -> Option<Reply<'static>> {
+    if server.is_replica() && traits.contains(Traits::WRITE) && server.limits.is_replica_read_only {
         return Some(Reply::error("READONLY You can't write against a read only replica."));
     }
-    if !server.limits.serves_stale_data && !server.replication.is_in_step() && !command.traits.contains(Traits::STALE) {
+    if server.is_stale_replica() && !traits.contains(Traits::STALE) {
         return Some(Reply::error("MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."));
     }
     None
@@ -375,12 +395,21 @@ fn refuse_to_listener(server: &Server, session: &Session, command: &Command) -> 
     })
 }
 
+/// What is refused while a script runs for too long.
+fn refuse_during_script(server: &Server, command: &Command) -> Option<Reply<'static>> {
+    (server.scripts.is_late() && !command.traits.contains(Traits::ALLOW_BUSY)).then(|| Reply::error(BUSY))
+}
+
+/// What is told to others while a script runs for too long.
+pub(crate) const BUSY: &str = "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.";
+
 /// Whether a request has to wait: clients are paused, or its keys are on their way to another node.
 fn must_wait(server: &Server, session: &Session, command: &'static Command, args: Args<'_>) -> bool {
     let is_carried = |command: &'static Command, args| command.keys_of(args).any(|key| server.migrations.carry(key));
     let queued = session.transaction.iter().filter(|_| command.name == "exec");
     let mut requests = queued.flat_map(|transaction| &transaction.requests).map(OwnedArgs::args);
-    server.pause.holds(server.now, has_trait(session, command, Traits::WRITE.union(Traits::MAY_REPLICATE)))
+    let traits = traits_of(server, session, command, args);
+    server.pause.holds(server.now, traits.intersects(Traits::WRITE | Traits::MAY_REPLICATE))
         || is_carried(command, args)
         || requests.any(|args| look_up(args).is_ok_and(|command| is_carried(command, args)))
 }

@@ -12,8 +12,10 @@ use crate::{
     command_stats::CommandStats,
     config::Settings,
     counters::ClientCounters,
+    doors::Doors,
     latency::{self, Latency},
     log::{Level, Log},
+    lua::Scripts,
     migration::{Migrations, Outcome},
     pause::Pause,
     pubsub::Subscriptions,
@@ -71,6 +73,8 @@ pub struct ClientLimits {
     pub output: OutputLimit,
     /// ... and for one that listens to channels.
     pub subscriber_output: OutputLimit,
+    /// After so long others are told that a script runs; none for never.
+    pub script_patience: Option<Duration>,
     /// Nothing is written unless so many replicas ...
     pub replicas_min: usize,
     /// ... were heard of within that time.
@@ -94,6 +98,9 @@ impl ClientLimits {
             subscriber_output: output_limit(settings, "pubsub"),
             slow_us: settings.text("slowlog-log-slower-than").parse().ok(),
             latency_ms: settings.number("latency-monitor-threshold"),
+            script_patience: Some(settings.number("busy-reply-threshold"))
+                .filter(|&threshold_ms| threshold_ms > 0)
+                .map(Duration::from_millis),
             replicas_min: usize::try_from(settings.number("min-replicas-to-write")).unwrap_or(usize::MAX),
             replica_lag_max_ms: settings.number("min-replicas-max-lag").saturating_mul(1000),
             stops_unsaved: settings.flag("stop-writes-on-bgsave-error"),
@@ -127,6 +134,8 @@ pub struct Server {
     pub bus: Option<Bus>,
     /// The keys.
     pub store: Store,
+    /// Where connections come in.
+    pub doors: Doors,
     /// Every client but the one that is being served.
     pub clients: Slab<Box<Client>>,
     /// The primary that is followed, and the replicas that follow.
@@ -139,6 +148,8 @@ pub struct Server {
     pub save_points: Vec<(u64, u64)>,
     /// Which requests have to wait.
     pub pause: Pause,
+    /// Scripts.
+    pub scripts: Scripts,
     /// Keys on their way to other servers.
     pub migrations: Migrations,
     /// Who listens to which channel.
@@ -201,6 +212,7 @@ impl Server {
         tls: Option<Tls>,
         config_file: Option<PathBuf>,
         bus: Option<Bus>,
+        doors: Doors,
         [registry, replication_registry]: [Registry; 2],
         clock: Clock,
         log: Log,
@@ -213,12 +225,14 @@ impl Server {
         let mut server = Self {
             bus,
             store,
+            doors,
             clients: Slab::default(),
             replication: Replicating::new(&settings, replication_registry),
             saves: Saves::new(clock.now().0 / 1000),
             aof: AppendOnly::new(&settings),
             save_points: save_points(settings.text("save")),
             pause: Pause::default(),
+            scripts: Scripts::new(log.clone()),
             migrations: Migrations::new(registry),
             subscriptions: Subscriptions::default(),
             waiters: Waiters::default(),
@@ -254,6 +268,21 @@ impl Server {
     #[must_use]
     pub fn is_replica(&self) -> bool {
         self.bus.as_ref().is_some_and(|bus| bus.node().myself().is(Flags::REPLICA))
+    }
+
+    /// Whether this node is a replica that has lost its primary, and is not to answer then.
+    #[must_use]
+    pub fn is_stale_replica(&self) -> bool {
+        self.is_replica() && !self.limits.serves_stale_data && !self.replication.is_in_step()
+    }
+
+    /// Whether memory has run out, and no key may go for it.
+    pub fn is_out_of_memory(&mut self) -> bool {
+        if self.store.eviction.bytes_max == 0 {
+            return false;
+        }
+        self.tell_time();
+        self.store.drops_expired() && !self.store.evict()
     }
 
     /// Tells the store the time. Keys expire on a primary that writes; elsewhere they are hidden until it says so.
@@ -320,10 +349,14 @@ impl Server {
     /// Takes a note of somebody who was turned away.
     pub fn note_refusal(&mut self, session: &Session, reason: &'static str, object: &[u8], user: &str) {
         let most = usize::try_from(self.settings.number("acllog-max-len")).unwrap_or(usize::MAX);
-        let is_queued = session.transaction.is_some() || session.is_executing;
+        let context = match (session.is_scripting, session.transaction.is_some() || session.is_executing) {
+            (true, _) => Context::Lua,
+            (false, true) => Context::Multi,
+            (false, false) => Context::Toplevel,
+        };
         let refusal = Refusal {
             reason,
-            context: if is_queued { Context::Multi } else { Context::Toplevel },
+            context,
             object: object.to_vec(),
             user: user.to_owned(),
             client: session.line(0, 0, self.now, &self.subscriptions),
@@ -387,6 +420,7 @@ impl Server {
         }
         let now = self.clock.since_epoch();
         let remote = session.remote.map_or_else(|| "?:0".to_owned(), |remote| remote.to_string());
+        let remote = if session.is_scripting { "lua".to_owned() } else { remote };
         let mut line = format!("{}.{:06} [0 {remote}]", now.as_secs(), now.subsec_micros());
         for arg in slow_log::without_secrets(command.name, args) {
             line.push(' ');

@@ -8,9 +8,10 @@ use crate::{
     commands::users_of_file,
     config::{Loaded, Settings},
     dial::{self, BindAddress},
+    doors::{ClientListener, Doors},
     log::{Level, Log, reason},
     nodes_file::NodesFile,
-    runtime::{ClientListener, Runtime, Stop},
+    runtime::{Runtime, Stop},
     server::Server,
     snapshot,
     store::Expired,
@@ -119,7 +120,9 @@ fn start(
     log.warning(format_args!("Server initialized"));
     let another = || poll.registry().try_clone().map_err(|error| failed("Cannot wait for events", error));
     let registries = [another()?, another()?];
-    let mut server = Server::new(settings.clone(), tls, config_file, bus, registries, clock, log.clone());
+    let doors = Doors::new(poll, client_listeners, node_listeners);
+    let doors = doors.map_err(|error| failed("Cannot watch the listeners", error))?;
+    let mut server = Server::new(settings.clone(), tls, config_file, bus, doors, registries, clock, log.clone());
     admit_users(&mut server, users)?;
     load(&mut server)?;
     let filled = server.store.filled_slots();
@@ -127,8 +130,7 @@ fn start(
         bus.loaded(filled);
     }
     server.settle();
-    Runtime::new(poll, server, client_listeners, node_listeners, signals)
-        .map_err(|error| failed("Cannot watch the listeners", error))
+    Ok(Runtime::new(server, signals))
 }
 
 /// Makes the users that the configuration, or a file of their own, tells of.

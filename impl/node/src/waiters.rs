@@ -191,6 +191,10 @@ impl Server {
 
     /// Tells what has happened to keys, to all whom it concerns, until nothing more happens.
     pub fn follow_up(&mut self, mut session: Option<&mut Session>) {
+        // What a script does is told once it has ended.
+        if self.scripts.running.is_some() {
+            return;
+        }
         self.end_unit(session.as_deref_mut());
         while self.store.news.is_pending() {
             for event in self.store.news.take_events() {

@@ -91,6 +91,20 @@ fn about_memory(server: &Server, fields: &mut Fields) {
     fields.put("used_memory_human", format_args!("{:.2}M", used as f64 / f64::from(1 << 20)));
     fields.put("used_memory_rss", resident);
     fields.put("used_memory_peak", resident);
+    let (machine, scripts) = (server.scripts.bytes(), server.scripts.cache.bytes());
+    for (name, bytes) in [
+        ("used_memory_lua", machine),
+        ("used_memory_vm_eval", machine),
+        ("used_memory_scripts_eval", scripts),
+        ("number_of_cached_scripts", server.scripts.cache.len()),
+        ("number_of_functions", 0),
+        ("used_memory_vm_functions", 0),
+        ("used_memory_vm_total", machine),
+        ("used_memory_functions", 0),
+        ("used_memory_scripts", scripts),
+    ] {
+        fields.put(name, bytes);
+    }
     fields.put("maxmemory", server.settings.text("maxmemory"));
     fields.put("maxmemory_policy", server.settings.text("maxmemory-policy"));
     fields.put("mem_allocator", "system");

@@ -27,6 +27,11 @@ impl Writes {
         self.count == 0
     }
 
+    /// Forgets all of them.
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+
     /// Takes all of them: as a transaction, if there are several.
     fn take(&mut self) -> Vec<u8> {
         let bytes = std::mem::take(&mut self.bytes);
@@ -52,7 +57,7 @@ impl Server {
     /// Records what a command has done, and before it the keys that were lost on its way.
     pub fn record(&mut self, command: &Command, args: Args<'_>, reply: &Reply<'_>, has_changed: bool) {
         self.record_losses();
-        if !has_changed || reply.is_error() {
+        if !has_changed || reply.is_error() || !self.scripts.terms.replicates.get() {
             return;
         }
         match rewrite::form(command.name, args, reply, &self.store) {
