@@ -18,6 +18,18 @@ pub enum Outcome {
     Unusable,
 }
 
+impl Outcome {
+    /// The word for it in JSON.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Conforms => "conforms",
+            Self::Diverges => "diverges",
+            Self::Unusable => "unusable",
+        }
+    }
+}
+
 impl From<Outcome> for ExitCode {
     fn from(outcome: Outcome) -> Self {
         match outcome {
@@ -54,11 +66,7 @@ pub fn print(results: &[(&PathBuf, Result<Verified, Unverified>)], as_json: bool
 }
 
 fn trace_json(file: &Path, result: &Result<Verified, Unverified>) -> serde_json::Value {
-    let verdict = match outcome(result) {
-        Outcome::Conforms => "conforms",
-        Outcome::Diverges => "diverges",
-        Outcome::Unusable => "unusable",
-    };
+    let verdict = outcome(result).word();
     match result {
         Ok(verified) => json!({"file": file, "verdict": verdict, "steps": verified.steps,
             "truncated": verified.truncated, "rules_fired": verified.rules, "difference": verified.difference}),

@@ -1,0 +1,245 @@
+//! Real node processes of any implementation on a faulty network: what a seed draws happens to them while
+//! clients write, and then they are left in peace. Owns the order of a run and what it comes to.
+//!
+//! While faults go on, what nodes say of themselves is watched; in the end all must tell the same, every
+//! slot must be served, and no acknowledged write may be gone but those that replication which does not wait
+//! may lose. A program that records traces is held to the model by them.
+
+pub mod fleet;
+mod line;
+pub mod network;
+pub mod schedule;
+mod shrink;
+pub mod watch;
+pub mod writers;
+
+pub use shrink::shrink;
+
+use crate::{cluster::Program, report::Outcome, verify};
+use fleet::{Convergence, Fleet};
+use network::Counts;
+use schedule::{Event, Scenario};
+use serde::Serialize;
+use slotbus_core::Rule;
+use std::{
+    collections::BTreeSet,
+    fmt,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
+    thread::{self, ScopedJoinHandle},
+    time::{Duration, Instant},
+};
+use writers::{Write, Written};
+
+const WRITERS: usize = 3;
+/// When faults are over, a cluster has so many node timeouts for coming to one mind, and so long besides.
+const QUIET_TIMEOUTS: u32 = 20;
+const QUIET: Duration = Duration::from_secs(20);
+
+/// What is wrong with a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", content = "what", rename_all = "snake_case")]
+pub enum Failure {
+    /// Something was seen that must never be.
+    Breach(String),
+    /// After all faults, the nodes do not tell the same, or do not serve every slot.
+    Apart(String),
+    /// An acknowledged write is gone, and nothing excuses it.
+    WriteLost(String),
+    /// What a node did is not what the model does.
+    OffTheModel(String),
+}
+
+impl Failure {
+    /// Whether two runs failed in the same way.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        std::mem::discriminant(self) == std::mem::discriminant(other)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Breach(what) => write!(f, "never to be seen: {what}"),
+            Self::Apart(what) => write!(f, "apart: {what}"),
+            Self::WriteLost(what) => write!(f, "lost: {what}"),
+            Self::OffTheModel(what) => write!(f, "off the model: {what}"),
+        }
+    }
+}
+
+/// What a run came to.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Report {
+    /// What is wrong; empty if all is well.
+    pub failures: Vec<Failure>,
+    /// From the end of the faults until all nodes told the same, in seconds.
+    pub converged_s: f64,
+    /// In what they differed last.
+    pub last_difference: Option<String>,
+    /// Bus packets that were sent while faults went on.
+    pub packets_sent: u64,
+    /// Those of them that were dropped.
+    pub packets_lost: u64,
+    /// Times that a node was seen to claim slots in an epoch in which it had not claimed any.
+    pub claims_made: usize,
+    /// Writes that were acknowledged.
+    pub acknowledged: usize,
+    /// Attempts to write that failed.
+    pub refused: u64,
+    /// Acknowledged writes that are gone, as replication that does not wait may lose them.
+    pub lost_excused: usize,
+    /// The longest time from such a write to the end of the primary that acknowledged it, in seconds.
+    pub lost_oldest_s: f64,
+    /// Traces that were held to the model.
+    pub traces: usize,
+    /// Their steps.
+    pub trace_steps: u64,
+    /// How many rules fired in them.
+    pub rules: usize,
+}
+
+impl Report {
+    /// What it comes to.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        if self.failures.is_empty() { Outcome::Conforms } else { Outcome::Diverges }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { failures, converged_s, packets_sent, packets_lost, acknowledged, refused, .. } = self;
+        writeln!(f, "bus       {packets_sent} packets sent, {packets_lost} of them lost")?;
+        writeln!(f, "claims    {} of slots in new epochs were seen", self.claims_made)?;
+        writeln!(f, "writes    {acknowledged} acknowledged, {refused} attempts refused")?;
+        if self.lost_excused > 0 {
+            let (gone, oldest_s) = (self.lost_excused, self.lost_oldest_s);
+            writeln!(f, "          {gone} gone with their primary, the oldest {oldest_s:.1} s before its end")?;
+        }
+        if self.traces > 0 {
+            writeln!(f, "traces    {} steps of {} traces, {} rules", self.trace_steps, self.traces, self.rules)?;
+        }
+        if failures.is_empty() {
+            let last = self.last_difference.iter().map(|what| format!("; until then {what}")).collect::<String>();
+            return writeln!(f, "verdict   of one mind {converged_s:.1} s after the last fault{last}");
+        }
+        failures.iter().try_for_each(|failure| writeln!(f, "FAILED    {failure}"))
+    }
+}
+
+/// Plays a scenario with nodes in `folder`. An error means that the run itself could not be made.
+pub fn play(scenario: &Scenario, program: &Program, folder: &Path) -> Result<Report, String> {
+    let mut fleet = Fleet::form(scenario, program, folder, None)?;
+    let is_over = AtomicBool::new(false);
+    let contacts = fleet.contacts().to_vec();
+    let (outcome, written, histories) = thread::scope(|scope| {
+        let (is_over, contacts) = (&is_over, &contacts);
+        let watchers: Vec<_> =
+            contacts.iter().map(|contact| scope.spawn(move || watch::watch(contact, is_over))).collect();
+        let write = |writer| scope.spawn(move || writers::write(contacts, writer, scenario.seed, is_over));
+        let writers: Vec<_> = (0..WRITERS).map(write).collect();
+        let outcome = endure(&mut fleet, scenario);
+        is_over.store(true, Ordering::Relaxed);
+        (outcome, join(writers), join(watchers))
+    });
+    let (counts, convergence) = outcome?;
+    let mut report = Report { packets_sent: counts.sent, packets_lost: counts.lost, ..Report::default() };
+    judge_convergence(&mut report, convergence);
+    report.failures.extend(watch::breaches(&histories).into_iter().map(Failure::Breach));
+    report.claims_made = claims_made(&histories);
+    judge_writes(&mut report, &fleet, &written, &histories);
+    judge_traces(&mut report, &fleet.shut_down());
+    Ok(report)
+}
+
+fn join<T: Default>(threads: Vec<ScopedJoinHandle<'_, T>>) -> Vec<T> {
+    // A thread that panicked has already said why; what it would have found is missing from the report.
+    threads.into_iter().map(|thread| thread.join().unwrap_or_default()).collect()
+}
+
+/// Has every event happen at its time, and then waits until all is well.
+fn endure(fleet: &mut Fleet, scenario: &Scenario) -> Result<(Counts, Convergence), String> {
+    fleet.begin();
+    let begun = Instant::now();
+    for (at_ms, begins, event) in turns(&scenario.events) {
+        thread::sleep(Duration::from_millis(at_ms).saturating_sub(begun.elapsed()));
+        fleet.perform(&event.fault, begins)?;
+    }
+    thread::sleep(Duration::from_millis(scenario.duration_ms).saturating_sub(begun.elapsed()));
+    let counts = fleet.calm()?;
+    let timeout = Duration::from_millis(scenario.node_timeout_ms);
+    Ok((counts, fleet.converge(QUIET + timeout * QUIET_TIMEOUTS)))
+}
+
+/// Beginnings and ends of events in the order of their times.
+fn turns(events: &[Event]) -> Vec<(u64, bool, &Event)> {
+    let begin = events.iter().map(|event| (event.at_ms, true, event));
+    let end = events.iter().filter(|event| !event.fault.is_instant());
+    let mut turns: Vec<_> = begin.chain(end.map(|event| (event.at_ms + event.for_ms, false, event))).collect();
+    turns.sort_by_key(|(at_ms, _, _)| *at_ms);
+    turns
+}
+
+fn judge_convergence(report: &mut Report, convergence: Convergence) {
+    match convergence.took {
+        Some(took) => {
+            (report.converged_s, report.last_difference) = (took.as_secs_f64(), convergence.last.into_iter().next())
+        }
+        None => report.failures.extend(convergence.last.into_iter().map(Failure::Apart)),
+    }
+}
+
+fn claims_made(histories: &[Vec<watch::Sighting>]) -> usize {
+    let claims = |history: &Vec<watch::Sighting>| {
+        let made = history.iter().filter(|sighting| sighting.is_primary && !sighting.slots.is_empty());
+        made.map(|sighting| sighting.epoch).collect::<BTreeSet<_>>().len().saturating_sub(1)
+    };
+    histories.iter().map(claims).sum()
+}
+
+fn judge_writes(report: &mut Report, fleet: &Fleet, written: &[Written], histories: &[Vec<watch::Sighting>]) {
+    report.refused = written.iter().map(|written| written.refused).sum();
+    let writes: Vec<Write> = written.iter().flat_map(|written| written.writes.iter().cloned()).collect();
+    report.acknowledged = writes.len();
+    if writes.is_empty() {
+        report.failures.push(Failure::WriteLost("no write was acknowledged at all".to_owned()));
+    }
+    match writers::lost(fleet.contacts(), &writes) {
+        Err(why) => report.failures.push(Failure::WriteLost(why)),
+        Ok(lost) => lost.into_iter().for_each(|write| judge_loss(report, fleet, write, &histories[write.by])),
+    }
+}
+
+fn judge_loss(report: &mut Report, fleet: &Fleet, write: &Write, history: &[watch::Sighting]) {
+    match watch::excuse(write, history, fleet.kills()) {
+        Some(age) => {
+            report.lost_excused += 1;
+            report.lost_oldest_s = report.lost_oldest_s.max(age.as_secs_f64());
+        }
+        None => {
+            let Write { key, slot, by, .. } = write;
+            let text = format!("{key} (slot {slot}), acknowledged by node {by}, which has served it ever since");
+            report.failures.push(Failure::WriteLost(text));
+        }
+    }
+}
+
+fn judge_traces(report: &mut Report, traces: &[PathBuf]) {
+    let mut rules = BTreeSet::<Rule>::new();
+    for trace in traces {
+        let name = trace.display();
+        report.traces += 1;
+        match verify::verify_file(trace, None) {
+            Ok(verified) => {
+                report.trace_steps += verified.steps;
+                rules.extend(verified.rules);
+                let differs = verified.difference.map(|difference| format!("{name}: {difference:?}"));
+                report.failures.extend(differs.map(Failure::OffTheModel));
+            }
+            Err(error) => report.failures.push(Failure::OffTheModel(format!("{name}: {error}"))),
+        }
+    }
+    report.rules = rules.len();
+}
