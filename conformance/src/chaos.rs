@@ -22,7 +22,7 @@ use schedule::{Event, Scenario};
 use serde::Serialize;
 use slotbus_core::Rule;
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
@@ -208,21 +208,26 @@ fn judge_writes(report: &mut Report, fleet: &Fleet, written: &[Written], histori
     }
     match writers::lost(fleet.contacts(), &writes) {
         Err(why) => report.failures.push(Failure::WriteLost(why)),
-        Ok(lost) => lost.into_iter().for_each(|write| judge_loss(report, fleet, write, &histories[write.by])),
+        Ok(lost) => judge_losses(report, fleet, &lost, histories),
     }
 }
 
-fn judge_loss(report: &mut Report, fleet: &Fleet, write: &Write, history: &[watch::Sighting]) {
-    match watch::excuse(write, history, fleet.kills()) {
-        Some(age) => {
-            report.lost_excused += 1;
-            report.lost_oldest_s = report.lost_oldest_s.max(age.as_secs_f64());
+fn judge_losses(report: &mut Report, fleet: &Fleet, lost: &[&Write], histories: &[Vec<watch::Sighting>]) {
+    let mut unexcused = BTreeMap::<usize, Vec<&Write>>::new();
+    for write in lost {
+        match watch::excuse(write, &histories[write.by], fleet.kills()) {
+            Some(age) => {
+                report.lost_excused += 1;
+                report.lost_oldest_s = report.lost_oldest_s.max(age.as_secs_f64());
+            }
+            None => unexcused.entry(write.by).or_default().push(write),
         }
-        None => {
-            let Write { key, slot, by, .. } = write;
-            let text = format!("{key} (slot {slot}), acknowledged by node {by}, which has served it ever since");
-            report.failures.push(Failure::WriteLost(text));
-        }
+    }
+    for (node, writes) in unexcused {
+        let (key, slot, count) = (&writes[0].key, writes[0].slot, writes.len());
+        let text =
+            format!("{key} (slot {slot}), {count} in all, acknowledged by node {node}, which served it ever since");
+        report.failures.push(Failure::WriteLost(text));
     }
 }
 

@@ -172,7 +172,7 @@ fn run_verify(files: &[PathBuf], profile: Option<&str>, json: bool) -> ExitCode 
         Some((name, None)) => {
             let known: Vec<_> = Profile::NAMED.iter().map(|(name, _)| *name).collect();
             eprintln!("slotbus-conform: there is no profile '{name}'; known: {}", known.join(", "));
-            return report::Outcome::Unusable.into();
+            return Outcome::Unusable.into();
         }
     };
     let outcomes: Vec<_> = files.iter().map(|file| (file, verify::verify_file(file, profile))).collect();

@@ -184,9 +184,10 @@ impl Fleet {
         match (how, begins) {
             _ if !is_change => Ok(()),
             (Stop::Dead, true) => {
-                self.kills.push((node, Instant::now()));
                 self.contacts[node].life.fetch_add(1, Ordering::SeqCst);
                 self.servers[node].kill();
+                // Up to its end it may have acknowledged writes.
+                self.kills.push((node, Instant::now()));
                 Ok(())
             }
             (Stop::Dead, false) => {
