@@ -1,5 +1,6 @@
 //! Holds cluster nodes, of this or any implementation, to the model of the protocol.
 
+pub mod capture;
 pub mod chaos;
 pub mod cluster;
 pub mod failover;

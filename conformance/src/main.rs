@@ -1,15 +1,16 @@
 //! `slotbus-conform`: holds cluster nodes to the model of the protocol.
 
-use clap::{Args, Parser, Subcommand};
-use serde_json::json;
+mod commands;
+
+use clap::{Parser, Subcommand};
+use commands::{capture::Capture, chaos::Chaos};
 use slotbus_conformance::{
-    chaos::{self, Report, schedule::Scenario},
-    cluster::{Program, Template},
-    report::{self, Outcome},
+    capture::{file, laws},
+    report::{self, Outcome, Verdict},
     tour, verify,
 };
 use slotbus_core::Profile;
-use std::{fs, path::PathBuf, process::ExitCode, time::Duration};
+use std::{path::PathBuf, process::ExitCode};
 
 /// Holds cluster nodes, of this or any implementation, to the model of the Redis Cluster protocol.
 ///
@@ -26,15 +27,19 @@ const EXAMPLES: &str = "Examples:
   slotbus-node --port 7000 --cluster-enabled yes --trace-file node.trace
   slotbus-conform verify node.trace
   slotbus-conform verify --json *.trace
+  slotbus-conform capture --iface lo --ports 17000-17005 --out bus.pcap
+  slotbus-conform capture --pcap bus.pcap
+  slotbus-conform verify bus.pcap
   slotbus-conform chaos --spawn 'redis-server --port {port} --dir {dir}' --nodes 6 --replicas 1 --seed 7 --duration 30
   slotbus-conform chaos --spawn 'slotbus-node --port {port} --dir {dir} --trace-file {trace}' --scenario failed.txt";
 
 #[derive(Subcommand)]
 enum Command {
-    /// Holds recorded node traces to the model: feeds the recorded inputs to the protocol's step
-    /// function and compares what comes of each.
+    /// Holds recorded node traces and captures of the bus to the model: feeds the inputs of a trace to the
+    /// protocol's step function and compares what comes of each; asks of each captured packet which rule
+    /// explains it.
     Verify {
-        /// Traces that `slotbus-node --trace-file` recorded.
+        /// Traces that `slotbus-node --trace-file` recorded, and pcap or pcapng files.
         #[arg(required = true)]
         files: Vec<PathBuf>,
         /// Replay under this profile instead of the recorded one.
@@ -44,6 +49,9 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Bus traffic of a running cluster, of any implementation: recorded from the loopback interface, or
+    /// read from a pcap or pcapng file and shown a packet a line.
+    Capture(Capture),
     /// Real nodes on a faulty network: a seed draws what happens to them while clients write; in the
     /// end all must tell the same, and no acknowledged write may be gone without excuse.
     Chaos(Chaos),
@@ -56,105 +64,10 @@ enum Command {
     },
 }
 
-/// What `chaos` is told.
-#[derive(Args)]
-struct Chaos {
-    /// The program: {port} and {dir} are filled in, {trace} if it records one; redis-server's
-    /// directives for a cluster node follow.
-    #[arg(long)]
-    spawn: String,
-    /// How many nodes, primaries and replicas.
-    #[arg(long, default_value_t = 6)]
-    nodes: usize,
-    /// How many replicas each primary has.
-    #[arg(long, default_value_t = 1)]
-    replicas: usize,
-    /// What happens is drawn from this.
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// For how many seconds faults go on.
-    #[arg(long, default_value_t = 30)]
-    duration: u64,
-    /// How many of a hundred bus packets are lost while faults go on.
-    #[arg(long, default_value_t = 20)]
-    loss: u8,
-    /// The node timeout in milliseconds.
-    #[arg(long, default_value_t = 2000)]
-    node_timeout: u64,
-    /// Lose packets only: draw no other fault.
-    #[arg(long)]
-    only_loss: bool,
-    /// Play this scenario instead of drawing one: a failed run prints its own.
-    #[arg(long, conflicts_with_all = ["nodes", "replicas", "seed", "duration", "loss", "node_timeout", "only_loss"])]
-    scenario: Option<PathBuf>,
-    /// For how many seconds at most to look for a shorter scenario that fails too; 0 for not at all.
-    #[arg(long, default_value_t = 300)]
-    shrink: u64,
-    /// Keep the nodes' files in this folder.
-    #[arg(long)]
-    keep: Option<PathBuf>,
-    /// Print one JSON document instead of text.
-    #[arg(long)]
-    json: bool,
-}
-
-impl Chaos {
-    fn scenario(&self) -> Result<Scenario, String> {
-        if let Some(path) = &self.scenario {
-            let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
-            return Scenario::parse(&text).map_err(|why| format!("{}: {why}", path.display()));
-        }
-        let scenario = Scenario {
-            seed: self.seed,
-            nodes: self.nodes,
-            replicas: self.replicas,
-            loss_percent: self.loss,
-            node_timeout_ms: self.node_timeout,
-            duration_ms: self.duration.saturating_mul(1000),
-            events: Vec::new(),
-        };
-        scenario.check()?;
-        Ok(if self.only_loss { scenario } else { scenario.drawn() })
-    }
-
-    fn run(&self) -> Result<Outcome, String> {
-        let (scenario, program) = (self.scenario()?, Program::Template(Template::parse(&self.spawn)?));
-        let temporary = tempfile::tempdir().map_err(|error| format!("cannot make a temporary folder: {error}"))?;
-        let folder = self.keep.as_deref().unwrap_or(temporary.path());
-        let mut runs = 0;
-        let mut play = |scenario: &Scenario| {
-            runs += 1;
-            chaos::play(scenario, &program, &folder.join(format!("run.{runs}")))
-        };
-        let first = play(&scenario)?;
-        let shortest = (first.outcome() == Outcome::Diverges)
-            .then(|| chaos::shrink(&scenario, &first, Duration::from_secs(self.shrink), play));
-        self.print(&scenario, &first, shortest.as_ref());
-        Ok(first.outcome())
-    }
-
-    fn print(&self, scenario: &Scenario, report: &Report, shortest: Option<&(Scenario, Report)>) {
-        if self.json {
-            let shortest =
-                shortest.map(|(scenario, report)| json!({"scenario": scenario.to_string(), "report": report}));
-            println!(
-                "{}",
-                json!({"tool": "slotbus-conform", "version": env!("CARGO_PKG_VERSION"), "verdict": report.outcome().word(),
-                    "scenario": scenario.to_string(), "report": report, "shortest": shortest})
-            );
-            return;
-        }
-        print!("{scenario}\n{report}");
-        if let Some((scenario, report)) = shortest {
-            print!("\nThis fails too, {} events: slotbus-conform chaos --scenario\n\n", scenario.events.len());
-            print!("{scenario}\n{report}");
-        }
-    }
-}
-
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Verify { files, profile, json } => run_verify(&files, profile.as_deref(), json),
+        Command::Capture(capture) => capture.run().unwrap_or_else(unusable).into(),
         Command::Chaos(chaos) => chaos.run().unwrap_or_else(unusable).into(),
         Command::Tour { json } => tour::run(json).into(),
     }
@@ -175,6 +88,11 @@ fn run_verify(files: &[PathBuf], profile: Option<&str>, json: bool) -> ExitCode 
             return Outcome::Unusable.into();
         }
     };
-    let outcomes: Vec<_> = files.iter().map(|file| (file, verify::verify_file(file, profile))).collect();
+    let verify = |file| match file::is_capture(file) {
+        Ok(true) => Verdict::Capture(file::read(file).map(|sights| laws::judge(&sights))),
+        // A file that cannot be read is no better as a trace, which says why.
+        Ok(false) | Err(_) => Verdict::Trace(verify::verify_file(file, profile)),
+    };
+    let outcomes: Vec<_> = files.iter().map(|file| (file, verify(file))).collect();
     report::print(&outcomes, json).into()
 }

@@ -212,7 +212,8 @@ impl Fleet {
     /// Ends every fault, and says what the network has passed and lost meanwhile.
     pub fn calm(&mut self) -> Result<Counts, String> {
         let counts = self.network.calm();
-        for (node, how) in std::mem::take(&mut self.held).into_keys() {
+        let left: Vec<_> = self.held.iter().filter(|(_, number)| **number > 0).map(|(held, _)| *held).collect();
+        for (node, how) in left {
             self.held.insert((node, how), 1);
             self.stop(node, how, false)?;
         }
