@@ -131,7 +131,7 @@ impl fmt::Display for Report {
 
 /// Plays a scenario with nodes in `folder`. An error means that the run itself could not be made.
 pub fn play(scenario: &Scenario, program: &Program, folder: &Path) -> Result<Report, String> {
-    let mut fleet = Fleet::form(scenario, program, folder, None)?;
+    let mut fleet = Fleet::form(scenario, program, folder)?;
     let is_over = AtomicBool::new(false);
     let contacts = fleet.contacts().to_vec();
     let (outcome, written, histories) = thread::scope(|scope| {
@@ -147,7 +147,8 @@ pub fn play(scenario: &Scenario, program: &Program, folder: &Path) -> Result<Rep
     let (counts, convergence) = outcome?;
     let mut report = Report { packets_sent: counts.sent, packets_lost: counts.lost, ..Report::default() };
     judge_convergence(&mut report, convergence);
-    report.failures.extend(watch::breaches(&histories).into_iter().map(Failure::Breach));
+    let breaches = watch::breaches(&histories).into_iter().chain(fleet.breaches());
+    report.failures.extend(breaches.map(Failure::Breach));
     report.claims_made = claims_made(&histories);
     judge_writes(&mut report, &fleet, &written, &histories);
     judge_traces(&mut report, &fleet.shut_down());

@@ -3,6 +3,7 @@
 pub mod capture;
 pub mod chaos;
 pub mod cluster;
+pub mod convert;
 pub mod failover;
 pub mod finding;
 pub mod report;

@@ -6,11 +6,16 @@ use clap::{Parser, Subcommand};
 use commands::{capture::Capture, chaos::Chaos};
 use slotbus_conformance::{
     capture::{file, laws},
+    convert,
     report::{self, Outcome, Verdict},
     tour, verify,
 };
 use slotbus_core::Profile;
-use std::{path::PathBuf, process::ExitCode};
+use slotbus_wire::trace::Form;
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 /// Holds cluster nodes, of this or any implementation, to the model of the Redis Cluster protocol.
 ///
@@ -27,6 +32,7 @@ const EXAMPLES: &str = "Examples:
   slotbus-node --port 7000 --cluster-enabled yes --trace-file node.trace
   slotbus-conform verify node.trace
   slotbus-conform verify --json *.trace
+  slotbus-conform convert node.trace node.trace.bin
   slotbus-conform capture --iface lo --ports 17000-17005 --out bus.pcap
   slotbus-conform capture --pcap bus.pcap
   slotbus-conform verify bus.pcap
@@ -49,6 +55,13 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Writes a trace in the other form: of JSON the binary one, of that JSON. Both say the same.
+    Convert {
+        /// The trace.
+        from: PathBuf,
+        /// The file to write; it must not exist.
+        to: PathBuf,
+    },
     /// Bus traffic of a running cluster, of any implementation: recorded from the loopback interface, or
     /// read from a pcap or pcapng file and shown a packet a line.
     Capture(Capture),
@@ -67,10 +80,17 @@ enum Command {
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Verify { files, profile, json } => run_verify(&files, profile.as_deref(), json),
+        Command::Convert { from, to } => convert(&from, &to).unwrap_or_else(unusable).into(),
         Command::Capture(capture) => capture.run().unwrap_or_else(unusable).into(),
         Command::Chaos(chaos) => chaos.run().unwrap_or_else(unusable).into(),
         Command::Tour { json } => tour::run(json).into(),
     }
+}
+
+fn convert(from: &Path, to: &Path) -> Result<Outcome, String> {
+    let (form, steps) = convert::convert(from, to)?;
+    println!("{}: {steps} steps, {}", to.display(), if form == Form::Json { "json" } else { "binary" });
+    Ok(Outcome::Conforms)
 }
 
 fn unusable(why: String) -> Outcome {

@@ -9,7 +9,7 @@ use slotbus_core::{
     CLUSTER_SLOTS, Command, Config, Effects, Event, Host, Input, LinkId, Millis, Node, NodeId, Origin, Profile, Random,
     RequestId, Rule, Slot, step,
 };
-use slotbus_wire::trace::{Header, TraceWriter};
+use slotbus_wire::trace::{Form, Header, TraceWriter};
 use std::{fs, path::Path, sync::Arc};
 
 const START: Millis = Millis(1_700_000_000_000);
@@ -41,7 +41,7 @@ fn write_trace(path: &Path, mut change: impl FnMut(usize, &mut Effects<CLUSTER_S
     let Header { config, origin, now, .. } = header();
     let (mut node, _) = Node::start(Arc::new(config), origin, now).expect("it starts");
     let mut bytes = Vec::new();
-    let mut writer = TraceWriter::new(&mut bytes, &header()).expect("a header");
+    let mut writer = TraceWriter::new(&mut bytes, Form::Json, &header()).expect("a header");
     for (index, input) in inputs().into_iter().enumerate() {
         let mut effects = step(&mut node, input.clone());
         change(index, &mut effects);

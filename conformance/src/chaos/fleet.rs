@@ -3,7 +3,7 @@
 //! commands show.
 
 use super::{
-    network::{Counts, Door, Network, Passing, Traffic, ways_across},
+    network::{Counts, Door, Network, Traffic, ways_across},
     schedule::{Fault, Scenario},
 };
 use crate::cluster::{self, NodeLine, Program, Server, free_port, wait_until};
@@ -15,7 +15,6 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
-        mpsc::Sender,
     },
     thread,
     time::{Duration, Instant},
@@ -59,13 +58,8 @@ enum Stop {
 }
 
 impl Fleet {
-    /// Starts the nodes of a scenario and forms their cluster. Every bus packet is told to `tap`.
-    pub fn form(
-        scenario: &Scenario,
-        program: &Program,
-        folder: &Path,
-        tap: Option<Sender<Passing>>,
-    ) -> Result<Self, String> {
+    /// Starts the nodes of a scenario and forms their cluster.
+    pub fn form(scenario: &Scenario, program: &Program, folder: &Path) -> Result<Self, String> {
         let (mut servers, mut contacts, mut doors) = (Vec::new(), Vec::new(), Vec::new());
         for node in 0..scenario.nodes {
             let announced = free_port()?;
@@ -79,7 +73,7 @@ impl Fleet {
             contacts.push(Contact { port: target, announced, life: Arc::default() });
             servers.push(server);
         }
-        let network = Network::new(scenario.seed, &doors, tap)?;
+        let network = Network::new(scenario.seed, &doors)?;
         let held = BTreeMap::new();
         let (ids, kills) = (Vec::new(), Vec::new());
         let mut fleet = Self { scenario: scenario.clone(), servers, contacts, ids, network, held, kills };
@@ -138,6 +132,12 @@ impl Fleet {
     #[must_use]
     pub fn kills(&self) -> &[(usize, Instant)] {
         &self.kills
+    }
+
+    /// What nodes said to each other that must never be said.
+    #[must_use]
+    pub fn breaches(&self) -> Vec<String> {
+        self.network.double_votes()
     }
 
     /// Has packets be lost as the scenario says.

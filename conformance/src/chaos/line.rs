@@ -27,6 +27,10 @@ const SENDER_AT: usize = 40;
 const SENDER_END: usize = SENDER_AT + NodeId::TEXT_LEN;
 /// The code of PING, an index of `slotbus_core::message::KIND_NAMES`.
 const PING: u16 = 0;
+/// The code of FAILOVER_AUTH_ACK.
+const VOTE: u16 = 6;
+/// Where the sender's current epoch stands in a header.
+const EPOCH_AT: usize = 16;
 
 /// A connection.
 #[derive(Debug)]
@@ -35,6 +39,8 @@ pub(super) struct Line {
     pub(super) door: Door,
     /// Who opened it, once it has said so.
     pub(super) caller: Option<usize>,
+    /// Whether something said on it was lost.
+    pub(super) has_hole: bool,
     ends: [TcpStream; 2],
 }
 
@@ -71,7 +77,7 @@ pub(super) fn join(shared: &Arc<Shared>, caller: TcpStream, door: Door) -> io::R
     }
     let ends = [caller.try_clone()?, called.try_clone()?];
     let streams = [(Speaker::Caller, caller.try_clone()?, called.try_clone()?), (Speaker::Called, called, caller)];
-    let number = shared.begin(|number| Line { number, door, caller: None, ends });
+    let number = shared.begin(|number| Line { number, door, caller: None, has_hole: false, ends });
     for (speaker, from, to) in streams {
         let (queue, pieces) = sync_channel(WAITING_MAX);
         let (reading, writing) = (Arc::clone(shared), Arc::clone(shared));
@@ -182,6 +188,12 @@ fn second(port: u16) -> Option<TcpStream> {
 /// Whose packet this is, if its header is there.
 pub(super) fn sender(bytes: &[u8]) -> Option<NodeId> {
     NodeId::from_text(bytes.get(SENDER_AT..SENDER_END)?).ok()
+}
+
+/// The epoch of a vote, if a packet is one.
+pub(super) fn vote(packet: &[u8]) -> Option<u64> {
+    let is_vote = bus::kind_code(packet) == Some(VOTE);
+    packet.get(EPOCH_AT..)?.first_chunk().filter(|_| is_vote).map(|epoch| u64::from_be_bytes(*epoch))
 }
 
 /// The port that a replica names when it introduces itself to its primary.

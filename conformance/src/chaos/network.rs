@@ -8,7 +8,7 @@ use slotbus_core::NodeId;
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::{Ipv4Addr, TcpListener},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc::Sender},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -40,23 +40,6 @@ pub struct Door {
     pub target: u16,
 }
 
-/// A packet of the bus on its way.
-#[derive(Clone, Debug)]
-pub struct Passing {
-    /// Since the network was made.
-    pub at: Duration,
-    /// The number of the connection.
-    pub connection: u64,
-    /// Which end of it speaks.
-    pub speaker: Speaker,
-    /// The bus port that the connection was opened to.
-    pub port: u16,
-    /// Whether it reaches the other end.
-    pub arrives: bool,
-    /// The packet.
-    pub bytes: Vec<u8>,
-}
-
 /// How many packets of the bus were sent, and how many of them were lost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -85,14 +68,14 @@ struct State {
     names: BTreeMap<NodeId, usize>,
     dice: BTreeMap<(Way, Speaker), fastrand::Rng>,
     counts: Counts,
-    tap: Option<Sender<Passing>>,
+    /// For whom each node voted in each epoch.
+    votes: BTreeMap<(usize, u64), BTreeSet<usize>>,
 }
 
 /// What every thread of the network shares.
 #[derive(Debug)]
 pub(super) struct Shared {
     seed: u64,
-    begun: Instant,
     followers: BTreeMap<u16, usize>,
     state: Mutex<State>,
     changed: Condvar,
@@ -103,8 +86,8 @@ pub(super) struct Shared {
 pub struct Network(Arc<Shared>);
 
 impl Network {
-    /// A network of these doors, whose losses are drawn from `seed`. Every packet is told to `tap`.
-    pub fn new(seed: u64, doors: &[Door], tap: Option<Sender<Passing>>) -> Result<Self, String> {
+    /// A network of these doors, whose losses are drawn from `seed`.
+    pub fn new(seed: u64, doors: &[Door]) -> Result<Self, String> {
         let is_data = |door: &&Door| door.traffic == Traffic::Replication;
         let followers = doors.iter().filter(is_data).map(|door| (door.target, door.node)).collect();
         let state = State {
@@ -115,10 +98,10 @@ impl Network {
             names: BTreeMap::new(),
             dice: BTreeMap::new(),
             counts: Counts::default(),
-            tap,
+            votes: BTreeMap::new(),
         };
         let (state, changed) = (Mutex::new(state), Condvar::new());
-        let network = Self(Arc::new(Shared { seed, begun: Instant::now(), followers, state, changed }));
+        let network = Self(Arc::new(Shared { seed, followers, state, changed }));
         for door in doors {
             let failed = |error| format!("cannot listen on port {}: {error}", door.announced);
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, door.announced)).map_err(failed)?;
@@ -175,9 +158,22 @@ impl Network {
         self.0.end(|line| line.joins(one, other));
     }
 
-    /// Has nothing more happen to what passes, and says what was counted until now.
+    /// The votes of one node for two in one epoch: there must be none.
+    #[must_use]
+    pub fn double_votes(&self) -> Vec<String> {
+        let state = self.0.lock();
+        let double = state.votes.iter().filter(|(_, candidates)| candidates.len() > 1);
+        let text = |((voter, epoch), candidates): (&(usize, u64), &BTreeSet<usize>)| {
+            format!("ELECT-3: node {voter} voted in epoch {epoch} for each of {candidates:?}")
+        };
+        double.map(text).collect()
+    }
+
+    /// Has nothing more happen to what passes, and says what was counted until now. Connections with a hole
+    /// in their streams break now: no transport that nodes speak loses something and goes on for ever.
     pub fn calm(&self) -> Counts {
         self.0.change(|weather| *weather = Weather::default());
+        self.0.end(|line| line.has_hole);
         self.0.lock().counts
     }
 }
@@ -263,17 +259,13 @@ impl Shared {
         if is_bus {
             state.counts.sent += 1;
             state.counts.lost += u64::from(is_lost);
-            self.tell(&state, number, speaker, door.target, !is_lost, bytes);
+            let line = state.lines.iter_mut().find(|line| line.number == number)?;
+            line.has_hole |= is_lost;
+            if let (Some((from, to)), Some(epoch)) = (way, line::vote(bytes)) {
+                state.votes.entry((from, epoch)).or_default().insert(to);
+            }
         }
         Some(Fate { due: (!is_lost).then(|| Instant::now() + delay), is_copied })
-    }
-
-    fn tell(&self, state: &State, connection: u64, speaker: Speaker, port: u16, arrives: bool, bytes: &[u8]) {
-        if let Some(tap) = &state.tap {
-            let at = self.begun.elapsed();
-            // Nobody listens any more: then nobody is told.
-            let _ = tap.send(Passing { at, connection, speaker, port, arrives, bytes: bytes.to_vec() });
-        }
     }
 
     /// Waits until what `speaker` says on a connection may pass; false if the connection is over.

@@ -3,9 +3,7 @@
 
 use super::{Judge, Said};
 use crate::capture::{Sight, Turn};
-use slotbus_core::{
-    Body, CLUSTER_SLOTS, ClusterState, Flags, Header, NodeId, Rule, message::GossipEntry, message::MessageFlags,
-};
+use slotbus_core::{Body, CLUSTER_SLOTS, Flags, Header, NodeId, Rule, message::GossipEntry};
 use std::{collections::BTreeMap, time::Duration};
 
 /// Whether the cluster is up may change and change back, but not where nothing else happens for so long.
@@ -26,12 +24,25 @@ impl Judge {
     }
 
     fn header_blips(&mut self, said: &[&Said]) {
-        let headers: Vec<_> = said.iter().map(|said| lasting(said.header())).collect();
-        let mut counts = BTreeMap::<_, usize>::new();
-        headers.iter().for_each(|header| *counts.entry(header).or_default() += 1);
-        for index in alone(&headers, |header| counts.get(header) == Some(&1)) {
-            let (rule, field) = differing_field(&headers[index], &headers[index - 1]);
-            self.refuse(said[index], rule, format!("the {field} of the header is in no packet before or after"));
+        self.field_blips(said, Rule::EpochRaised, "current epoch", |header| &header.current_epoch);
+        self.field_blips(said, Rule::EpochClaimRaised, "config epoch", |header| &header.config_epoch);
+        self.field_blips(said, Rule::SlotTaken, "set of slots", |header| &header.slots);
+        self.field_blips(said, Rule::RoleMoved, "primary", |header| &header.primary);
+        self.field_blips(said, Rule::AddressFollowed, "address", |header| &header.address);
+        self.field_blips(said, Rule::RolePrimary, "set of flags", |header| &header.flags);
+    }
+
+    fn field_blips<T: Ord>(
+        &mut self,
+        said: &[&Said],
+        rule: Rule,
+        name: &str,
+        field: impl Fn(&Header<CLUSTER_SLOTS>) -> &T,
+    ) {
+        let values: Vec<&T> = said.iter().map(|said| field(said.header())).collect();
+        let counts = counted(&values);
+        for index in alone(&values, |value| counts.get(value) == Some(&1)) {
+            self.refuse(said[index], rule, format!("the {name} of the header is in no packet before or after"));
         }
     }
 
@@ -90,8 +101,7 @@ impl Judge {
     fn entry_blips(&mut self, node: NodeId, told: &[(&Said, &GossipEntry)]) {
         let lasting = |entry: &GossipEntry| (entry.address.clone(), entry.flags - Flags::PFAIL - Flags::FAIL);
         let entries: Vec<_> = told.iter().map(|(_, entry)| lasting(entry)).collect();
-        let mut counts = BTreeMap::<_, usize>::new();
-        entries.iter().for_each(|entry| *counts.entry(entry).or_default() += 1);
+        let counts = counted(&entries);
         for index in alone(&entries, |entry| counts.get(entry) == Some(&1)) {
             let what = format!("the gossip about {node} is in no packet before or after");
             self.refuse(told[index].0, Rule::GossipSent, what);
@@ -110,9 +120,10 @@ impl Judge {
     }
 }
 
-/// What of a header lasts longer than a packet.
-fn lasting(header: &Header<CLUSTER_SLOTS>) -> Header<CLUSTER_SLOTS> {
-    Header { offset: 0, state: ClusterState::Ok, mflags: MessageFlags::empty(), ..header.clone() }
+fn counted<T: Ord>(row: &[T]) -> BTreeMap<&T, usize> {
+    let mut counts = BTreeMap::new();
+    row.iter().for_each(|value| *counts.entry(value).or_default() += 1);
+    counts
 }
 
 /// Where one of a row differs from its neighbours, which are equal; the next but one must be too, for packets
@@ -124,22 +135,6 @@ fn alone<'a, T: PartialEq>(row: &'a [T], is_rare: impl Fn(&T) -> bool + 'a) -> i
         before == after && now != before && is_settled && is_rare(now)
     };
     (1..row.len().saturating_sub(1)).filter(is_alone)
-}
-
-fn differing_field(header: &Header<CLUSTER_SLOTS>, other: &Header<CLUSTER_SLOTS>) -> (Rule, &'static str) {
-    if header.current_epoch != other.current_epoch {
-        (Rule::EpochRaised, "current epoch")
-    } else if header.config_epoch != other.config_epoch {
-        (Rule::EpochClaimRaised, "config epoch")
-    } else if header.slots != other.slots {
-        (Rule::SlotTaken, "set of slots")
-    } else if header.primary != other.primary {
-        (Rule::RoleMoved, "primary")
-    } else if header.address != other.address {
-        (Rule::AddressFollowed, "address")
-    } else {
-        (Rule::RolePrimary, "set of flags")
-    }
 }
 
 /// When something happened that is more than heartbeats, in order.
