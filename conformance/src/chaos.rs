@@ -8,126 +8,34 @@
 pub mod fleet;
 mod line;
 pub mod network;
+mod report;
 pub mod schedule;
 mod shrink;
 pub mod watch;
 pub mod writers;
 
+pub use report::{Failure, Report};
 pub use shrink::shrink;
 
-use crate::{cluster::Program, report::Outcome, verify};
+use crate::{cluster::Program, verify};
 use fleet::{Convergence, Fleet};
 use network::Counts;
 use schedule::{Event, Scenario};
-use serde::Serialize;
 use slotbus_core::Rule;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt,
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
     thread::{self, ScopedJoinHandle},
     time::{Duration, Instant},
 };
+use watch::Sighting;
 use writers::{Write, Written};
 
 const WRITERS: usize = 3;
 /// When faults are over, a cluster has so many node timeouts for coming to one mind, and so long besides.
 const QUIET_TIMEOUTS: u32 = 20;
 const QUIET: Duration = Duration::from_secs(20);
-
-/// What is wrong with a run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "kind", content = "what", rename_all = "snake_case")]
-pub enum Failure {
-    /// Something was seen that must never be.
-    Breach(String),
-    /// After all faults, the nodes do not tell the same, or do not serve every slot.
-    Apart(String),
-    /// An acknowledged write is gone, and nothing excuses it.
-    WriteLost(String),
-    /// What a node did is not what the model does.
-    OffTheModel(String),
-}
-
-impl Failure {
-    /// Whether two runs failed in the same way.
-    #[must_use]
-    pub fn is_like(&self, other: &Self) -> bool {
-        std::mem::discriminant(self) == std::mem::discriminant(other)
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Breach(what) => write!(f, "never to be seen: {what}"),
-            Self::Apart(what) => write!(f, "apart: {what}"),
-            Self::WriteLost(what) => write!(f, "lost: {what}"),
-            Self::OffTheModel(what) => write!(f, "off the model: {what}"),
-        }
-    }
-}
-
-/// What a run came to.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Report {
-    /// What is wrong; empty if all is well.
-    pub failures: Vec<Failure>,
-    /// From the end of the faults until all nodes told the same, in seconds.
-    pub converged_s: f64,
-    /// In what they differed last.
-    pub last_difference: Option<String>,
-    /// Bus packets that were sent while faults went on.
-    pub packets_sent: u64,
-    /// Those of them that were dropped.
-    pub packets_lost: u64,
-    /// Times that a node was seen to claim slots in an epoch in which it had not claimed any.
-    pub claims_made: usize,
-    /// Writes that were acknowledged.
-    pub acknowledged: usize,
-    /// Attempts to write that failed.
-    pub refused: u64,
-    /// Acknowledged writes that are gone, as replication that does not wait may lose them.
-    pub lost_excused: usize,
-    /// The longest time from such a write to the end of the primary that acknowledged it, in seconds.
-    pub lost_oldest_s: f64,
-    /// Traces that were held to the model.
-    pub traces: usize,
-    /// Their steps.
-    pub trace_steps: u64,
-    /// How many rules fired in them.
-    pub rules: usize,
-}
-
-impl Report {
-    /// What it comes to.
-    #[must_use]
-    pub fn outcome(&self) -> Outcome {
-        if self.failures.is_empty() { Outcome::Conforms } else { Outcome::Diverges }
-    }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { failures, converged_s, packets_sent, packets_lost, acknowledged, refused, .. } = self;
-        writeln!(f, "bus       {packets_sent} packets sent, {packets_lost} of them lost")?;
-        writeln!(f, "claims    {} of slots in new epochs were seen", self.claims_made)?;
-        writeln!(f, "writes    {acknowledged} acknowledged, {refused} attempts refused")?;
-        if self.lost_excused > 0 {
-            let (gone, oldest_s) = (self.lost_excused, self.lost_oldest_s);
-            writeln!(f, "          {gone} gone with their primary, the oldest {oldest_s:.1} s before its end")?;
-        }
-        if self.traces > 0 {
-            writeln!(f, "traces    {} steps of {} traces, {} rules", self.trace_steps, self.traces, self.rules)?;
-        }
-        if failures.is_empty() {
-            let last = self.last_difference.iter().map(|what| format!("; until then {what}")).collect::<String>();
-            return writeln!(f, "verdict   of one mind {converged_s:.1} s after the last fault{last}");
-        }
-        failures.iter().try_for_each(|failure| writeln!(f, "FAILED    {failure}"))
-    }
-}
 
 /// Plays a scenario with nodes in `folder`. An error means that the run itself could not be made.
 pub fn play(scenario: &Scenario, program: &Program, folder: &Path) -> Result<Report, String> {
@@ -136,28 +44,26 @@ pub fn play(scenario: &Scenario, program: &Program, folder: &Path) -> Result<Rep
     let contacts = fleet.contacts().to_vec();
     let (outcome, written, histories) = thread::scope(|scope| {
         let (is_over, contacts) = (&is_over, &contacts);
-        let watchers: Vec<_> =
-            contacts.iter().map(|contact| scope.spawn(move || watch::watch(contact, is_over))).collect();
+        let watch = |contact| scope.spawn(move || watch::watch(contact, is_over));
+        let watchers: Vec<_> = contacts.iter().map(watch).collect();
         let write = |writer| scope.spawn(move || writers::write(contacts, writer, scenario.seed, is_over));
         let writers: Vec<_> = (0..WRITERS).map(write).collect();
         let outcome = endure(&mut fleet, scenario);
         is_over.store(true, Ordering::Relaxed);
         (outcome, join(writers), join(watchers))
     });
-    let (counts, convergence) = outcome?;
+    let ((counts, convergence), written, histories) = (outcome?, written?, histories?);
     let mut report = Report { packets_sent: counts.sent, packets_lost: counts.lost, ..Report::default() };
     judge_convergence(&mut report, convergence);
-    let breaches = watch::breaches(&histories).into_iter().chain(fleet.breaches());
-    report.failures.extend(breaches.map(Failure::Breach));
-    report.claims_made = claims_made(&histories);
+    judge_sightings(&mut report, &fleet, &histories);
     judge_writes(&mut report, &fleet, &written, &histories);
     judge_traces(&mut report, &fleet.shut_down());
     Ok(report)
 }
 
-fn join<T: Default>(threads: Vec<ScopedJoinHandle<'_, T>>) -> Vec<T> {
-    // A thread that panicked has already said why; what it would have found is missing from the report.
-    threads.into_iter().map(|thread| thread.join().unwrap_or_default()).collect()
+fn join<T>(threads: Vec<ScopedJoinHandle<'_, T>>) -> Result<Vec<T>, String> {
+    let ended = threads.into_iter().map(ScopedJoinHandle::join);
+    ended.collect::<Result<_, _>>().map_err(|_| "a client of the cluster failed".to_owned())
 }
 
 /// Has every event happen at its time, and then waits until all is well.
@@ -192,15 +98,17 @@ fn judge_convergence(report: &mut Report, convergence: Convergence) {
     }
 }
 
-fn claims_made(histories: &[Vec<watch::Sighting>]) -> usize {
-    let claims = |history: &Vec<watch::Sighting>| {
+fn judge_sightings(report: &mut Report, fleet: &Fleet, histories: &[Vec<Sighting>]) {
+    let breaches = watch::breaches(histories).into_iter().chain(fleet.breaches());
+    report.failures.extend(breaches.map(Failure::Breach));
+    let claims = |history: &Vec<Sighting>| {
         let made = history.iter().filter(|sighting| sighting.is_primary && !sighting.slots.is_empty());
         made.map(|sighting| sighting.epoch).collect::<BTreeSet<_>>().len().saturating_sub(1)
     };
-    histories.iter().map(claims).sum()
+    report.claims_made = histories.iter().map(claims).sum();
 }
 
-fn judge_writes(report: &mut Report, fleet: &Fleet, written: &[Written], histories: &[Vec<watch::Sighting>]) {
+fn judge_writes(report: &mut Report, fleet: &Fleet, written: &[Written], histories: &[Vec<Sighting>]) {
     report.refused = written.iter().map(|written| written.refused).sum();
     let writes: Vec<Write> = written.iter().flat_map(|written| written.writes.iter().cloned()).collect();
     report.acknowledged = writes.len();
@@ -213,7 +121,7 @@ fn judge_writes(report: &mut Report, fleet: &Fleet, written: &[Written], histori
     }
 }
 
-fn judge_losses(report: &mut Report, fleet: &Fleet, lost: &[&Write], histories: &[Vec<watch::Sighting>]) {
+fn judge_losses(report: &mut Report, fleet: &Fleet, lost: &[&Write], histories: &[Vec<Sighting>]) {
     let mut unexcused = BTreeMap::<usize, Vec<&Write>>::new();
     for write in lost {
         match watch::excuse(write, &histories[write.by], fleet.kills()) {

@@ -11,7 +11,7 @@ use slotbus_conformance::{
 };
 use slotbus_core::Rule;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -104,7 +104,12 @@ fn settle(servers: &[Server]) {
         let is_up = server.cluster_info("cluster_state").is_ok_and(|state| state == "ok");
         is_fine && has_keys && is_up && lines.len() == servers.len()
     };
-    wait_until(PATIENCE, || servers.iter().all(is_settled)).expect("the cluster is well");
+    let view = |server: &Server| {
+        let lines = server.nodes().unwrap_or_default().into_iter();
+        lines.map(|line| (line.id, line.epoch, line.slots)).collect::<BTreeSet<_>>()
+    };
+    let is_one_view = || servers.windows(2).all(|pair| view(&pair[0]) == view(&pair[1]));
+    wait_until(PATIENCE, || servers.iter().all(is_settled) && is_one_view()).expect("the cluster is well");
 }
 
 fn redis_cli(words: &[&str]) {
