@@ -13,11 +13,11 @@ const SCENARIO: &str = "
     loss 20
     node-timeout 1500
     duration 15000
-    at 2000 for 5000 kill 0
+    at 1000 for 9000 kill 0
     at 6000 for 0 reset 1 2
-    at 8000 for 3000 partition 1 4
+    at 11000 for 3000 partition 1 4
     at 9000 for 2000 delay 2 5 300
-    at 11000 for 1500 pause 2
+    at 11500 for 1500 pause 2
     at 12000 for 2000 copy 3 5
 ";
 

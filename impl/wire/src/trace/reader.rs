@@ -203,9 +203,7 @@ impl<R: BufRead> Lines<R> {
     fn begin_binary(&mut self) -> Result<(), TraceFault> {
         let mut start = [0; BINARY_START.len()];
         self.form = Form::Binary;
-        self.number = 1;
         self.fill(&mut start)?;
-        self.number = 0;
         let ([name @ .., format], [own_name @ .., own_format]) = (start, BINARY_START);
         if name != own_name {
             return Err(TraceFault::NotATrace);
@@ -277,8 +275,9 @@ impl<R: BufRead> Lines<R> {
     }
 
     fn error(&self, fault: TraceFault) -> TraceError {
-        let step = self.number - 1;
-        TraceError { line: self.number, step: (step > 0).then_some(step), fault }
+        // Before the first line is begun, its beginning is what cannot be read.
+        let line = self.number.max(1);
+        TraceError { line, step: (line > 1).then_some(line - 1), fault }
     }
 }
 
