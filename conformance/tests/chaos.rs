@@ -41,7 +41,8 @@ fn slotbus_nodes_come_to_one_mind() {
     let Ok(node) = cluster::sibling("slotbus-node") else {
         panic!("slotbus-node is not built: cargo build --release");
     };
-    let report = play(&format!("{} --port {{port}} --dir {{dir}} --trace-file {{trace}}", node.display()));
+    let report =
+        play(&format!("{} --port {{port}} --dir {{dir}} --trace-file {{trace}} --trace-format binary", node.display()));
     assert_eq!(report.failures, []);
     check_network(&report);
     assert!(report.traces >= 7 && report.trace_steps > 1000, "{} steps", report.trace_steps);

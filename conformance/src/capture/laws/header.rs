@@ -3,6 +3,7 @@
 
 use super::{Judge, Said};
 use slotbus_core::{Body, CLUSTER_SLOTS, Header, NodeId, Rule, SlotSet};
+use std::collections::BTreeSet;
 
 impl Judge {
     pub(super) fn header_laws(&mut self, said: &Said) {
@@ -96,26 +97,23 @@ impl Judge {
     fn promotion(&mut self, said: &Said, last: &Header<CLUSTER_SLOTS>) {
         let header = said.header();
         let epoch = header.config_epoch;
-        let asked = self.told.get(&header.sender).is_some_and(|told| told.asked.contains(&epoch));
-        if asked {
-            let votes = self.heard.get(&header.sender).map_or(0, |heard| {
-                heard
-                    .votes
-                    .iter()
-                    .filter(|(voted, _)| *voted >= epoch)
-                    .map(|(_, voter)| voter)
-                    .collect::<std::collections::BTreeSet<_>>()
-                    .len()
-            });
-            let voters = self.voters(header.sender, last);
-            if votes * 2 <= voters {
-                let what = format!("leads under epoch {epoch} with {votes} votes of {voters} voters");
-                self.refuse(said, Rule::ElectWon, what);
-            }
-        } else if !header.slots.is_empty() && epoch <= last.current_epoch {
+        let has_asked = self.told.get(&header.sender).is_some_and(|told| told.asked.contains(&epoch));
+        let (votes, voters) = (self.votes(header.sender, epoch), self.voters(header.sender, last));
+        if has_asked && votes * 2 <= voters {
+            let what = format!("leads under epoch {epoch} with {votes} votes of {voters} voters");
+            self.refuse(said, Rule::ElectWon, what);
+        }
+        if !has_asked && !header.slots.is_empty() && epoch <= last.current_epoch {
             let what = format!("a replica leads under epoch {epoch}, in which it asked nobody for votes");
             self.refuse(said, Rule::ElectWon, what);
         }
+    }
+
+    /// How many voted for a node in this epoch or a later one.
+    fn votes(&self, node: NodeId, epoch: u64) -> usize {
+        let votes = self.heard.get(&node).into_iter().flat_map(|heard| &heard.votes);
+        let voters: BTreeSet<_> = votes.filter(|(voted, _)| *voted >= epoch).map(|(_, voter)| voter).collect();
+        voters.len()
     }
 
     /// A primary that is a replica now had no slots any more.
