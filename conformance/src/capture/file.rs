@@ -178,13 +178,17 @@ fn caller(segment: &Segment) -> SocketAddr {
 }
 
 fn segment(link: DataLink, data: &[u8]) -> Option<Segment<'_>> {
-    let sliced = match link {
-        DataLink::ETHERNET => SlicedPacket::from_ethernet(data).ok()?,
-        DataLink::LINUX_SLL => SlicedPacket::from_linux_sll(data).ok()?,
-        DataLink::NULL | DataLink::LOOP => SlicedPacket::from_ip(data.get(NULL_HEADER..)?).ok()?,
-        DataLink::RAW | DataLink::IPV4 | DataLink::IPV6 => SlicedPacket::from_ip(data).ok()?,
-        _ => return None,
+    let sliced = if link == DataLink::ETHERNET {
+        SlicedPacket::from_ethernet(data)
+    } else if link == DataLink::LINUX_SLL {
+        SlicedPacket::from_linux_sll(data)
+    } else if [DataLink::NULL, DataLink::LOOP].contains(&link) {
+        SlicedPacket::from_ip(data.get(NULL_HEADER..)?)
+    } else {
+        // On what is left, an IP packet has nothing before it, or this is no IP packet.
+        SlicedPacket::from_ip(data)
     };
+    let sliced = sliced.ok()?;
     let (source, destination): (IpAddr, IpAddr) = match sliced.net? {
         NetSlice::Ipv4(ip) => (ip.header().source_addr().into(), ip.header().destination_addr().into()),
         NetSlice::Ipv6(ip) => (ip.header().source_addr().into(), ip.header().destination_addr().into()),

@@ -213,9 +213,9 @@ impl<R: BufRead> Lines<R> {
 
     /// Reads just so many bytes; the trace is cut off if there are fewer.
     fn fill(&mut self, bytes: &mut [u8]) -> Result<(), TraceFault> {
-        self.input.read_exact(bytes).map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => TraceFault::Truncated,
-            _ => TraceFault::Io(error),
+        self.input.read_exact(bytes).map_err(|error| {
+            let is_cut_off = error.kind() == io::ErrorKind::UnexpectedEof;
+            if is_cut_off { TraceFault::Truncated } else { TraceFault::Io(error) }
         })
     }
 
