@@ -2,7 +2,14 @@
 //! that it starts and ends no other. Knows the client port only, nothing of the bus.
 
 use redis::{Connection, FromRedisValue, Value};
+use serde::{
+    Deserialize,
+    de::{IntoDeserializer, value::StringDeserializer},
+};
+use slotbus_core::{CLUSTER_SLOTS, SlotSet};
+use slotbus_wire::words;
 use std::{
+    ffi::OsStr,
     fs,
     net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
@@ -27,21 +34,82 @@ pub enum Program {
     Slotbus(PathBuf),
     /// The real thing.
     Redis(PathBuf),
+    /// Any program that takes redis-server's command line.
+    Template(Template),
+}
+
+/// The command line of a program, with places that each start fills in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Template {
+    program: PathBuf,
+    words: Vec<String>,
+}
+
+impl Template {
+    /// Reads a line such as `redis-server --port {port} --dir {dir}`; `{trace}` stands for a file that the
+    /// program is to record its protocol trace in.
+    pub fn parse(line: &str) -> Result<Self, String> {
+        let words = words::split(line.as_bytes()).map_err(|error| format!("'{line}': {error}"))?;
+        let mut words = words.into_iter().map(|word| String::from_utf8_lossy(&word).into_owned());
+        let program = words.next().ok_or("there is no program to spawn")?;
+        let template = Self { program: PathBuf::from(program), words: words.collect() };
+        for place in ["{port}", "{dir}"] {
+            if !template.has(place) {
+                return Err(format!("'{line}' has no place for {place}"));
+            }
+        }
+        Ok(template)
+    }
+
+    fn has(&self, place: &str) -> bool {
+        self.words.iter().any(|word| word.contains(place))
+    }
+
+    fn fill<'a>(&'a self, port: u16, folder: &Path, trace: &Path) -> impl Iterator<Item = String> + 'a {
+        let [folder, trace] = [folder, trace].map(|path| path.display().to_string());
+        let fill = move |word: &String| word.replace("{port}", &port.to_string()).replace("{dir}", &folder);
+        self.words.iter().map(move |word| fill(word).replace("{trace}", &trace))
+    }
 }
 
 impl Program {
     /// A short name for reports.
     #[must_use]
-    pub fn name(&self) -> &'static str {
+    pub fn name(&self) -> &str {
         match self {
             Self::Slotbus(_) => "slotbus-node",
             Self::Redis(_) => "redis-server",
+            Self::Template(template) => template.program.file_name().and_then(OsStr::to_str).unwrap_or("the program"),
         }
     }
 
     fn path(&self) -> &Path {
         match self {
             Self::Slotbus(path) | Self::Redis(path) => path,
+            Self::Template(template) => &template.program,
+        }
+    }
+
+    /// The words that say where a server listens, where its files are, and where its trace goes.
+    fn places(&self, port: u16, folder: &Path, trace: &Path) -> Vec<String> {
+        let own = |line: &[&str]| {
+            let template = Template { program: PathBuf::new(), words: line.iter().map(|&word| word.into()).collect() };
+            template.fill(port, folder, trace).collect()
+        };
+        match self {
+            Self::Slotbus(_) => own(&["--port", "{port}", "--dir", "{dir}", "--trace-file", "{trace}"]),
+            Self::Redis(_) => own(&["--port", "{port}", "--dir", "{dir}"]),
+            Self::Template(template) => template.fill(port, folder, trace).collect(),
+        }
+    }
+
+    /// Whether its servers record traces.
+    #[must_use]
+    pub fn is_traced(&self) -> bool {
+        match self {
+            Self::Slotbus(_) => true,
+            Self::Redis(_) => false,
+            Self::Template(template) => template.has("{trace}"),
         }
     }
 }
@@ -126,11 +194,8 @@ impl Server {
         self.starts += 1;
         let log = fs::File::create(self.log_file()).map_err(|error| format!("cannot make a log file: {error}"))?;
         let mut command = Command::new(self.program.path());
-        command.arg("--port").arg(self.port.to_string());
-        command.args(["--bind", "127.0.0.1", "--dir"]).arg(&self.folder).args(&self.directives);
-        if let Program::Slotbus(_) = self.program {
-            command.arg("--trace-file").arg(self.trace_file(self.starts));
-        }
+        command.args(self.program.places(self.port, &self.folder, &self.trace_file(self.starts)));
+        command.args(["--bind", "127.0.0.1"]).args(&self.directives);
         let errors = log.try_clone().map_err(|error| error.to_string())?;
         command.stdin(Stdio::null()).stdout(log).stderr(errors);
         let child =
@@ -190,13 +255,17 @@ impl Server {
         fs::read_to_string(self.log_file()).unwrap_or_default()
     }
 
-    /// The traces of all starts, of a slotbus-node.
+    /// The traces of all starts, of a program that records them.
     #[must_use]
     pub fn trace_files(&self) -> Vec<PathBuf> {
-        match self.program {
-            Program::Slotbus(_) => (1..=self.starts).map(|start| self.trace_file(start)).collect(),
-            Program::Redis(_) => Vec::new(),
-        }
+        let starts = if self.program.is_traced() { self.starts } else { 0 };
+        (1..=starts).map(|start| self.trace_file(start)).collect()
+    }
+
+    /// The running process.
+    #[must_use]
+    pub fn process_id(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
     }
 
     fn log_file(&self) -> PathBuf {
@@ -208,11 +277,7 @@ impl Server {
     }
 
     fn connect(&self) -> Result<Connection, String> {
-        let client =
-            redis::Client::open(format!("redis://127.0.0.1:{}", self.port)).map_err(|error| error.to_string())?;
-        let connection = client.get_connection_with_timeout(COMMAND_TIMEOUT).map_err(|error| error.to_string())?;
-        connection.set_read_timeout(Some(COMMAND_TIMEOUT)).map_err(|error| error.to_string())?;
-        Ok(connection)
+        connect(self.port, COMMAND_TIMEOUT)
     }
 
     /// Sends one command on a new connection.
@@ -249,6 +314,15 @@ impl Drop for Server {
     }
 }
 
+/// A connection to a client port of loopback, on which no command takes longer than `timeout`.
+pub fn connect(port: u16, timeout: Duration) -> Result<Connection, String> {
+    let client = redis::Client::open(format!("redis://127.0.0.1:{port}")).map_err(|error| error.to_string())?;
+    let connection = client.get_connection_with_timeout(timeout).map_err(|error| error.to_string())?;
+    connection.set_read_timeout(Some(timeout)).map_err(|error| error.to_string())?;
+    connection.set_write_timeout(Some(timeout)).map_err(|error| error.to_string())?;
+    Ok(connection)
+}
+
 /// One line of CLUSTER NODES.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NodeLine {
@@ -258,6 +332,8 @@ pub struct NodeLine {
     pub address: String,
     /// Flags as shown.
     pub flags: Vec<String>,
+    /// The id of the primary that it replicates, or `-`.
+    pub primary: String,
     /// Config epoch as shown.
     pub epoch: String,
     /// Whether the link is shown as connected.
@@ -267,13 +343,23 @@ pub struct NodeLine {
 }
 
 impl NodeLine {
-    fn parse(line: &str) -> Self {
+    /// Reads a line; what is missing in it is empty.
+    #[must_use]
+    pub fn parse(line: &str) -> Self {
         let mut words = line.split(' ').map(str::to_owned);
         let mut next = || words.next().unwrap_or_default();
         let (id, address, flags) = (next(), next(), next());
-        let (_primary, _ping, _pong, epoch, link) = (next(), next(), next(), next(), next());
+        let (primary, _ping, _pong, epoch, link) = (next(), next(), next(), next(), next());
         let flags = flags.split(',').map(str::to_owned).collect();
-        Self { id, address, flags, epoch, connected: link == "connected", slots: words.collect() }
+        Self { id, address, flags, primary, epoch, connected: link == "connected", slots: words.collect() }
+    }
+
+    /// The slots shown, without those on the move; none if a word is no slot.
+    #[must_use]
+    pub fn slot_set(&self) -> Option<SlotSet<CLUSTER_SLOTS>> {
+        let owned: Vec<_> = self.slots.iter().map(String::as_str).filter(|word| !word.starts_with('[')).collect();
+        let text: StringDeserializer<serde::de::value::Error> = owned.join(" ").into_deserializer();
+        SlotSet::deserialize(text).ok()
     }
 
     /// Whether a flag is shown.

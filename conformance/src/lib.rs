@@ -1,6 +1,9 @@
 //! Holds cluster nodes, of this or any implementation, to the model of the protocol.
 
+pub mod capture;
+pub mod chaos;
 pub mod cluster;
+pub mod convert;
 pub mod failover;
 pub mod finding;
 pub mod report;

@@ -1,9 +1,21 @@
 //! `slotbus-conform`: holds cluster nodes to the model of the protocol.
 
+mod commands;
+
 use clap::{Parser, Subcommand};
-use slotbus_conformance::{report, tour, verify};
+use commands::{capture::Capture, chaos::Chaos};
+use slotbus_conformance::{
+    capture::{file, laws},
+    convert,
+    report::{self, Outcome, Verdict},
+    tour, verify,
+};
 use slotbus_core::Profile;
-use std::{path::PathBuf, process::ExitCode};
+use slotbus_wire::trace::Form;
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 /// Holds cluster nodes, of this or any implementation, to the model of the Redis Cluster protocol.
 ///
@@ -19,14 +31,21 @@ const EXAMPLES: &str = "Examples:
   slotbus-conform tour
   slotbus-node --port 7000 --cluster-enabled yes --trace-file node.trace
   slotbus-conform verify node.trace
-  slotbus-conform verify --json *.trace";
+  slotbus-conform verify --json *.trace
+  slotbus-conform convert node.trace node.trace.bin
+  slotbus-conform capture --iface lo --ports 17000-17005 --out bus.pcap
+  slotbus-conform capture --pcap bus.pcap
+  slotbus-conform verify bus.pcap
+  slotbus-conform chaos --spawn 'redis-server --port {port} --dir {dir}' --nodes 6 --replicas 1 --seed 7 --duration 30
+  slotbus-conform chaos --spawn 'slotbus-node --port {port} --dir {dir} --trace-file {trace}' --scenario failed.txt";
 
 #[derive(Subcommand)]
 enum Command {
-    /// Holds recorded node traces to the model: feeds the recorded inputs to the protocol's step
-    /// function and compares what comes of each.
+    /// Holds recorded node traces and captures of the bus to the model: feeds the inputs of a trace to the
+    /// protocol's step function and compares what comes of each; asks of each captured packet which rule
+    /// explains it.
     Verify {
-        /// Traces that `slotbus-node --trace-file` recorded.
+        /// Traces that `slotbus-node --trace-file` recorded, and pcap or pcapng files.
         #[arg(required = true)]
         files: Vec<PathBuf>,
         /// Replay under this profile instead of the recorded one.
@@ -36,6 +55,19 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Writes a trace in the other form: of JSON the binary one, of that JSON. Both say the same.
+    Convert {
+        /// The trace.
+        from: PathBuf,
+        /// The file to write; it must not exist.
+        to: PathBuf,
+    },
+    /// Bus traffic of a running cluster, of any implementation: recorded from the loopback interface, or
+    /// read from a pcap or pcapng file and shown a packet a line.
+    Capture(Capture),
+    /// Real nodes on a faulty network: a seed draws what happens to them while clients write; in the
+    /// end all must tell the same, and no acknowledged write may be gone without excuse.
+    Chaos(Chaos),
     /// The main job end to end: every standard configuration checked exhaustively, live clusters of
     /// real processes on loopback, and the recorded traces verified against the model.
     Tour {
@@ -48,8 +80,22 @@ enum Command {
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Verify { files, profile, json } => run_verify(&files, profile.as_deref(), json),
+        Command::Convert { from, to } => convert(&from, &to).unwrap_or_else(unusable).into(),
+        Command::Capture(capture) => capture.run().unwrap_or_else(unusable).into(),
+        Command::Chaos(chaos) => chaos.run().unwrap_or_else(unusable).into(),
         Command::Tour { json } => tour::run(json).into(),
     }
+}
+
+fn convert(from: &Path, to: &Path) -> Result<Outcome, String> {
+    let (form, steps) = convert::convert(from, to)?;
+    println!("{}: {steps} steps, {}", to.display(), if form == Form::Json { "json" } else { "binary" });
+    Ok(Outcome::Conforms)
+}
+
+fn unusable(why: String) -> Outcome {
+    eprintln!("slotbus-conform: {why}");
+    Outcome::Unusable
 }
 
 fn run_verify(files: &[PathBuf], profile: Option<&str>, json: bool) -> ExitCode {
@@ -59,9 +105,14 @@ fn run_verify(files: &[PathBuf], profile: Option<&str>, json: bool) -> ExitCode 
         Some((name, None)) => {
             let known: Vec<_> = Profile::NAMED.iter().map(|(name, _)| *name).collect();
             eprintln!("slotbus-conform: there is no profile '{name}'; known: {}", known.join(", "));
-            return report::Outcome::Unusable.into();
+            return Outcome::Unusable.into();
         }
     };
-    let outcomes: Vec<_> = files.iter().map(|file| (file, verify::verify_file(file, profile))).collect();
+    let verify = |file| match file::is_capture(file) {
+        Ok(true) => Verdict::Capture(file::read(file).map(|sights| laws::judge(&sights))),
+        // A file that cannot be read is no better as a trace, which says why.
+        Ok(false) | Err(_) => Verdict::Trace(verify::verify_file(file, profile)),
+    };
+    let outcomes: Vec<_> = files.iter().map(|file| (file, verify(file))).collect();
     report::print(&outcomes, json).into()
 }

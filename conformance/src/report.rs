@@ -1,7 +1,11 @@
 //! How results are shown, and which exit code they make.
 
-use crate::verify::{Unverified, Verified};
+use crate::{
+    capture::laws::Judged,
+    verify::{Unverified, Verified},
+};
 use serde_json::json;
+use slotbus_core::Rule;
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
@@ -16,6 +20,18 @@ pub enum Outcome {
     Diverges,
     /// The run itself could not be made.
     Unusable,
+}
+
+impl Outcome {
+    /// The word for it in JSON.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Conforms => "conforms",
+            Self::Diverges => "diverges",
+            Self::Unusable => "unusable",
+        }
+    }
 }
 
 impl From<Outcome> for ExitCode {
@@ -39,26 +55,77 @@ pub fn outcome(result: &Result<Verified, Unverified>) -> Outcome {
     }
 }
 
-/// Prints what became of each trace, and says what they come to together.
-#[must_use]
-pub fn print(results: &[(&PathBuf, Result<Verified, Unverified>)], as_json: bool) -> Outcome {
-    if as_json {
-        let traces: Vec<_> = results.iter().map(|(file, result)| trace_json(file, result)).collect();
-        println!("{}", json!({"tool": "slotbus-conform", "version": env!("CARGO_PKG_VERSION"), "traces": traces}));
-    } else {
-        for (file, result) in results {
-            print_trace(file, result);
+/// What became of a file that was verified.
+#[derive(Debug)]
+pub enum Verdict {
+    /// A trace.
+    Trace(Result<Verified, Unverified>),
+    /// A capture of the bus, or why it cannot be read.
+    Capture(Result<Judged, String>),
+}
+
+impl Verdict {
+    fn outcome(&self) -> Outcome {
+        match self {
+            Self::Trace(result) => outcome(result),
+            Self::Capture(Ok(judged)) if judged.packets == 0 => Outcome::Unusable,
+            Self::Capture(Ok(judged)) if judged.differences.is_empty() => Outcome::Conforms,
+            Self::Capture(Ok(_)) => Outcome::Diverges,
+            Self::Capture(Err(_)) => Outcome::Unusable,
         }
     }
-    results.iter().map(|(_, result)| outcome(result)).max().unwrap_or(Outcome::Conforms)
+}
+
+/// Prints what became of each file, and says what they come to together.
+#[must_use]
+pub fn print(results: &[(&PathBuf, Verdict)], as_json: bool) -> Outcome {
+    let (mut traces, mut captures) = (Vec::new(), Vec::new());
+    for (file, verdict) in results {
+        match verdict {
+            Verdict::Trace(result) if as_json => traces.push(trace_json(file, result)),
+            Verdict::Capture(result) if as_json => captures.push(capture_json(file, result, verdict.outcome())),
+            Verdict::Trace(result) => print_trace(file, result),
+            Verdict::Capture(result) => print_capture(file, result),
+        }
+    }
+    if as_json {
+        let version = env!("CARGO_PKG_VERSION");
+        println!("{}", json!({"tool": "slotbus-conform", "version": version, "traces": traces, "captures": captures}));
+    }
+    results.iter().map(|(_, verdict)| verdict.outcome()).max().unwrap_or(Outcome::Conforms)
+}
+
+fn capture_json(file: &Path, result: &Result<Judged, String>, outcome: Outcome) -> serde_json::Value {
+    match result {
+        Ok(judged) => json!({"file": file, "verdict": outcome.word(), "judged": judged}),
+        Err(error) => json!({"file": file, "verdict": outcome.word(), "error": error}),
+    }
+}
+
+/// Of many differences the first ones tell what is wrong.
+const SHOWN: usize = 20;
+
+fn print_capture(file: &Path, result: &Result<Judged, String>) {
+    let name = file.display();
+    match result {
+        Err(error) => println!("{error}"),
+        Ok(Judged { packets: 0, .. }) => println!("{name}: no packet of the bus is in it"),
+        Ok(judged) => {
+            let Judged { packets, connections, nodes, gaps, differences, .. } = judged;
+            let gaps = if *gaps > 0 { format!(", {gaps} gaps") } else { String::new() };
+            let count = differences.len();
+            println!("{name}: {packets} packets of {nodes} nodes on {connections} connections{gaps}, {count} differ");
+            for difference in differences.iter().take(SHOWN) {
+                let number = difference.packet.map_or("-".to_owned(), |number| number.to_string());
+                let rule = difference.rule.map_or("form", Rule::id);
+                println!("  packet {number}  {rule}  {}", difference.what);
+            }
+        }
+    }
 }
 
 fn trace_json(file: &Path, result: &Result<Verified, Unverified>) -> serde_json::Value {
-    let verdict = match outcome(result) {
-        Outcome::Conforms => "conforms",
-        Outcome::Diverges => "diverges",
-        Outcome::Unusable => "unusable",
-    };
+    let verdict = outcome(result).word();
     match result {
         Ok(verified) => json!({"file": file, "verdict": verdict, "steps": verified.steps,
             "truncated": verified.truncated, "rules_fired": verified.rules, "difference": verified.difference}),

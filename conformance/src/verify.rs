@@ -5,7 +5,13 @@ use serde::Serialize;
 use serde_json::Value;
 use slotbus_core::{CLUSTER_SLOTS, Effects, Input, Node, Profile, Rule, step};
 use slotbus_wire::trace::{TraceError, TraceFault, TraceReader};
-use std::{error, fmt, fs::File, io::BufReader, path::Path, sync::Arc};
+use std::{
+    error, fmt,
+    fs::File,
+    io::{BufRead, BufReader},
+    path::Path,
+    sync::Arc,
+};
 
 /// What became of a trace.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -57,7 +63,11 @@ impl Unverified {
             Self::Trace(error) => match error.fault {
                 TraceFault::Io(_) | TraceFault::Empty | TraceFault::Format(_) => false,
                 TraceFault::NotATrace => error.step.is_some(),
-                TraceFault::Truncated | TraceFault::TooLong | TraceFault::Checksum | TraceFault::Json(_) => true,
+                TraceFault::Truncated
+                | TraceFault::TooLong
+                | TraceFault::Checksum
+                | TraceFault::Json(_)
+                | TraceFault::Postcard(_) => true,
             },
             Self::Open(_) | Self::Start(_) => false,
         }
@@ -83,7 +93,8 @@ pub fn verify_file(path: &Path, profile: Option<Profile>) -> Result<Verified, Un
     verify(trace, profile)
 }
 
-fn verify<R: std::io::BufRead>(trace: TraceReader<R>, profile: Option<Profile>) -> Result<Verified, Unverified> {
+/// Verifies a trace, under another profile than the recorded one if one is given.
+pub fn verify<R: BufRead>(trace: TraceReader<R>, profile: Option<Profile>) -> Result<Verified, Unverified> {
     let header = trace.header().clone();
     let mut config = header.config;
     if let Some(profile) = profile {

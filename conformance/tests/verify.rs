@@ -2,6 +2,7 @@
 //! no changed byte goes unnoticed.
 
 use slotbus_conformance::{
+    convert::convert,
     report::{Outcome, outcome},
     verify::{Unverified, Verified, verify_file},
 };
@@ -9,7 +10,7 @@ use slotbus_core::{
     CLUSTER_SLOTS, Command, Config, Effects, Event, Host, Input, LinkId, Millis, Node, NodeId, Origin, Profile, Random,
     RequestId, Rule, Slot, step,
 };
-use slotbus_wire::trace::{Header, TraceWriter};
+use slotbus_wire::trace::{Form, Header, TraceWriter};
 use std::{fs, path::Path, sync::Arc};
 
 const START: Millis = Millis(1_700_000_000_000);
@@ -41,7 +42,7 @@ fn write_trace(path: &Path, mut change: impl FnMut(usize, &mut Effects<CLUSTER_S
     let Header { config, origin, now, .. } = header();
     let (mut node, _) = Node::start(Arc::new(config), origin, now).expect("it starts");
     let mut bytes = Vec::new();
-    let mut writer = TraceWriter::new(&mut bytes, &header()).expect("a header");
+    let mut writer = TraceWriter::new(&mut bytes, Form::Json, &header()).expect("a header");
     for (index, input) in inputs().into_iter().enumerate() {
         let mut effects = step(&mut node, input.clone());
         change(index, &mut effects);
@@ -133,6 +134,18 @@ fn a_killed_process_leaves_a_trace_that_still_counts() {
     fs::write(&path, &good[..good.len() - 30]).expect("a file");
     let verified = verify_file(&path, None).expect("it is read");
     assert_eq!((verified.steps, verified.truncated, verified.difference), (6, true, None));
+}
+
+#[test]
+fn a_trace_turns_into_the_other_form_and_back_without_loss() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [json, binary, again] = ["json", "binary", "again"].map(|name| folder.path().join(name));
+    write_trace(&json, |_, _| {});
+    assert_eq!(convert(&json, &binary), Ok((Form::Binary, 7)));
+    assert_eq!(verify_file(&binary, None).expect("it is read"), verify_file(&json, None).expect("it is read"));
+    assert_eq!(convert(&binary, &again), Ok((Form::Json, 7)));
+    assert_eq!(fs::read(&again).expect("a trace"), fs::read(&json).expect("a trace"));
+    assert!(convert(&json, &binary).is_err_and(|why| why.contains("exists")));
 }
 
 #[test]

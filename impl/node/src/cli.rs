@@ -33,6 +33,7 @@ of them from standard input. Directives that redis-server 7.0 knows and this nod
 are accepted with a warning. Two directives are this node's own:
 
   trace-file PATH          record every input and effect of the protocol core
+  trace-format FORM        how: json (the default) or binary
   protocol-profile NAME    which variant of the protocol to follow: slotbus (default) or redis-7.0
 
 Log lines have redis-server's format, with times in UTC, and go to standard output or 'logfile'.

@@ -25,7 +25,7 @@ use mio::{
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use slotbus_core::{CLUSTER_SLOTS, Config, Millis, Node, NodeId, Origin};
-use slotbus_wire::trace::Header;
+use slotbus_wire::trace::{Form, Header};
 use std::{
     ffi::OsStr,
     fs,
@@ -212,7 +212,8 @@ fn open_trace(
         origin: origin.clone(),
         now,
     };
-    let trace = Trace::create(&path, &header, log.clone());
+    let form = if settings.text("trace-format") == "binary" { Form::Binary } else { Form::Json };
+    let trace = Trace::create(&path, form, &header, log.clone());
     trace.map(Some).map_err(|error| format!("Can't open the trace file {}: {}", path.display(), reason(&error)))
 }
 

@@ -5,7 +5,7 @@
 
 use crate::log::{Log, reason};
 use slotbus_core::{CLUSTER_SLOTS, Effects, Input};
-use slotbus_wire::trace::{Header, TraceWriter};
+use slotbus_wire::trace::{Form, Header, TraceWriter};
 use std::{
     fs::File,
     io::{self, BufWriter},
@@ -22,8 +22,8 @@ pub struct Trace {
 
 impl Trace {
     /// Begins the recording of a run, in place of what the file may hold of an earlier one.
-    pub fn create(path: &Path, header: &Header, log: Log) -> io::Result<Self> {
-        let writer = TraceWriter::new(BufWriter::new(File::create(path)?), header)?;
+    pub fn create(path: &Path, form: Form, header: &Header, log: Log) -> io::Result<Self> {
+        let writer = TraceWriter::new(BufWriter::new(File::create(path)?), form, header)?;
         Ok(Self { writer, log, is_over: false })
     }
 

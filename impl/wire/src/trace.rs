@@ -1,10 +1,18 @@
 //! Owns the trace of a node: what it started from, then every input of the step function with the
-//! effects it had, as lines of JSON. Knows neither who records nor who replays.
+//! effects it had. Knows neither who records nor who replays.
 //!
-//! Each line is `{"sum":"<8 hex digits>","body":<JSON>}`. The sum is the CRC-32 of the sum of the
+//! There are two forms, which say the same: lines of JSON for people and other programs, and records of
+//! bytes, which take less room and time. A reader takes either.
+//!
+//! Each line of JSON is `{"sum":"<8 hex digits>","body":<JSON>}`. The sum is the CRC-32 of the sum of the
 //! line before (four bytes, big-endian, zeros for the first line) and of the body's bytes, so that a
 //! changed byte and a line that was dropped, added or moved are noticed. Only lines dropped from the
 //! end are not: such a file is what a process leaves that was killed between two writes.
+//!
+//! The binary form begins with [`BINARY_START`]. Each record is the length of its body as four bytes, its sum
+//! as four bytes, both little-endian, and the body: a byte that says how the rest is written (`J` as JSON, `P`
+//! as [postcard](https://postcard.jamesmunns.com)), and the rest. The first record, and a step that changes
+//! the configuration, are JSON, so that they stay legible where the configuration has gained fields.
 
 mod reader;
 mod writer;
@@ -17,6 +25,25 @@ use slotbus_core::{CLUSTER_SLOTS, Config, Durable, Millis, NodeId, Origin};
 
 /// The format's number, in the first line of every trace.
 pub const FORMAT: u32 = 1;
+
+/// What the binary form begins with; the last byte is the format's number.
+pub const BINARY_START: [u8; 8] = *b"SBTRACE\x01";
+
+/// How a trace is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Form {
+    /// As lines of JSON.
+    #[default]
+    Json,
+    /// As records of bytes.
+    Binary,
+}
+
+/// How the body of a binary record is written.
+const BODY_JSON: u8 = b'J';
+const BODY_POSTCARD: u8 = b'P';
+/// Length and sum of a binary record.
+const RECORD_HEAD: usize = 8;
 
 /// The longest line. A heartbeat with as much gossip as can be counted fits.
 pub const LINE_MAX: usize = 64 << 20;

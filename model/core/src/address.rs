@@ -74,14 +74,55 @@ impl fmt::Debug for Host {
 
 impl Serialize for Host {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            Compact::from(self).serialize(serializer)
+        }
     }
 }
 
 impl<'de> Deserialize<'de> for Host {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if !deserializer.is_human_readable() {
+            return Compact::deserialize(deserializer).map(Self::from);
+        }
         let Ok(host) = String::deserialize(deserializer)?.parse();
         Ok(host)
+    }
+}
+
+/// A host where nobody reads along.
+#[derive(Serialize, Deserialize)]
+enum Compact {
+    Unknown,
+    V4([u8; 4]),
+    V6([u8; 16]),
+    Name(String),
+}
+
+impl From<&Host> for Compact {
+    fn from(host: &Host) -> Self {
+        match host {
+            Host::Unknown => Self::Unknown,
+            Host::Ip(IpAddr::V4(ip)) => Self::V4(ip.octets()),
+            Host::Ip(IpAddr::V6(ip)) => Self::V6(ip.octets()),
+            Host::Name(name) => Self::Name(name.as_ref().into()),
+        }
+    }
+}
+
+impl From<Compact> for Host {
+    fn from(compact: Compact) -> Self {
+        match compact {
+            Compact::Unknown => Self::Unknown,
+            Compact::V4(octets) => Self::Ip(octets.into()),
+            Compact::V6(octets) => Self::Ip(octets.into()),
+            Compact::Name(name) => {
+                let Ok(host) = name.parse();
+                host
+            }
+        }
     }
 }
 

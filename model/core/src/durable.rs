@@ -19,7 +19,7 @@ pub struct NodeView<const SLOTS: usize> {
     /// Where it is reached.
     pub address: Address,
     /// The host name that it announces to clients; empty for none.
-    #[serde(default, skip_serializing_if = "str::is_empty")]
+    #[serde(default)]
     pub hostname: Box<str>,
     /// What it is.
     pub flags: Flags,
@@ -43,10 +43,10 @@ pub struct Durable<const SLOTS: usize> {
     /// Every node but those in handshake, oneself included (flag MYSELF).
     pub nodes: Vec<NodeView<SLOTS>>,
     /// Own slots that are being moved to a node.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default)]
     pub migrating: BTreeMap<Slot, NodeId>,
     /// Slots that are being taken over from a node.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default)]
     pub importing: BTreeMap<Slot, NodeId>,
     /// The greatest epoch seen.
     pub current_epoch: u64,

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 #[must_use]
 pub struct Effects<const SLOTS: usize> {
     /// What must reach the disk before anything of `then` is performed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub persist: Option<Persist<SLOTS>>,
     /// What to do then, in this order.
     pub then: Vec<Effect<SLOTS>>,

@@ -193,7 +193,7 @@ pub struct Heartbeat {
     /// What the sender knows of a few other nodes.
     pub gossip: Vec<GossipEntry>,
     /// What the sender says about itself beyond the header.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub extensions: Vec<Extension>,
 }
 

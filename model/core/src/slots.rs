@@ -255,12 +255,16 @@ impl<const SLOTS: usize> fmt::Debug for SlotSet<SLOTS> {
 
 impl<const SLOTS: usize> Serialize for SlotSet<SLOTS> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        if serializer.is_human_readable() { serializer.collect_str(self) } else { self.window().serialize(serializer) }
     }
 }
 
 impl<'de, const SLOTS: usize> Deserialize<'de> for SlotSet<SLOTS> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if !deserializer.is_human_readable() {
+            let (first, words) = <(usize, Vec<u64>)>::deserialize(deserializer)?;
+            return Ok(Self::from_window(first.min(Self::WORDS), words));
+        }
         let text = String::deserialize(deserializer)?;
         let mut set = Self::new();
         for item in text.split_whitespace() {

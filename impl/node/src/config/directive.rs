@@ -250,6 +250,7 @@ pub static DIRECTIVES: &[Directive] = &[
     at("tls-session-cache-timeout", Kind::Int(0, I32), "300"),
     at("tls-session-caching", Kind::Bool, "yes").acted_on(),
     at("trace-file", Kind::Text, "").at_boot().acted_on(),
+    at("trace-format", Kind::Word(&["json", "binary"]), "json").at_boot().acted_on(),
     at("tracking-table-max-keys", Kind::Int(0, i64::MAX), "1000000"),
     at("unixsocket", Kind::Text, "").at_boot(),
     at("unixsocketperm", Kind::Octal, "0").at_boot(),

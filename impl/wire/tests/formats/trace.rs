@@ -6,7 +6,7 @@ use slotbus_core::{
     Command, Config, Effect, Effects, Event, Host, Input, LinkId, Millis, Node, NodeId, Origin, Persist, Random,
     RequestId, Rule, step,
 };
-use slotbus_wire::trace::{Header, Step, TraceError, TraceFault, TraceReader, TraceWriter};
+use slotbus_wire::trace::{Form, Header, Step, TraceError, TraceFault, TraceReader, TraceWriter};
 use std::io;
 
 fn header(origin: Origin<16384>) -> Header {
@@ -27,9 +27,13 @@ fn loopback() -> Host {
 
 /// A trace as a node of this crate's core makes it, and its steps.
 fn recorded() -> (Vec<u8>, Vec<Step>) {
+    recorded_as(Form::Json, None)
+}
+
+fn recorded_as(form: Form, last: Option<Event<16384>>) -> (Vec<u8>, Vec<Step>) {
     let header = header(fresh());
     let (mut node, _) = Node::start(header.config.clone().into(), fresh(), header.now).expect("a fresh node");
-    let mut writer = TraceWriter::new(Vec::new(), &header).expect("memory");
+    let mut writer = TraceWriter::new(Vec::new(), form, &header).expect("memory");
     let meet = Command::Meet { host: loopback(), port: 7001, cport: 17001 };
     let events = [
         Event::Admin { request: RequestId(1), command: meet },
@@ -37,7 +41,7 @@ fn recorded() -> (Vec<u8>, Vec<Step>) {
         Event::LinkUp { link: LinkId::Outbound(0), local: loopback(), remote: loopback() },
     ];
     let mut steps = Vec::new();
-    for (now_ms, event) in (200..).step_by(100).zip(events) {
+    for (now_ms, event) in (200..).step_by(100).zip(events.into_iter().chain(last)) {
         let input = input(now_ms, event);
         let mut effects = step(&mut node, input.clone());
         writer.step(&input, &effects).expect("memory");
@@ -171,7 +175,7 @@ impl io::Write for SmallDisk {
 fn a_trace_with_a_hole_is_not_recorded() {
     let (trace, steps) = recorded();
     let mut disk = SmallDisk { room: trace.len() - 1 };
-    let mut writer = TraceWriter::new(&mut disk, &header(fresh())).expect("room");
+    let mut writer = TraceWriter::new(&mut disk, Form::Json, &header(fresh())).expect("room");
     let results: Vec<_> = steps.iter().map(|step| writer.step(&step.input, &step.effects)).collect();
     assert!(matches!(&results[..], [Ok(()), Ok(()), Err(full)] if full.to_string() == "the disk is full"));
     let error = writer.step(&steps[0].input, &steps[0].effects).expect_err("a full disk");
@@ -225,16 +229,44 @@ proptest! {
     #[test]
     fn what_is_recorded_is_read_back(durable in arbitrary::durable(), steps in steps()) {
         let header = header(Origin::Restored(durable.into()));
-        let mut writer = TraceWriter::new(Vec::new(), &header).expect("memory");
-        for step in &steps {
-            writer.step(&step.input, &step.effects).expect("memory");
+        for form in [Form::Json, Form::Binary] {
+            let mut writer = TraceWriter::new(Vec::new(), form, &header).expect("memory");
+            for step in &steps {
+                writer.step(&step.input, &step.effects).expect("memory");
+            }
+            prop_assert_eq!(read(&writer.into_inner()).expect("a good trace"), (header.clone(), steps.clone()));
         }
-        prop_assert_eq!(read(&writer.into_inner()).expect("a good trace"), (header, steps));
     }
 
     #[test]
     fn no_bytes_make_the_reader_panic(bytes in vec(any::<u8>(), 0..400), body in "\\PC{0,80}") {
         prop_assert!(read(&bytes).is_err());
         prop_assert!(read(&line(&body.replace('\n', " "))).is_err());
+    }
+}
+
+#[test]
+fn both_forms_say_the_same_and_the_binary_one_is_smaller() {
+    let changed = Event::Configured(Config { port: 7000, ..Config::default() }.into());
+    let [(json, steps), (binary, others)] =
+        [Form::Json, Form::Binary].map(|form| recorded_as(form, Some(changed.clone())));
+    assert_eq!((read(&json).expect("a trace").1, read(&binary).expect("a trace").1), (steps, others));
+    assert_eq!(read(&json).expect("a trace").0, read(&binary).expect("a trace").0);
+    assert!(binary.len() * 2 < json.len() * 3, "{} bytes of {}", binary.len(), json.len());
+}
+
+#[test]
+fn no_changed_or_missing_byte_of_a_binary_trace_goes_unnoticed() {
+    let (good, steps) = recorded_as(Form::Binary, None);
+    for at in 0..good.len() {
+        let mut bad = good.clone();
+        bad[at] ^= 1;
+        assert!(read(&bad).is_err(), "byte {at}");
+    }
+    for end in 1..good.len() {
+        match read(&good[..end]) {
+            Ok((_, read)) => assert!(read.len() < steps.len() && steps.starts_with(&read), "{end}"),
+            Err(error) => assert!(matches!(error.fault, TraceFault::Truncated | TraceFault::Empty), "{end}: {error}"),
+        }
     }
 }

@@ -1,0 +1,354 @@
+//! The nodes of a run and the network between them: forms the cluster, has each fault happen to it, and says
+//! whether all nodes tell the same in the end. Owns the processes; knows of the protocol what CLUSTER
+//! commands show.
+
+use super::{
+    network::{Counts, Door, Network, Traffic, ways_across},
+    schedule::{Fault, Scenario},
+};
+use crate::cluster::{self, NodeLine, Program, Server, free_port, wait_until};
+use rustix::process::{Pid, Signal, kill_process};
+use slotbus_core::{CLUSTER_SLOTS, SlotSet};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+const BUS_PORT_OFFSET: u16 = 10_000;
+/// A cluster without faults forms within.
+const FORMED_WITHIN: Duration = Duration::from_secs(60);
+const FAILOVER_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What others need of a node to talk to it: where, and in which of its lives it is.
+#[derive(Clone, Debug)]
+pub struct Contact {
+    /// Its own client port.
+    pub port: u16,
+    /// The client port that it announces.
+    pub announced: u16,
+    /// Counts its processes.
+    pub life: Arc<AtomicU32>,
+}
+
+/// The nodes.
+#[derive(Debug)]
+pub struct Fleet {
+    scenario: Scenario,
+    servers: Vec<Server>,
+    contacts: Vec<Contact>,
+    ids: Vec<String>,
+    network: Network,
+    /// How often each node's process is to be there and to run: faults overlap.
+    held: BTreeMap<(usize, Stop), u32>,
+    /// When nodes were killed.
+    kills: Vec<(usize, Instant)>,
+}
+
+/// What keeps a process from running.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stop {
+    Dead,
+    Paused,
+}
+
+impl Fleet {
+    /// Starts the nodes of a scenario and forms their cluster.
+    pub fn form(scenario: &Scenario, program: &Program, folder: &Path) -> Result<Self, String> {
+        let (mut servers, mut contacts, mut doors) = (Vec::new(), Vec::new(), Vec::new());
+        for node in 0..scenario.nodes {
+            let announced = free_port()?;
+            let (port, bus_port) = (announced.to_string(), (announced + BUS_PORT_OFFSET).to_string());
+            let extra = ["--cluster-announce-port", &port, "--cluster-announce-bus-port", &bus_port];
+            let server = Server::prepare(program, folder, scenario.node_timeout_ms, &extra)?;
+            let target = server.port();
+            doors.push(Door { node, traffic: Traffic::Replication, announced, target });
+            let (announced_bus, target_bus) = (announced + BUS_PORT_OFFSET, target + BUS_PORT_OFFSET);
+            doors.push(Door { node, traffic: Traffic::Bus, announced: announced_bus, target: target_bus });
+            contacts.push(Contact { port: target, announced, life: Arc::default() });
+            servers.push(server);
+        }
+        let network = Network::new(scenario.seed, &doors)?;
+        let held = BTreeMap::new();
+        let (ids, kills) = (Vec::new(), Vec::new());
+        let mut fleet = Self { scenario: scenario.clone(), servers, contacts, ids, network, held, kills };
+        fleet.start()?;
+        fleet.meet()?;
+        fleet.replicate()?;
+        let formed = wait_until(FORMED_WITHIN, || fleet.differences().is_empty());
+        formed.map_err(|why| format!("the cluster does not form {why}: {}", fleet.differences().join("; ")))?;
+        Ok(fleet)
+    }
+
+    fn start(&mut self) -> Result<(), String> {
+        for (node, server) in self.servers.iter_mut().enumerate() {
+            server.restart()?;
+            let id = server.text(&["CLUSTER", "MYID"])?;
+            self.network.introduce(id.parse().map_err(|error| format!("'{id}': {error}"))?, node);
+            self.ids.push(id);
+        }
+        Ok(())
+    }
+
+    /// Gives the primaries epochs and slots, and has all nodes meet the first.
+    fn meet(&self) -> Result<(), String> {
+        let primaries = self.scenario.primaries();
+        for (node, server) in self.servers.iter().enumerate() {
+            server.text(&["CLUSTER", "SET-CONFIG-EPOCH", &(node + 1).to_string()])?;
+        }
+        cluster::assign_slots(&self.servers[..primaries])?;
+        for contact in &self.contacts[1..] {
+            let (port, bus_port) = (contact.announced.to_string(), (contact.announced + BUS_PORT_OFFSET).to_string());
+            self.servers[0].text(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus_port])?;
+        }
+        let count = self.servers.len();
+        let are_known = || self.servers.iter().all(|server| server.nodes().is_ok_and(|lines| lines.len() == count));
+        wait_until(FORMED_WITHIN, are_known).map_err(|why| format!("not every node knows all others {why}"))?;
+        Ok(())
+    }
+
+    fn replicate(&self) -> Result<(), String> {
+        let primaries = self.scenario.primaries();
+        for (node, server) in self.servers.iter().enumerate().skip(primaries) {
+            let primary = &self.ids[node % primaries];
+            let outcome = wait_until(FORMED_WITHIN, || server.text(&["CLUSTER", "REPLICATE", primary]).is_ok());
+            outcome.map_err(|why| format!("node {node} does not become a replica {why}"))?;
+        }
+        Ok(())
+    }
+
+    /// Where the nodes are reached.
+    #[must_use]
+    pub fn contacts(&self) -> &[Contact] {
+        &self.contacts
+    }
+
+    /// When which nodes were killed.
+    #[must_use]
+    pub fn kills(&self) -> &[(usize, Instant)] {
+        &self.kills
+    }
+
+    /// What nodes said to each other that must never be said.
+    #[must_use]
+    pub fn breaches(&self) -> Vec<String> {
+        self.network.double_votes()
+    }
+
+    /// Has packets be lost as the scenario says.
+    pub fn begin(&self) {
+        self.network.lose(self.scenario.loss_percent);
+    }
+
+    /// Begins or ends a fault.
+    pub fn perform(&mut self, fault: &Fault, begins: bool) -> Result<(), String> {
+        match fault {
+            Fault::Partition(side) => {
+                let ways = ways_across(side, self.servers.len());
+                ways.into_iter().for_each(|way| self.network.hold(way, begins));
+            }
+            Fault::Deaf(way) => self.network.hold(*way, begins),
+            Fault::Cut(way) => self.network.cut(*way, begins),
+            Fault::Delay(way, by_ms) => {
+                self.network.delay(*way, Duration::from_millis(if begins { *by_ms } else { 0 }));
+            }
+            Fault::Copy(way) => self.network.copy(*way, begins),
+            Fault::Reset(way) if begins => self.network.reset(*way),
+            Fault::Failover(node) if begins => self.ask_to_fail_over(*node),
+            Fault::Reset(_) | Fault::Failover(_) => {}
+            Fault::Kill(node) => return self.stop(*node, Stop::Dead, begins),
+            Fault::Pause(node) => return self.stop(*node, Stop::Paused, begins),
+        }
+        Ok(())
+    }
+
+    /// A node that is no replica, or cannot be asked, refuses: that is its right.
+    fn ask_to_fail_over(&self, node: usize) {
+        let port = self.contacts[node].port;
+        thread::spawn(move || {
+            let mut connection = cluster::connect(port, FAILOVER_TIMEOUT)?;
+            let asked: Result<String, _> = redis::cmd("CLUSTER").arg("FAILOVER").query(&mut connection);
+            asked.map_err(|error| error.to_string())
+        });
+    }
+
+    fn stop(&mut self, node: usize, how: Stop, begins: bool) -> Result<(), String> {
+        let number = self.held.entry((node, how)).or_default();
+        *number = if begins { *number + 1 } else { number.saturating_sub(1) };
+        let is_change = *number == u32::from(begins);
+        match (how, begins) {
+            _ if !is_change => Ok(()),
+            (Stop::Dead, true) => {
+                self.contacts[node].life.fetch_add(1, Ordering::SeqCst);
+                self.servers[node].kill();
+                // Up to its end it may have acknowledged writes.
+                self.kills.push((node, Instant::now()));
+                Ok(())
+            }
+            (Stop::Dead, false) => {
+                self.servers[node].restart()?;
+                self.signal(node, if self.is(node, Stop::Paused) { Signal::STOP } else { Signal::CONT })
+            }
+            (Stop::Paused, true) => self.signal(node, Signal::STOP),
+            (Stop::Paused, false) => self.signal(node, Signal::CONT),
+        }
+    }
+
+    fn is(&self, node: usize, how: Stop) -> bool {
+        self.held.get(&(node, how)).is_some_and(|&number| number > 0)
+    }
+
+    /// A dead node hears no signal.
+    fn signal(&self, node: usize, signal: Signal) -> Result<(), String> {
+        let process = self.servers[node].process_id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        process.map_or(Ok(()), |process| kill_process(process, signal)).map_err(|error| format!("node {node}: {error}"))
+    }
+
+    /// Ends every fault, and says what the network has passed and lost meanwhile.
+    pub fn calm(&mut self) -> Result<Counts, String> {
+        let counts = self.network.calm();
+        let left: Vec<_> = self.held.iter().filter(|(_, number)| **number > 0).map(|(held, _)| *held).collect();
+        for (node, how) in left {
+            self.held.insert((node, how), 1);
+            self.stop(node, how, false)?;
+        }
+        Ok(counts)
+    }
+
+    /// Waits until all nodes tell the same.
+    pub fn converge(&self, within: Duration) -> Convergence {
+        let mut last = Vec::new();
+        let took = wait_until(within, || {
+            let found = self.differences();
+            let is_one_mind = found.is_empty();
+            if !is_one_mind {
+                last = found;
+            }
+            is_one_mind
+        });
+        Convergence { took: took.ok(), last }
+    }
+
+    /// Why this is not a whole cluster of one mind; empty if it is.
+    #[must_use]
+    pub fn differences(&self) -> Vec<String> {
+        let views: Vec<_> = self.servers.iter().map(Server::nodes).collect();
+        let mut found = Vec::new();
+        let mut first: Option<BTreeMap<String, Told>> = None;
+        for (node, view) in views.iter().enumerate() {
+            match view {
+                Err(why) => found.push(format!("node {node} does not answer: {why}")),
+                Ok(lines) => {
+                    found.extend(self.faults_of_view(node, lines));
+                    let told = self.told(lines);
+                    let first = first.get_or_insert_with(|| told.clone());
+                    found.extend(differing(node, first, &told));
+                }
+            }
+        }
+        let whole = first.iter().flat_map(|told| self.faults_of_cluster(told));
+        let whole: Vec<_> = whole.collect();
+        found.into_iter().chain(whole).collect()
+    }
+
+    fn told(&self, lines: &[NodeLine]) -> BTreeMap<String, Told> {
+        lines.iter().map(|line| (self.name(&line.id), Told::of(line, &self.name(&line.primary)))).collect()
+    }
+
+    /// A node's name in reports.
+    fn name(&self, id: &str) -> String {
+        let number = self.ids.iter().position(|known| known == id);
+        number.map_or_else(|| id.to_owned(), |number| format!("node {number}"))
+    }
+
+    fn faults_of_view(&self, node: usize, lines: &[NodeLine]) -> Vec<String> {
+        let mut found = Vec::new();
+        if lines.len() != self.servers.len() {
+            found.push(format!("node {node} knows {} nodes", lines.len()));
+        }
+        for line in lines {
+            let bad = ["fail", "fail?", "handshake", "noaddr"].into_iter().find(|flag| line.is(flag));
+            let bad = bad.or((!line.connected).then_some("disconnected"));
+            found.extend(bad.map(|what| format!("node {node} shows {} as {what}", self.name(&line.id))));
+        }
+        let server = &self.servers[node];
+        let state = server.cluster_info("cluster_state").unwrap_or_default();
+        if state != "ok" {
+            found.push(format!("the cluster state of node {node} is {state}"));
+        }
+        let is_replica = lines.iter().any(|line| line.is("myself") && line.is("slave"));
+        let is_linked =
+            || server.text(&["INFO", "replication"]).is_ok_and(|info| info.contains("master_link_status:up"));
+        if is_replica && !is_linked() {
+            found.push(format!("node {node} has no link to its primary"));
+        }
+        found
+    }
+
+    fn faults_of_cluster(&self, told: &BTreeMap<String, Told>) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut covered = SlotSet::<CLUSTER_SLOTS>::new();
+        let mut epochs = BTreeMap::new();
+        for (name, told) in told.iter().filter(|(_, told)| !told.slots.is_empty()) {
+            covered.insert_all(&told.slots);
+            if let Some(other) = epochs.insert(told.epoch.clone(), name) {
+                found.push(format!("{other} and {name} have the same config epoch {}", told.epoch));
+            }
+        }
+        if covered.len() < CLUSTER_SLOTS {
+            found.push(format!("nobody serves {} slots", CLUSTER_SLOTS - covered.len()));
+        }
+        found
+    }
+
+    /// Ends the processes in order, and says where their traces are.
+    pub fn shut_down(mut self) -> Vec<PathBuf> {
+        self.servers.iter_mut().for_each(Server::shut_down);
+        self.servers.iter().flat_map(Server::trace_files).collect()
+    }
+}
+
+/// How the nodes came to tell the same, if they did.
+#[derive(Clone, Debug, Default)]
+pub struct Convergence {
+    /// How long it took.
+    pub took: Option<Duration>,
+    /// In what they differed last.
+    pub last: Vec<String>,
+}
+
+/// What one node says of another that all must say alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Told {
+    role: String,
+    epoch: String,
+    slots: SlotSet<CLUSTER_SLOTS>,
+}
+
+impl Told {
+    fn of(line: &NodeLine, primary: &str) -> Self {
+        let role = if line.is("slave") { format!("a replica of {primary}") } else { "a primary".to_owned() };
+        Self { role, epoch: line.epoch.clone(), slots: line.slot_set().unwrap_or_default() }
+    }
+}
+
+fn differing(node: usize, first: &BTreeMap<String, Told>, told: &BTreeMap<String, Told>) -> Vec<String> {
+    let mut found = Vec::new();
+    for (name, told) in told {
+        match first.get(name) {
+            None => found.push(format!("node {node} knows {name}, and others do not")),
+            Some(other) if other != told => {
+                let Told { role, epoch, slots } = told;
+                let said = format!("node {node} says that {name} is {role}, epoch {epoch}, slots {slots}");
+                found.push(format!("{said}; others say {}, epoch {}, slots {}", other.role, other.epoch, other.slots));
+            }
+            Some(_) => {}
+        }
+    }
+    found
+}

@@ -1,0 +1,169 @@
+//! What nodes say of themselves while faults go on, and what must hold of it at any time. Owns the sightings;
+//! knows CLUSTER NODES and CLUSTER INFO, and what each node may say of itself.
+
+use super::{fleet::Contact, writers::Write};
+use crate::cluster::{self, NodeLine};
+use redis::Connection;
+use slotbus_core::{CLUSTER_SLOTS, SlotSet};
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+const INTERVAL: Duration = Duration::from_millis(150);
+const TIMEOUT: Duration = Duration::from_millis(500);
+
+/// What a node said of itself at one time.
+#[derive(Clone, Debug)]
+pub struct Sighting {
+    /// When.
+    pub at: Instant,
+    /// In which life of its process.
+    pub life: u32,
+    /// Whether it was a primary.
+    pub is_primary: bool,
+    /// Its config epoch; for a replica that of its primary.
+    pub epoch: u64,
+    /// The greatest epoch that it knew.
+    pub current_epoch: u64,
+    /// Its slots.
+    pub slots: SlotSet<CLUSTER_SLOTS>,
+}
+
+/// Asks one node again and again until it is to stop.
+#[must_use]
+pub fn watch(contact: &Contact, is_over: &AtomicBool) -> Vec<Sighting> {
+    let (mut sightings, mut connection) = (Vec::new(), None);
+    while !is_over.load(Ordering::Relaxed) {
+        let life = contact.life.load(Ordering::SeqCst);
+        let seen =
+            connection.take().map_or_else(|| cluster::connect(contact.port, TIMEOUT), Ok).and_then(|mut open| {
+                let sighting = look(&mut open, life)?;
+                connection = Some(open);
+                Ok(sighting)
+            });
+        // What was said while a process ended and another began is nobody's.
+        let is_same_life = life == contact.life.load(Ordering::SeqCst);
+        sightings.extend(seen.ok().filter(|_| is_same_life));
+        thread::sleep(INTERVAL);
+    }
+    sightings
+}
+
+fn look(connection: &mut Connection, life: u32) -> Result<Sighting, String> {
+    let mut ask = |what: &str| -> Result<String, String> {
+        redis::cmd("CLUSTER").arg(what).query(connection).map_err(|error| error.to_string())
+    };
+    let info = ask("INFO")?;
+    let nodes = ask("NODES")?;
+    let current = info.lines().find_map(|line| line.strip_prefix("cluster_current_epoch:"));
+    let own = nodes.lines().map(NodeLine::parse).find(|line| line.is("myself")).ok_or("no line is flagged myself")?;
+    let number = |text: &str| text.trim().parse::<u64>().map_err(|error| format!("'{text}': {error}"));
+    Ok(Sighting {
+        at: Instant::now(),
+        life,
+        is_primary: own.is("master"),
+        epoch: number(&own.epoch)?,
+        current_epoch: number(current.unwrap_or_default())?,
+        slots: own.slot_set().ok_or("slots that are none")?,
+    })
+}
+
+/// What was seen that must never be: epochs that go back, and slots that two nodes claim in one epoch.
+#[must_use]
+pub fn breaches(histories: &[Vec<Sighting>]) -> Vec<String> {
+    let backward = histories.iter().enumerate().flat_map(|(node, history)| epochs_gone_back(node, history));
+    backward.chain(claims_twice(histories)).collect()
+}
+
+fn epochs_gone_back(node: usize, history: &[Sighting]) -> Vec<String> {
+    let mut found = Vec::new();
+    for pair in history.windows(2).filter(|pair| pair[0].life == pair[1].life) {
+        let [before, after] = [&pair[0], &pair[1]];
+        if after.current_epoch < before.current_epoch {
+            let (was, is) = (before.current_epoch, after.current_epoch);
+            found.push(format!("EPOCH-1: the current epoch of node {node} went back from {was} to {is}"));
+        }
+        if before.is_primary && after.is_primary && after.epoch < before.epoch {
+            let (was, is) = (before.epoch, after.epoch);
+            found.push(format!("the config epoch of node {node}, a primary, went back from {was} to {is}"));
+        }
+    }
+    found
+}
+
+fn claims_twice(histories: &[Vec<Sighting>]) -> Vec<String> {
+    let mut claims: Vec<(u64, usize, SlotSet<CLUSTER_SLOTS>)> = Vec::new();
+    for (node, history) in histories.iter().enumerate() {
+        for sighting in history.iter().filter(|sighting| sighting.is_primary && !sighting.slots.is_empty()) {
+            match claims.iter_mut().find(|(epoch, claimant, _)| (*epoch, *claimant) == (sighting.epoch, node)) {
+                Some((_, _, slots)) => slots.insert_all(&sighting.slots),
+                None => claims.push((sighting.epoch, node, sighting.slots.clone())),
+            }
+        }
+    }
+    let mut found = Vec::new();
+    for (index, (epoch, node, slots)) in claims.iter().enumerate() {
+        for (_, other, _) in claims[index + 1..]
+            .iter()
+            .filter(|(other_epoch, _, others)| other_epoch == epoch && slots.iter().any(|slot| others.contains(slot)))
+        {
+            found.push(format!("node {node} and node {other} claimed a slot in the same epoch {epoch}"));
+        }
+    }
+    found
+}
+
+/// After which time a lost write is excused by replication that does not wait: the node that acknowledged it
+/// was killed later, or stopped serving the slot in the epoch in which it acknowledged.
+#[must_use]
+pub fn excuse(write: &Write, history: &[Sighting], kills: &[(usize, Instant)]) -> Option<Duration> {
+    let killed = kills.iter().filter(|(node, at)| *node == write.by && *at >= write.at).map(|(_, at)| *at).min();
+    let serves = |sighting: &Sighting| sighting.is_primary && sighting.slots.contains(write.slot);
+    let before = history.iter().rfind(|sighting| sighting.at <= write.at && serves(sighting));
+    let mut after = history.iter().filter(|sighting| sighting.at > write.at);
+    let epoch = before.map(|sighting| sighting.epoch);
+    let left = after.find(|sighting| !serves(sighting) || epoch.is_some_and(|epoch| epoch != sighting.epoch));
+    let ended = killed.into_iter().chain(left.map(|sighting| sighting.at)).min()?;
+    Some(ended.saturating_duration_since(write.at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use slotbus_core::Slot;
+
+    fn sighting(at: Instant, after_ms: u64, epoch: u64, slots: SlotSet<CLUSTER_SLOTS>) -> Sighting {
+        let at = at + Duration::from_millis(after_ms);
+        Sighting { at, life: 0, is_primary: true, epoch, current_epoch: epoch, slots }
+    }
+
+    #[test]
+    fn epochs_that_go_back_and_claims_in_one_epoch_are_breaches() {
+        let now = Instant::now();
+        let slots = SlotSet::range(0, 9);
+        let good = vec![sighting(now, 0, 1, slots.clone()), sighting(now, 1, 3, slots.clone())];
+        assert_eq!(breaches(&[good.clone(), vec![sighting(now, 0, 2, slots.clone())]]), Vec::<String>::new());
+        assert_eq!(breaches(&[good.clone(), vec![sighting(now, 0, 3, SlotSet::range(9, 9))]]).len(), 1);
+        let mut back = good;
+        back.push(sighting(now, 2, 2, slots));
+        assert_eq!(breaches(&[back.clone()]).len(), 2);
+        back[2].life = 1;
+        assert_eq!(breaches(&[back]).len(), 0);
+    }
+
+    #[test]
+    fn a_lost_write_is_excused_by_the_end_of_its_primary_alone() {
+        let now = Instant::now();
+        let at = now + Duration::from_millis(5);
+        let write = Write { key: "k".to_owned(), slot: Slot(1), value: 1, by: 0, at };
+        let slots = SlotSet::range(0, 9);
+        let stays = vec![sighting(now, 0, 1, slots.clone()), sighting(now, 9, 1, slots.clone())];
+        assert_eq!(excuse(&write, &stays, &[]), None);
+        assert_eq!(excuse(&write, &stays, &[(0, now)]), None);
+        assert_eq!(excuse(&write, &stays, &[(0, at)]), Some(Duration::ZERO));
+        let returns = vec![sighting(now, 0, 1, slots.clone()), sighting(now, 9, 2, slots)];
+        assert_eq!(excuse(&write, &returns, &[]), Some(Duration::from_millis(4)));
+    }
+}
