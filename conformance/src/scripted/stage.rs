@@ -7,6 +7,7 @@ use super::{
     field::{Field, Rumor},
     packet::{apply, claim, distort, extensions, loopback, publication},
     peer::{BUS_PORT_OFFSET, ScriptedPeer, Standing, Via},
+    record::{Happening, Recorder},
     relay::{Relay, Speaker},
     script::{Fate, Pattern, PatternKind, PeerSpec, Script, ServerSpec, Sight, Step, Verb},
     seed, show,
@@ -44,7 +45,18 @@ const KEPT: &str = "nodes.conf.kept";
 /// Plays a script with servers in `folder`, those of this project under a profile. An error means
 /// that the run itself could not be made.
 pub fn play(script: &Script, program: &Program, profile: &str, folder: &Path) -> Result<Transcript, String> {
-    let mut stage = Stage::new(script, program, profile, folder)?;
+    play_recorded(script, program, profile, folder, &Recorder::default())
+}
+
+/// The same, with all that passes between the first server and the others recorded.
+pub fn play_recorded(
+    script: &Script,
+    program: &Program,
+    profile: &str,
+    folder: &Path,
+    recorder: &Recorder,
+) -> Result<Transcript, String> {
+    let mut stage = Stage::new(script, program, profile, folder, recorder)?;
     let mut entries = Vec::new();
     for step in &script.steps {
         let told = |error| format!("{}, line {}: {}: {error}", script.name, step.line, step.text);
@@ -97,6 +109,7 @@ struct Stage<'a> {
     current: String,
     ear: Option<Receiver<Value>>,
     has_sent: bool,
+    recorder: Recorder,
 }
 
 /// A server under test that has been started.
@@ -107,7 +120,13 @@ struct Running {
 }
 
 impl<'a> Stage<'a> {
-    fn new(script: &'a Script, program: &Program, profile: &'a str, folder: &Path) -> Result<Self, String> {
+    fn new(
+        script: &'a Script,
+        program: &Program,
+        profile: &'a str,
+        folder: &Path,
+        recorder: &Recorder,
+    ) -> Result<Self, String> {
         let mut stage = Self {
             script,
             program: program.clone(),
@@ -119,9 +138,10 @@ impl<'a> Stage<'a> {
             current: script.servers[0].name.clone(),
             ear: None,
             has_sent: false,
+            recorder: recorder.clone(),
         };
         for spec in &script.peers {
-            let peer = ScriptedPeer::new(spec.id)?;
+            let peer = ScriptedPeer::recorded(spec.id, recorder.clone())?;
             stage.cast.add(&spec.name, spec.id, peer.port());
             stage.peers.insert(spec.name.clone(), peer);
         }
@@ -137,6 +157,7 @@ impl<'a> Stage<'a> {
 
     /// Lets the servers end in order, if they run: what they recorded is read then.
     fn shut_down(&mut self) {
+        self.recorder.note(Happening::Killed);
         self.servers.values_mut().for_each(|running| running.server.shut_down());
     }
 
@@ -275,7 +296,7 @@ impl<'a> Stage<'a> {
     /// Learns the server's id and address.
     fn meet_server(&mut self) -> Result<(), String> {
         let port = self.server()?.port();
-        let mut client = Client::connect(port)?;
+        let mut client = Client::recorded(port, self.recorder.clone())?;
         let id = client.text(&["CLUSTER", "MYID"])?;
         let id = id.parse().map_err(|_| format!("{id} is no id"))?;
         self.cast.add(&self.current, id, port);
@@ -550,12 +571,16 @@ impl<'a> Stage<'a> {
         let running = self.running()?;
         running.client = None;
         running.server.kill();
+        self.recorder.note(Happening::Killed);
         Ok(())
     }
 
     fn restart(&mut self) -> Result<(), String> {
         self.running()?.client = None;
+        let nodes_conf = fs::read_to_string(self.server()?.folder().join(NODES_CONF)).ok();
+        self.recorder.note(Happening::Started { nodes_conf });
         self.server()?.restart()?;
+        self.recorder.note(Happening::Ready);
         self.meet_server()?;
         // Peers are linked with one server only.
         if self.current == self.script.servers[0].name { self.link_all() } else { Ok(()) }
