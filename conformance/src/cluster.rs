@@ -27,6 +27,37 @@ pub enum Program {
     Slotbus(PathBuf),
     /// The real thing.
     Redis(PathBuf),
+    /// Any other server that takes redis-server's command line.
+    Other(Template),
+}
+
+/// A command line with places for a port and a folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Template(Vec<String>);
+
+impl Template {
+    const PORT: &str = "{port}";
+    const FOLDER: &str = "{dir}";
+
+    /// Reads a command line of words between spaces. It must say where the port goes, and where the folder.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        for place in [Self::PORT, Self::FOLDER] {
+            if !text.contains(place) {
+                return Err(format!("the command '{text}' does not say where {place} goes"));
+            }
+        }
+        Ok(Self(text.split_whitespace().map(str::to_owned).collect()))
+    }
+
+    fn command(&self, port: u16, folder: &Path) -> Command {
+        let filled = |word: &String| {
+            word.replace(Self::PORT, &port.to_string()).replace(Self::FOLDER, &folder.display().to_string())
+        };
+        let mut words = self.0.iter().map(filled);
+        let mut command = Command::new(words.next().unwrap_or_default());
+        command.args(words);
+        command
+    }
 }
 
 impl Program {
@@ -36,12 +67,18 @@ impl Program {
         match self {
             Self::Slotbus(_) => "slotbus-node",
             Self::Redis(_) => "redis-server",
+            Self::Other(_) => "the server",
         }
     }
 
-    fn path(&self) -> &Path {
+    fn command(&self, port: u16, folder: &Path) -> Command {
         match self {
-            Self::Slotbus(path) | Self::Redis(path) => path,
+            Self::Slotbus(path) | Self::Redis(path) => {
+                let mut command = Command::new(path);
+                command.arg("--port").arg(port.to_string()).arg("--dir").arg(folder);
+                command
+            }
+            Self::Other(template) => template.command(port, folder),
         }
     }
 }
@@ -125,16 +162,15 @@ impl Server {
         self.kill();
         self.starts += 1;
         let log = fs::File::create(self.log_file()).map_err(|error| format!("cannot make a log file: {error}"))?;
-        let mut command = Command::new(self.program.path());
-        command.arg("--port").arg(self.port.to_string());
-        command.args(["--bind", "127.0.0.1", "--dir"]).arg(&self.folder).args(&self.directives);
+        let mut command = self.program.command(self.port, &self.folder);
+        command.args(["--bind", "127.0.0.1"]).args(&self.directives);
         if let Program::Slotbus(_) = self.program {
             command.arg("--trace-file").arg(self.trace_file(self.starts));
         }
         let errors = log.try_clone().map_err(|error| error.to_string())?;
         command.stdin(Stdio::null()).stdout(log).stderr(errors);
-        let child =
-            command.spawn().map_err(|error| format!("cannot run {}: {error}", self.program.path().display()))?;
+        let program = command.get_program().to_owned();
+        let child = command.spawn().map_err(|error| format!("cannot run {}: {error}", program.display()))?;
         self.child = Some(child);
         let answered = wait_until(START_TIMEOUT, || self.text(&["PING"]).is_ok_and(|reply| reply == "PONG"));
         answered
@@ -178,6 +214,12 @@ impl Server {
         self.port
     }
 
+    /// What it is told beside its port and folder.
+    #[must_use]
+    pub fn directives(&self) -> &[String] {
+        &self.directives
+    }
+
     /// Its folder.
     #[must_use]
     pub fn folder(&self) -> &Path {
@@ -195,7 +237,7 @@ impl Server {
     pub fn trace_files(&self) -> Vec<PathBuf> {
         match self.program {
             Program::Slotbus(_) => (1..=self.starts).map(|start| self.trace_file(start)).collect(),
-            Program::Redis(_) => Vec::new(),
+            Program::Redis(_) | Program::Other(_) => Vec::new(),
         }
     }
 

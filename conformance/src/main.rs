@@ -1,9 +1,13 @@
 //! `slotbus-conform`: holds cluster nodes to the model of the protocol.
 
 use clap::{Parser, Subcommand};
-use slotbus_conformance::{report, tour, verify};
+use slotbus_conformance::{
+    cluster::{Program, Template},
+    probe::{Probe, Report},
+    report, tour, verify,
+};
 use slotbus_core::Profile;
-use std::{path::PathBuf, process::ExitCode};
+use std::{fs, path::PathBuf, process::ExitCode};
 
 /// Holds cluster nodes, of this or any implementation, to the model of the Redis Cluster protocol.
 ///
@@ -36,6 +40,25 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Plays the peers of a server over real sockets and holds all that it says to the model.
+    Probe {
+        /// Starts a server for each case: a command line with {port} and {dir}, to which directives of
+        /// redis-server's are added.
+        #[arg(long, value_name = "CMD")]
+        spawn: String,
+        /// Hold it to this profile.
+        #[arg(long, default_value = "redis-7.0")]
+        profile: String,
+        /// Only the cases of this area, about this rule, or with this in their name.
+        #[arg(long)]
+        filter: Option<String>,
+        /// Also write JUnit XML to this file.
+        #[arg(long, value_name = "FILE")]
+        junit: Option<PathBuf>,
+        /// Print one JSON document instead of text.
+        #[arg(long)]
+        json: bool,
+    },
     /// The main job end to end: every standard configuration checked exhaustively, live clusters of
     /// real processes on loopback, and the recorded traces verified against the model.
     Tour {
@@ -48,17 +71,47 @@ enum Command {
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Verify { files, profile, json } => run_verify(&files, profile.as_deref(), json),
+        Command::Probe { spawn, profile, filter, junit, json } => run_probe(&spawn, profile, filter, junit, json)
+            .unwrap_or_else(|error| {
+                eprintln!("slotbus-conform: {error}");
+                report::Outcome::Unusable
+            })
+            .into(),
         Command::Tour { json } => tour::run(json).into(),
     }
 }
 
+fn run_probe(
+    spawn: &str,
+    profile_name: String,
+    filter: Option<String>,
+    junit: Option<PathBuf>,
+    json: bool,
+) -> Result<report::Outcome, String> {
+    let profile = profile_named(&profile_name)?;
+    let program = Program::Other(Template::parse(spawn)?);
+    let probe = Probe { program, profile_name, profile, filter };
+    let results = probe.run(|_| {})?;
+    let report = Report { target: spawn.to_owned(), profile: probe.profile_name, results };
+    if let Some(file) = junit {
+        fs::write(&file, report.junit()).map_err(|error| format!("cannot write {}: {error}", file.display()))?;
+    }
+    if json { println!("{}", report.json()) } else { print!("{report}") }
+    Ok(report.outcome())
+}
+
+fn profile_named(name: &str) -> Result<Profile, String> {
+    Profile::named(name).ok_or_else(|| {
+        let known: Vec<_> = Profile::NAMED.iter().map(|(name, _)| *name).collect();
+        format!("there is no profile '{name}'; known: {}", known.join(", "))
+    })
+}
+
 fn run_verify(files: &[PathBuf], profile: Option<&str>, json: bool) -> ExitCode {
-    let profile = match profile.map(|name| (name, Profile::named(name))) {
-        None => None,
-        Some((_, Some(profile))) => Some(profile),
-        Some((name, None)) => {
-            let known: Vec<_> = Profile::NAMED.iter().map(|(name, _)| *name).collect();
-            eprintln!("slotbus-conform: there is no profile '{name}'; known: {}", known.join(", "));
+    let profile = match profile.map(profile_named).transpose() {
+        Ok(profile) => profile,
+        Err(error) => {
+            eprintln!("slotbus-conform: {error}");
             return report::Outcome::Unusable.into();
         }
     };

@@ -29,9 +29,13 @@ pub struct Record {
 /// What can happen.
 #[derive(Clone, Debug)]
 pub enum Happening {
-    /// The server's process is about to start, from this nodes.conf if there is one.
+    /// The server's process is about to start.
     Started {
-        /// The file's text.
+        /// Its client port.
+        port: u16,
+        /// What it is told, as on a command line.
+        directives: Vec<String>,
+        /// The text of its nodes.conf, if there is one.
         nodes_conf: Option<String>,
     },
     /// The server answers clients.

@@ -577,8 +577,10 @@ impl<'a> Stage<'a> {
 
     fn restart(&mut self) -> Result<(), String> {
         self.running()?.client = None;
-        let nodes_conf = fs::read_to_string(self.server()?.folder().join(NODES_CONF)).ok();
-        self.recorder.note(Happening::Started { nodes_conf });
+        let server = self.server()?;
+        let nodes_conf = fs::read_to_string(server.folder().join(NODES_CONF)).ok();
+        let started = Happening::Started { port: server.port(), directives: server.directives().to_vec(), nodes_conf };
+        self.recorder.note(started);
         self.server()?.restart()?;
         self.recorder.note(Happening::Ready);
         self.meet_server()?;
