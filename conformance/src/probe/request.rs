@@ -71,7 +71,11 @@ fn ranges(bounds: &[&str]) -> Option<Vec<Slot>> {
     let mut slots = Vec::new();
     for pair in bounds.chunks(2) {
         let [start, end] = pair else { return None };
-        slots.extend((slot(start)?.0..=slot(end)?.0).map(Slot));
+        let (start, end) = (slot(start)?, slot(end)?);
+        if start > end {
+            return None;
+        }
+        slots.extend((start.0..=end.0).map(Slot));
     }
     Some(slots)
 }

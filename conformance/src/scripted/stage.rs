@@ -568,10 +568,10 @@ impl<'a> Stage<'a> {
 
     fn kill(&mut self) -> Result<(), String> {
         self.settle();
+        self.recorder.note(Happening::Killed);
         let running = self.running()?;
         running.client = None;
         running.server.kill();
-        self.recorder.note(Happening::Killed);
         Ok(())
     }
 
