@@ -1,11 +1,12 @@
 //! What a recording says of later moments: chance is not guessed where its outcome was seen. Knows
 //! records only.
 
+use super::request;
 use crate::scripted::{
     link::Arrival,
     record::{Conn, Happening, Record},
 };
-use slotbus_core::{Body, NodeId};
+use slotbus_core::{Body, Flags, NodeId};
 
 /// A view of a whole recording.
 #[derive(Clone, Copy)]
@@ -19,6 +20,22 @@ impl Foresight<'_> {
                 if matches!(message.body, Body::FailoverAuthRequest))
         };
         self.later(from_ms).find(is_request).map(|record| record.at_ms)
+    }
+
+    /// When the server next shows that it suspects a node.
+    pub(super) fn next_suspicion(&self, from_ms: u64, id: NodeId) -> Option<u64> {
+        let is_suspicion = |record: &&Record| match &record.what {
+            Happening::Heard { arrival: Arrival::Message(message), .. } => {
+                let gossip = message.heartbeat().map_or(&[][..], |heartbeat| &heartbeat.gossip);
+                gossip.iter().any(|entry| entry.node == id && entry.flags.contains(Flags::PFAIL))
+            }
+            Happening::Answered { reply, .. } => {
+                let (text, id) = (request::show(reply), id.to_string());
+                text.lines().any(|line| line.starts_with(&id) && line.contains("fail?"))
+            }
+            _ => false,
+        };
+        self.later(from_ms).find(is_suspicion).map(|record| record.at_ms)
     }
 
     /// Whether the first word on a connection is MEET.
@@ -35,7 +52,7 @@ impl Foresight<'_> {
     pub(super) fn next_id(&self, from_ms: u64, old: NodeId) -> NodeId {
         let id = |record: &Record| match &record.what {
             Happening::Heard { arrival: Arrival::Message(message), .. } => Some(message.header.sender),
-            Happening::Answered { reply, .. } => own_id(&super::request::show(reply)),
+            Happening::Answered { reply, .. } => own_id(&request::show(reply)),
             _ => None,
         };
         self.later(from_ms).filter_map(id).find(|id| *id != old).unwrap_or(old)

@@ -268,9 +268,23 @@ impl<'a> Shadow<'a> {
             self.meet_oneself(link);
         } else if ip == IpAddr::V4(Ipv4Addr::LOCALHOST) && self.is_listening(cport) {
             self.dials.push(Dial { at_ms: self.now_ms, link, cport, step });
-        } else {
-            self.queue.extend(failure(ip, cport, link).map(|event| (event, false)));
+        } else if let Some(failure) = failure(ip, cport, link) {
+            if self.is_pinged_unheard(link) {
+                self.queue.push_back((link_up(link), false));
+            }
+            self.queue.push_back((failure, false));
         }
+    }
+
+    /// Whether the server takes this chance to ping a node that is not there, which nobody hears: if it
+    /// is seen to suspect the node a node timeout later.
+    fn is_pinged_unheard(&self, link: LinkId) -> bool {
+        let Some(pos) = self.node.links().get(link).and_then(|link| link.peer) else { return false };
+        let peer = &self.node.peers()[pos];
+        let is_free = peer.ping_sent.is_none() && !peer.is_any(Flags::HANDSHAKE | Flags::MEET);
+        let latest_ms = self.now_ms + self.node.config().timing.node_timeout_ms + CRON_MS;
+        let suspected_ms = self.foresight.next_suspicion(self.now_ms, peer.id);
+        is_free && suspected_ms.is_some_and(|suspected_ms| suspected_ms <= latest_ms)
     }
 
     fn is_listening(&self, cport: u16) -> bool {
