@@ -13,5 +13,5 @@ mod view;
 pub use case::Case;
 pub use divergence::Divergence;
 pub use judge::{Judgement, judge};
-pub use report::Report;
+pub use report::{Report, has_rule};
 pub use run::{CaseResult, Probe, Verdict};

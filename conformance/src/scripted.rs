@@ -52,4 +52,4 @@ pub use peer::ScriptedPeer;
 pub use script::Script;
 pub use stage::{play, play_recorded};
 pub use transcript::{Transcript, chances, differences, mispredictions};
-pub use unshown::unshown;
+pub use unshown::{is_later, unshown};

@@ -39,13 +39,24 @@ impl Divergence {
         Self { at_ms, what, seen, model, suspects: most_telling(suspects), packets: Vec::new() }
     }
 
+    /// The same, seen in a case about some rules: they are the likeliest of the suspects, and suspects
+    /// in any case.
+    pub(super) fn in_case_about(mut self, rules: &[Rule]) -> Self {
+        self.suspects.sort_by_key(|rule| (is_everyday(*rule), !rules.contains(rule)));
+        let unsuspected = rules.iter().filter(|rule| !self.suspects.contains(rule));
+        let unsuspected: Vec<_> = unsuspected.copied().collect();
+        let telling = self.suspects.iter().filter(|rule| !is_everyday(**rule)).count();
+        self.suspects.splice(telling..telling, unsuspected);
+        self
+    }
+
     pub(super) fn unstartable(at_ms: u64, error: String) -> Self {
         Self::new(at_ms, "the file that the server starts from cannot be its own".to_owned(), &error, "a file", Vec::new())
     }
 }
 
-/// The rules of everyday traffic go last, for they fire beside any other.
-fn most_telling(suspects: Vec<Rule>) -> Vec<Rule> {
+/// Whether a rule is one of everyday traffic, which fires beside any other.
+fn is_everyday(rule: Rule) -> bool {
     const EVERYDAY: [Rule; 8] = [
         Rule::PingAnswered,
         Rule::PingReturned,
@@ -56,8 +67,13 @@ fn most_telling(suspects: Vec<Rule>) -> Vec<Rule> {
         Rule::LinkUpPing,
         Rule::LinkOpened,
     ];
+    EVERYDAY.contains(&rule)
+}
+
+/// Each suspect once, those of everyday traffic last.
+fn most_telling(suspects: Vec<Rule>) -> Vec<Rule> {
     let mut sorted: Vec<Rule> = Vec::new();
-    let (everyday, telling): (Vec<_>, Vec<_>) = suspects.into_iter().partition(|rule| EVERYDAY.contains(rule));
+    let (everyday, telling): (Vec<_>, Vec<_>) = suspects.into_iter().partition(|rule| is_everyday(*rule));
     for rule in telling.into_iter().chain(everyday) {
         if !sorted.contains(&rule) {
             sorted.push(rule);

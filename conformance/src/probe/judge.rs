@@ -450,7 +450,8 @@ impl<'a> Life<'a> {
             let mismatch = self.contradiction_near(message, at_ms, until_ms);
             return self.diverge_in(at_ms, mismatch);
         }
-        if self.ended.get(&conn).is_some_and(|ended_ms| *ended_ms <= until_ms) {
+        // The last words on a connection that the model has closed already.
+        if self.shadow.closings.iter().any(|closing| closing.conn == conn && closing.at_ms <= until_ms) {
             return;
         }
         let suspects = [self.recent_rules(at_ms), divergence::sayings(&message.body)].concat();

@@ -1,9 +1,9 @@
 //! What a probe comes to: a table by area, JSON, and JUnit XML. Judges nothing.
 
 use super::run::{CaseResult, Verdict};
-use crate::report::Outcome;
+use crate::{report::Outcome, scripted};
 use serde_json::{Value, json};
-use slotbus_core::Rule;
+use slotbus_core::{Profile, Rule};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::{self, Write as _},
@@ -23,9 +23,16 @@ pub struct Report {
     pub results: Vec<CaseResult>,
 }
 
+/// Whether a server that follows a profile has a rule at all.
+#[must_use]
+pub fn has_rule(profile: &Profile, rule: Rule) -> bool {
+    *profile != Profile::REDIS_7_0 || !scripted::is_later(rule)
+}
+
 #[derive(Clone, Copy, Debug, Default)]
 struct Counts {
     passed: usize,
+    known: usize,
     failed: usize,
     inapplicable: usize,
 }
@@ -35,6 +42,7 @@ impl Counts {
         results.into_iter().fold(Self::default(), |mut counts, result| {
             match result.verdict {
                 Verdict::Pass => counts.passed += 1,
+                Verdict::Known(_) => counts.known += 1,
                 Verdict::Fail(_) => counts.failed += 1,
                 Verdict::Inapplicable(_) => counts.inapplicable += 1,
             }
@@ -72,7 +80,7 @@ impl Report {
         json!({
             "tool": "slotbus-conform", "version": env!("CARGO_PKG_VERSION"),
             "target": self.target, "profile": self.profile,
-            "passed": counts.passed, "failed": counts.failed, "inapplicable": counts.inapplicable,
+            "passed": counts.passed, "known": counts.known, "failed": counts.failed, "inapplicable": counts.inapplicable,
             "catalogue": Rule::ALL.len(), "rules_exercised": self.exercised(), "cases": cases,
         })
     }
@@ -104,26 +112,29 @@ impl fmt::Display for Report {
         for result in &self.results {
             write_failure(f, result)?;
         }
-        writeln!(f, "{:<12} {:>6} {:>6} {:>13} {:>9} {:>11}", "area", "pass", "fail", "inapplicable", "rules", "messages")?;
+        writeln!(f, "{:<12} {:>6} {:>6} {:>6} {:>13} {:>9} {:>11}", "area", "pass", "known", "fail", "inapplicable", "rules", "messages")?;
         let exercised = self.exercised();
         for (area, results) in self.areas() {
             let counts = Counts::of(results.iter().copied());
             let of_area = |rule: &&Rule| rule.area() == area;
             let rules = format!("{}/{}", exercised.iter().filter(of_area).count(), Rule::ALL.iter().filter(of_area).count());
             let explained: usize = results.iter().map(|result| result.explained).sum();
-            let Counts { passed, failed, inapplicable } = counts;
-            writeln!(f, "{area:<12} {passed:>6} {failed:>6} {inapplicable:>13} {rules:>9} {explained:>11}")?;
+            let Counts { passed, known, failed, inapplicable } = counts;
+            writeln!(f, "{area:<12} {passed:>6} {known:>6} {failed:>6} {inapplicable:>13} {rules:>9} {explained:>11}")?;
         }
-        let Counts { passed, failed, inapplicable } = Counts::of(&self.results);
+        let Counts { passed, known, failed, inapplicable } = Counts::of(&self.results);
         let (target, profile, of) = (&self.target, &self.profile, Rule::ALL.len());
-        writeln!(f, "{target} held to {profile}: {passed} pass, {failed} fail, {inapplicable} inapplicable")?;
-        writeln!(f, "{} of {of} rules of the catalogue exercised", exercised.len())
+        writeln!(f, "{target} held to {profile}: {passed} pass, {known} known to differ, {failed} fail, {inapplicable} inapplicable")?;
+        writeln!(f, "{} of {of} rules of the catalogue exercised", exercised.len())?;
+        let missing: Vec<_> = Rule::ALL.iter().filter(|rule| !exercised.contains(rule)).map(|rule| rule.id()).collect();
+        writeln!(f, "not exercised: {}", if missing.is_empty() { "none".to_owned() } else { missing.join(" ") })
     }
 }
 
 fn write_failure(f: &mut fmt::Formatter<'_>, result: &CaseResult) -> fmt::Result {
     match &result.verdict {
         Verdict::Pass => {}
+        Verdict::Known(reason) => writeln!(f, "{}: known to differ: {reason}", result.case.name())?,
         Verdict::Inapplicable(reason) => writeln!(f, "{}: inapplicable: {reason}", result.case.name())?,
         Verdict::Fail(_) => writeln!(f, "{}: FAIL\n{}", result.case.name(), failure_text(result))?,
     }
@@ -154,6 +165,7 @@ fn failure_text(result: &CaseResult) -> String {
 fn case_json(result: &CaseResult) -> Value {
     let (verdict, divergences, reason) = match &result.verdict {
         Verdict::Pass => ("pass", None, None),
+        Verdict::Known(reason) => ("known", None, Some(reason)),
         Verdict::Fail(divergences) => ("fail", Some(divergences), None),
         Verdict::Inapplicable(reason) => ("inapplicable", None, Some(reason)),
     };
@@ -173,6 +185,9 @@ fn junit_case(area: &str, result: &CaseResult) -> String {
     );
     match &result.verdict {
         Verdict::Pass => format!("{head}/>\n"),
+        Verdict::Known(reason) => {
+            format!("{head}>\n      <system-out>known to differ: {}</system-out>\n    </testcase>\n", escaped(reason))
+        }
         Verdict::Inapplicable(reason) => {
             format!("{head}>\n      <skipped message=\"{}\"/>\n    </testcase>\n", escaped(reason))
         }

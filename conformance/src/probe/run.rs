@@ -42,6 +42,8 @@ pub struct Probe {
 pub enum Verdict {
     /// The model explains all that was seen.
     Pass,
+    /// It does not, in a way that is known of redis-server and explained.
+    Known(String),
     /// It does not.
     Fail(Vec<Divergence>),
     /// The case cannot be played to this server, and why.
@@ -88,7 +90,7 @@ impl Probe {
         if results.iter().all(|result| matches!(result.verdict, Verdict::Inapplicable(_))) {
             let reason = results.into_iter().find_map(|result| match result.verdict {
                 Verdict::Inapplicable(reason) => Some(reason),
-                Verdict::Pass | Verdict::Fail(_) => None,
+                Verdict::Pass | Verdict::Known(_) | Verdict::Fail(_) => None,
             });
             return Err(format!("no case can be played: {}", reason.unwrap_or_default()));
         }
@@ -105,11 +107,11 @@ impl Probe {
     /// Real time is part of every case, and a busy machine may come too late for it: what failed among
     /// others is played again by itself, and only what fails again has failed.
     fn play_again(&self, result: &mut CaseResult) {
-        if matches!(result.verdict, Verdict::Pass) {
+        if matches!(result.verdict, Verdict::Pass | Verdict::Known(_)) {
             return;
         }
         let again = self.play(&result.case);
-        if matches!(again.verdict, Verdict::Pass) {
+        if matches!(again.verdict, Verdict::Pass | Verdict::Known(_)) {
             result.notes.insert("failed once among others, and not by itself".to_owned());
         }
         result.notes.extend(again.notes);
@@ -119,14 +121,13 @@ impl Probe {
     fn play(&self, case: &Case) -> CaseResult {
         let begun = Instant::now();
         let (verdict, Judgement { rules, explained, notes, .. }) = match self.judged(case) {
-            Ok(judgement) if judgement.divergences.is_empty() => (Verdict::Pass, judgement),
-            Ok(judgement) => (Verdict::Fail(judgement.divergences.clone()), judgement),
+            Ok((verdict, judgement)) => (verdict, judgement),
             Err(reason) => (Verdict::Inapplicable(reason), Judgement::default()),
         };
         CaseResult { case: case.clone(), verdict, rules, explained, notes, time: begun.elapsed() }
     }
 
-    fn judged(&self, case: &Case) -> Result<Judgement, String> {
+    fn judged(&self, case: &Case) -> Result<(Verdict, Judgement), String> {
         if case.script.servers.len() > 1 {
             return Err("it needs several servers".to_owned());
         }
@@ -134,27 +135,48 @@ impl Probe {
         let recorder = Recorder::keeping();
         let played =
             scripted::play_recorded(&case.script, &self.program, &self.profile_name, folder.path(), &recorder);
-        let records = recorder.records();
-        let mut judgement = judge::judge(&records, self.profile);
-        match played {
-            Ok(transcript) => judgement.divergences.extend(self.awaited_in_vain(case, &transcript)),
+        let judgement = judge::judge(&recorder.records(), self.profile);
+        let mut divergences = judgement.divergences.clone();
+        match &played {
+            Ok(transcript) => divergences.extend(self.awaited_in_vain(case, transcript)),
             // What a server does that keeps a case from being played is told by the model, or not at all.
-            Err(error) if judgement.divergences.is_empty() => return Err(error),
+            Err(error) if divergences.is_empty() => return Err(error.clone()),
             Err(_) => {}
         }
-        Ok(judgement)
+        let known = case.script.diverges.clone().filter(|_| self.follows_redis());
+        let verdict = match (divergences.is_empty(), known, played) {
+            (true, _, _) => Verdict::Pass,
+            (false, Some(reason), Ok(transcript)) if is_as_recorded(case, &transcript) => Verdict::Known(reason),
+            (false, _, _) => {
+                let rules: Vec<_> = case.rules().collect();
+                Verdict::Fail(divergences.into_iter().map(|found| found.in_case_about(&rules)).collect())
+            }
+        };
+        Ok((verdict, judgement))
     }
 
-    /// What the case waited for and did not see. The cases are written after redis-server 7.0: another
-    /// profile may well do something else, which the model then judges alone.
+    /// The cases are written after redis-server 7.0: under another profile a server may well do
+    /// something else than a case waits for, and the model judges alone.
+    fn follows_redis(&self) -> bool {
+        self.profile == Profile::REDIS_7_0
+    }
+
+    /// What the case waited for and did not see.
     fn awaited_in_vain(&self, case: &Case, transcript: &Transcript) -> Vec<Divergence> {
-        let follows = self.profile == Profile::REDIS_7_0 && case.script.diverges.is_none();
-        let unmet = transcript.entries.iter().filter(|entry| follows && entry.is_unmet);
+        let is_binding = self.follows_redis() && case.script.diverges.is_none();
+        let unmet = transcript.entries.iter().filter(|entry| is_binding && entry.is_unmet);
         unmet
             .map(|entry| {
                 let what = format!("line {} of the case waits in vain: {}", entry.line, entry.text);
-                Divergence::new(u64::MAX, what, &entry.shown.join(" | "), "what the line waits for", case.rules().collect())
+                Divergence::new(u64::MAX, what, &entry.shown.join(" | "), "what the line waits for", Vec::new())
             })
             .collect()
     }
+}
+
+/// Whether a server shows what is recorded of redis-server, where that is known to differ.
+fn is_as_recorded(case: &Case, transcript: &Transcript) -> bool {
+    let steps = case.script.steps.iter().zip(&transcript.entries).filter(|(step, _)| !step.recorded.is_empty());
+    let mut shown = steps.map(|(step, entry)| entry.trimmed() == step.recorded.redis);
+    shown.all(|is_same| is_same)
 }
