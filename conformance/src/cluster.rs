@@ -29,6 +29,13 @@ pub enum Program {
     Redis(PathBuf),
     /// Any other server that takes redis-server's command line.
     Other(Template),
+    /// A server that runs already, and is ours to change. It cannot be started or ended.
+    Running {
+        /// Its client port, on loopback.
+        port: u16,
+        /// Its bus port.
+        cport: u16,
+    },
 }
 
 /// A command line with places for a port and a folder.
@@ -67,19 +74,20 @@ impl Program {
         match self {
             Self::Slotbus(_) => "slotbus-node",
             Self::Redis(_) => "redis-server",
-            Self::Other(_) => "the server",
+            Self::Other(_) | Self::Running { .. } => "the server",
         }
     }
 
-    fn command(&self, port: u16, folder: &Path) -> Command {
-        match self {
+    fn command(&self, port: u16, folder: &Path) -> Result<Command, String> {
+        Ok(match self {
             Self::Slotbus(path) | Self::Redis(path) => {
                 let mut command = Command::new(path);
                 command.arg("--port").arg(port.to_string()).arg("--dir").arg(folder);
                 command
             }
             Self::Other(template) => template.command(port, folder),
-        }
+            Self::Running { .. } => return Err(format!("the server at port {port} is not ours to start")),
+        })
     }
 }
 
@@ -148,7 +156,7 @@ impl Server {
 
     /// A server in its own folder below `folder` that is not started yet: see [`Server::restart`].
     pub fn prepare(program: &Program, folder: &Path, node_timeout_ms: u64, extra: &[&str]) -> Result<Self, String> {
-        let port = free_port()?;
+        let port = if let Program::Running { port, .. } = program { *port } else { free_port()? };
         let folder = folder.join(port.to_string());
         fs::create_dir_all(&folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
         let timeout = node_timeout_ms.to_string();
@@ -162,7 +170,7 @@ impl Server {
         self.kill();
         self.starts += 1;
         let log = fs::File::create(self.log_file()).map_err(|error| format!("cannot make a log file: {error}"))?;
-        let mut command = self.program.command(self.port, &self.folder);
+        let mut command = self.program.command(self.port, &self.folder)?;
         command.args(["--bind", "127.0.0.1"]).args(&self.directives);
         if let Program::Slotbus(_) = self.program {
             command.arg("--trace-file").arg(self.trace_file(self.starts));
@@ -194,6 +202,9 @@ impl Server {
 
     /// Has the process shut down in order, so that its trace is complete; kills it if it does not.
     pub fn shut_down(&mut self) {
+        if let Program::Running { .. } = self.program {
+            return;
+        }
         // The answer to a shutdown is the end of the connection.
         let _ = self.text(&["SHUTDOWN", "NOSAVE", "NOW"]);
         if let Some(child) = &mut self.child {
@@ -212,6 +223,12 @@ impl Server {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Its bus port.
+    #[must_use]
+    pub fn cport(&self) -> u16 {
+        if let Program::Running { cport, .. } = self.program { cport } else { self.port + BUS_PORT_OFFSET }
     }
 
     /// What it is told beside its port and folder.
@@ -237,7 +254,7 @@ impl Server {
     pub fn trace_files(&self) -> Vec<PathBuf> {
         match self.program {
             Program::Slotbus(_) => (1..=self.starts).map(|start| self.trace_file(start)).collect(),
-            Program::Redis(_) | Program::Other(_) => Vec::new(),
+            Program::Redis(_) | Program::Other(_) | Program::Running { .. } => Vec::new(),
         }
     }
 

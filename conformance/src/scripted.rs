@@ -30,6 +30,7 @@
 //! each shows. Then just that must be seen. A line `model:` records what the model shows of a thing
 //! that it does not have, such as a process that gives up.
 
+mod bring_up;
 pub mod cast;
 pub mod client;
 pub mod field;
@@ -47,6 +48,7 @@ pub mod stage;
 pub mod transcript;
 mod unshown;
 
+pub use bring_up::obstacle;
 pub use held::hold_to_the_model;
 pub use peer::ScriptedPeer;
 pub use script::Script;

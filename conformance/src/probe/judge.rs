@@ -105,7 +105,7 @@ struct Life<'a> {
 
 impl<'a> Life<'a> {
     fn begin(records: &'a [Record], profile: Profile, listening: BTreeSet<u16>) -> Result<Self, String> {
-        let Some(Record { at_ms, what: Happening::Started { port, directives, nodes_conf } }) = records.first() else {
+        let Some(Record { at_ms, what: Happening::Started { port, cport, uptime_ms, directives, nodes_conf } }) = records.first() else {
             return Err("a recording begins with a start".to_owned());
         };
         let foresight = Foresight(records);
@@ -116,10 +116,10 @@ impl<'a> Life<'a> {
         // The process takes its time to start: the first sign of life tells when it had.
         let is_sign = |record: &&Record| matches!(record.what, Happening::Up { .. } | Happening::Ready);
         let first_ms = records.iter().find(is_sign).map_or(*at_ms, |record| record.at_ms);
-        let started_ms = first_ms.saturating_sub(100).max(*at_ms);
+        let started_ms = first_ms.saturating_sub(100).max(*at_ms).saturating_sub(*uptime_ms);
         let killed = records.iter().find(|record| matches!(record.what, Happening::Killed));
         let end_ms = killed.or(records.last()).map_or(*at_ms, |record| record.at_ms);
-        let config = configuration(*port, directives, profile);
+        let config = configuration((*port, *cport), directives, profile);
         let shadow = Shadow::start(&config, origin, started_ms, listening, foresight)?;
         Ok(Self {
             records,
@@ -309,7 +309,12 @@ impl<'a> Life<'a> {
 
     /// Where a message contradicts every state of the model near a moment; told of the nearest state.
     fn contradiction_near(&self, message: &BusMessage, at_ms: u64, until_ms: u64) -> Option<Mismatch> {
-        self.none_of_views(at_ms, until_ms, |view| contradiction(view, message))
+        let gossip = message.heartbeat().map_or(&[][..], |heartbeat| &heartbeat.gossip);
+        let none_of = |contradiction: &dyn Fn(&View) -> Option<Mismatch>| self.none_of_views(at_ms, until_ms, contradiction);
+        // Inputs of different connections come in any order: each part has a state of its own to explain it.
+        let of_entries = || gossip.iter().find_map(|entry| none_of(&|view| view.contradicts_entry(entry)));
+        let of_header = none_of(&|view| view.contradicts_header(&message.header));
+        of_header.or_else(of_entries).or_else(|| none_of(&|view| untold(view, message)))
     }
 
     fn none_of_views(
@@ -534,8 +539,8 @@ impl<'a> Life<'a> {
 }
 
 /// What the model's node is told, by what the server was told.
-fn configuration(port: u16, directives: &[String], profile: Profile) -> Config {
-    let mut config = Config { port, cport: port + BUS_PORT_OFFSET, profile, ..Config::default() };
+fn configuration((port, cport): (u16, u16), directives: &[String], profile: Profile) -> Config {
+    let mut config = Config { port, cport, profile, ..Config::default() };
     for pair in directives.windows(2) {
         if let Some(directive) = pair[0].strip_prefix("--") {
             request::configure(&mut config, directive, &pair[1]);
@@ -547,12 +552,16 @@ fn configuration(port: u16, directives: &[String], profile: Profile) -> Config {
 /// Where a message contradicts a state of the model.
 fn contradiction(view: &View, message: &BusMessage) -> Option<Mismatch> {
     let gossip = message.heartbeat().map_or(&[][..], |heartbeat| &heartbeat.gossip);
-    view.contradicts_header(&message.header).or_else(|| view.contradicts_gossip(gossip)).or_else(|| {
-        let untold = message.heartbeat().and_then(|_| view.untold_suspect(gossip))?;
-        Some(Mismatch {
-            part: format!("gossip about {untold}"),
-            seen: "nothing".to_owned(),
-            model: "told of: it is suspected".to_owned(),
-        })
+    let of_entries = || gossip.iter().find_map(|entry| view.contradicts_entry(entry));
+    view.contradicts_header(&message.header).or_else(of_entries).or_else(|| untold(view, message))
+}
+
+/// A suspected node of which a heartbeat does not tell.
+fn untold(view: &View, message: &BusMessage) -> Option<Mismatch> {
+    let untold = view.untold_suspect(&message.heartbeat()?.gossip)?;
+    Some(Mismatch {
+        part: format!("gossip about {untold}"),
+        seen: "nothing".to_owned(),
+        model: "told of: it is suspected".to_owned(),
     })
 }

@@ -74,7 +74,7 @@ impl Probe {
         let next = AtomicUsize::new(0);
         let results = Mutex::new(Vec::new());
         thread::scope(|scope| {
-            for _ in 0..PLAYED_AT_ONCE.min(cases.len()) {
+            for _ in 0..if self.is_running() { 1 } else { PLAYED_AT_ONCE.min(cases.len()) } {
                 scope.spawn(|| {
                     while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
                         let result = self.play(case);
@@ -107,7 +107,12 @@ impl Probe {
     /// Real time is part of every case, and a busy machine may come too late for it: what failed among
     /// others is played again by itself, and only what fails again has failed.
     fn play_again(&self, result: &mut CaseResult) {
-        if matches!(result.verdict, Verdict::Pass | Verdict::Known(_)) {
+        let is_settled = match result.verdict {
+            Verdict::Pass | Verdict::Known(_) => true,
+            Verdict::Inapplicable(_) => self.is_running(),
+            Verdict::Fail(_) => false,
+        };
+        if is_settled {
             return;
         }
         let again = self.play(&result.case);
@@ -130,6 +135,9 @@ impl Probe {
     fn judged(&self, case: &Case) -> Result<(Verdict, Judgement), String> {
         if case.script.servers.len() > 1 {
             return Err("it needs several servers".to_owned());
+        }
+        if let Some(obstacle) = scripted::obstacle(&case.script).filter(|_| self.is_running()) {
+            return Err(obstacle.to_owned());
         }
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         let recorder = Recorder::keeping();
@@ -158,7 +166,12 @@ impl Probe {
     /// The cases are written after redis-server 7.0: under another profile a server may well do
     /// something else than a case waits for, and the model judges alone.
     fn follows_redis(&self) -> bool {
-        self.profile == Profile::REDIS_7_0
+        self.profile == Profile::REDIS_7_0 && !self.is_running()
+    }
+
+    /// Whether the server runs already: one case at a time, and under an id that no case has chosen.
+    fn is_running(&self) -> bool {
+        matches!(self.program, Program::Running { .. })
     }
 
     /// What the case waited for and did not see.

@@ -65,19 +65,17 @@ impl View {
         Some(Mismatch::of(&format!("header, {part}"), &seen[part], model))
     }
 
-    /// Where gossip differs from what this state could tell. Which nodes are told of is chance.
-    pub(super) fn contradicts_gossip(&self, seen: &[GossipEntry]) -> Option<Mismatch> {
-        seen.iter().find_map(|entry| {
-            let part = format!("gossip about {}", entry.node);
-            let Some((flags, address)) = self.told.get(&entry.node) else {
-                return Some(Mismatch::of(&part, "told", "no such node"));
-            };
-            let flags_seen = entry.flags - LATER_FLAGS;
-            if flags_seen != *flags {
-                return Some(Mismatch::of(&part, format!("{flags_seen:?}"), format!("{flags:?}")));
-            }
-            (entry.address != *address).then(|| Mismatch::of(&part, &entry.address, address))
-        })
+    /// Where an entry of gossip differs from what this state could tell. Which nodes are told of is chance.
+    pub(super) fn contradicts_entry(&self, seen: &GossipEntry) -> Option<Mismatch> {
+        let part = format!("gossip about {}", seen.node);
+        let Some((flags, address)) = self.told.get(&seen.node) else {
+            return Some(Mismatch::of(&part, "told", "no such node"));
+        };
+        let flags_seen = seen.flags - LATER_FLAGS;
+        if flags_seen != *flags {
+            return Some(Mismatch::of(&part, format!("{flags_seen:?}"), format!("{flags:?}")));
+        }
+        (seen.address != *address).then(|| Mismatch::of(&part, &seen.address, address))
     }
 
     /// The suspected node that a heartbeat of this state must tell of and does not.

@@ -33,6 +33,10 @@ pub enum Happening {
     Started {
         /// Its client port.
         port: u16,
+        /// Its bus port.
+        cport: u16,
+        /// For how long it has run already; nothing, if its process starts now.
+        uptime_ms: u64,
         /// What it is told, as on a command line.
         directives: Vec<String>,
         /// The text of its nodes.conf, if there is one.

@@ -2,6 +2,7 @@
 //! as a transcript. Knows what each verb does, and nothing of what the protocol makes of it.
 
 use super::{
+    bring_up,
     cast::Cast,
     client::{self, Client},
     field::{Field, Rumor},
@@ -330,7 +331,7 @@ impl<'a> Stage<'a> {
     }
 
     fn call(&mut self, name: &str) -> Result<(), String> {
-        let cport = self.server()?.port() + BUS_PORT_OFFSET;
+        let cport = self.server()?.cport();
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, cport));
         self.peer(name)?.call(address).map_err(|error| format!("{name} cannot call the server: {error}"))
     }
@@ -577,15 +578,45 @@ impl<'a> Stage<'a> {
 
     fn restart(&mut self) -> Result<(), String> {
         self.running()?.client = None;
+        if let Program::Running { .. } = self.program {
+            return self.bring_up();
+        }
         let server = self.server()?;
         let nodes_conf = fs::read_to_string(server.folder().join(NODES_CONF)).ok();
-        let started = Happening::Started { port: server.port(), directives: server.directives().to_vec(), nodes_conf };
+        let started = Happening::Started {
+            port: server.port(),
+            cport: server.cport(),
+            uptime_ms: 0,
+            directives: server.directives().to_vec(),
+            nodes_conf,
+        };
         self.recorder.note(started);
         self.server()?.restart()?;
         self.recorder.note(Happening::Ready);
         self.meet_server()?;
         // Peers are linked with one server only.
         if self.current == self.script.servers[0].name { self.link_all() } else { Ok(()) }
+    }
+
+    /// Makes of a server that runs already what the script says it is, by commands alone: it is reset,
+    /// given its epoch and slots, and meets whom it is to know.
+    fn bring_up(&mut self) -> Result<(), String> {
+        let script = self.script;
+        let spec = script.servers.first().ok_or("there is no server")?;
+        let port = self.server()?.port();
+        let (cport, directives) = (self.server()?.cport(), self.server()?.directives().to_vec());
+        self.cast.add_cport(&spec.name, cport);
+        let uptime_ms = bring_up::reset(&mut Client::connect(port)?, &directives)?;
+        let started = Happening::Started { port, cport, uptime_ms, directives, nodes_conf: None };
+        self.recorder.note(started);
+        self.meet_server()?;
+        self.recorder.note(Happening::Ready);
+        let known: Vec<_> = script.peers.iter().filter(|peer| peer.is_known).collect();
+        let ports = known.iter().map(|peer| self.cast.port(&peer.name)).collect::<Result<Vec<_>, _>>()?;
+        bring_up::introduce(self.client()?, spec, &ports)?;
+        self.link_all()?;
+        let primary = bring_up::primary_of(spec).map(|name| self.cast.id(name)).transpose()?;
+        primary.map_or(Ok(()), |id| bring_up::follow(self.client()?, id))
     }
 
     fn keep_disk(&mut self) -> Result<(), String> {
