@@ -133,7 +133,11 @@ fn run_probe(
     if let Some(file) = junit {
         fs::write(&file, report.junit()).map_err(|error| format!("cannot write {}: {error}", file.display()))?;
     }
-    if json { println!("{}", report.json()) } else { print!("{report}") }
+    if json {
+        println!("{}", report.json())
+    } else {
+        print!("{report}")
+    }
     Ok(report.outcome())
 }
 

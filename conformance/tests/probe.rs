@@ -53,8 +53,7 @@ fn probe(program: Program, profile_name: &str, filter: Option<&str>) -> Report {
     let _alone = alone();
     let profile = Profile::named(profile_name).expect("a profile");
     let target = program.name().to_owned();
-    let probe =
-        Probe { program, profile_name: profile_name.to_owned(), profile, filter: filter.map(str::to_owned) };
+    let probe = Probe { program, profile_name: profile_name.to_owned(), profile, filter: filter.map(str::to_owned) };
     let results = probe.run(|_| {}).expect("a run");
     Report { target, profile: profile_name.to_owned(), results }
 }
@@ -105,7 +104,9 @@ fn every_fault_is_found_and_the_rule_is_named() {
         let report = probe(Program::Other(command), FOLLOWS_REDIS, Some(fault.rule().id()));
         assert_eq!(report.outcome(), Outcome::Diverges, "{} is not found", fault.id());
         let named = |verdict: &Verdict| match verdict {
-            Verdict::Fail(found) => found.first().and_then(|divergence| divergence.suspects.first()) == Some(&fault.rule()),
+            Verdict::Fail(found) => {
+                found.first().and_then(|divergence| divergence.suspects.first()) == Some(&fault.rule())
+            }
             Verdict::Pass | Verdict::Known(_) | Verdict::Inapplicable(_) => false,
         };
         let is_named = report.results.iter().any(|result| named(&result.verdict));
@@ -165,8 +166,8 @@ fn the_command_line_tells_what_it_found() {
     assert_eq!((shown["failed"].as_u64(), shown["profile"].as_str()), (Some(0), Some(FOLLOWS_REDIS)));
     let text = std::fs::read_to_string(&junit).expect("a file");
     assert!(text.contains("<testsuite name=\"PUBLISH\""), "{text}");
-    let output = run("slot-update-about-me", &["--profile", "slotbus"]);
-    assert_eq!(output.status.code(), Some(1), "redis-server believes what it is told of itself: the control");
+    let output = run("epoch-of-replica", &["--profile", "slotbus"]);
+    assert_eq!(output.status.code(), Some(1), "redis-server takes epochs from replicas: the control");
 }
 
 #[test]

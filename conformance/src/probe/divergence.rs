@@ -51,7 +51,13 @@ impl Divergence {
     }
 
     pub(super) fn unstartable(at_ms: u64, error: String) -> Self {
-        Self::new(at_ms, "the file that the server starts from cannot be its own".to_owned(), &error, "a file", Vec::new())
+        Self::new(
+            at_ms,
+            "the file that the server starts from cannot be its own".to_owned(),
+            &error,
+            "a file",
+            Vec::new(),
+        )
     }
 }
 
@@ -167,7 +173,9 @@ pub(super) fn words(message: &BusMessage) -> String {
     let header = &message.header;
     let about = match &message.body {
         Body::Fail(id) => format!(" about={id}"),
-        Body::Update(claim) => format!(" about={} claim-epoch={} claim-slots={}", claim.node, claim.config_epoch, claim.slots),
+        Body::Update(claim) => {
+            format!(" about={} claim-epoch={} claim-slots={}", claim.node, claim.config_epoch, claim.slots)
+        }
         Body::Ping(beat) | Body::Pong(beat) | Body::Meet(beat) => {
             let told: Vec<_> = beat.gossip.iter().map(|entry| format!("{}:{:?}", entry.node, entry.flags)).collect();
             format!(" gossip=[{}]", told.join(" "))

@@ -13,13 +13,14 @@ use super::{
     view::{self, Mismatch, ModelNode, View},
 };
 use crate::scripted::{
-    link::Arrival,
+    link::{Arrival, LIGHT},
     peer::{BUS_PORT_OFFSET, Via},
     record::{Conn, Happening, Record},
 };
 use redis::Value;
 use slotbus_core::{
     Body, CLUSTER_SLOTS, Config, Effect, Effects, Event, LinkId, NodeId, Origin, Profile, RequestId, Rule,
+    message::Extension,
 };
 use slotbus_wire::{
     bus::{self, BusMessage, Packet},
@@ -69,7 +70,11 @@ pub fn judge(records: &[Record], profile: Profile) -> Judgement {
 fn note_listeners(listening: &mut BTreeSet<u16>, records: &[Record]) {
     for record in records {
         if let Happening::Listens { port, listens } = record.what {
-            if listens { listening.insert(port) } else { listening.remove(&port) };
+            if listens {
+                listening.insert(port)
+            } else {
+                listening.remove(&port)
+            };
         }
     }
 }
@@ -99,19 +104,24 @@ struct Life<'a> {
     ended: BTreeMap<Conn, u64>,
     questions: BTreeMap<u64, Question>,
     divergences: Vec<Divergence>,
+    notes: BTreeSet<String>,
     explained: usize,
     end_ms: u64,
 }
 
 impl<'a> Life<'a> {
     fn begin(records: &'a [Record], profile: Profile, listening: BTreeSet<u16>) -> Result<Self, String> {
-        let Some(Record { at_ms, what: Happening::Started { port, cport, uptime_ms, directives, nodes_conf } }) = records.first() else {
+        let Some(Record { at_ms, what: Happening::Started { port, cport, uptime_ms, directives, nodes_conf } }) =
+            records.first()
+        else {
             return Err("a recording begins with a start".to_owned());
         };
         let foresight = Foresight(records);
         let origin = match nodes_conf {
             None => Origin::Fresh(foresight.next_id(*at_ms, NodeId([0; 20]))),
-            Some(text) => Origin::Restored(Box::new(nodes_conf::parse(text.as_bytes()).map_err(|error| error.to_string())?)),
+            Some(text) => {
+                Origin::Restored(Box::new(nodes_conf::parse(text.as_bytes()).map_err(|error| error.to_string())?))
+            }
         };
         // The process takes its time to start: the first sign of life tells when it had.
         let is_sign = |record: &&Record| matches!(record.what, Happening::Up { .. } | Happening::Ready);
@@ -130,6 +140,7 @@ impl<'a> Life<'a> {
             ended: BTreeMap::new(),
             questions: BTreeMap::new(),
             divergences: Vec::new(),
+            notes: BTreeSet::new(),
             explained: 0,
             end_ms,
         })
@@ -151,6 +162,7 @@ impl<'a> Life<'a> {
         let steps = self.shadow.steps.iter().filter(|step| step.at_ms <= until_ms.min(self.end_ms));
         judgement.rules.extend(steps.flat_map(|step| step.rules.iter().copied()));
         judgement.explained += self.explained;
+        judgement.notes.extend(self.notes);
         let packets = divergence::Packets(self.records);
         judgement.divergences.extend(self.divergences.into_iter().map(|divergence| packets.beside(divergence)));
         Ok(())
@@ -164,9 +176,13 @@ impl<'a> Life<'a> {
             Happening::Up { conn, via: Via::Theirs } => self.calls(*conn, record.at_ms),
             Happening::Sent { conn, bytes } => self.sent(*conn, bytes),
             Happening::Heard { conn, arrival: Arrival::Message(message) } => {
+                self.notes.extend(unknown_parts(message));
                 self.heard(*conn, message, record.at_ms);
             }
             Happening::Heard { conn, arrival: Arrival::Closed } => self.closed(*conn, record.at_ms),
+            Happening::Heard { arrival: Arrival::Malformed(why), .. } if why == LIGHT => {
+                self.notes.insert("the server sends light messages, which the model never asks for".to_owned());
+            }
             Happening::Heard { arrival: Arrival::Malformed(why), .. } => {
                 let what = "the server sends a packet that cannot be read".to_owned();
                 self.diverge(record.at_ms, what, why, "nothing", Vec::new());
@@ -254,7 +270,10 @@ impl<'a> Life<'a> {
         if self.is_explained(conn, message, at_ms, at_ms) {
             return;
         }
-        if matches!(message.body, Body::Ping(_)) && self.ping_by_chance(conn) && self.is_explained(conn, message, at_ms, at_ms) {
+        if matches!(message.body, Body::Ping(_))
+            && self.ping_by_chance(conn)
+            && self.is_explained(conn, message, at_ms, at_ms)
+        {
             return;
         }
         let link = self.shadow.link(conn);
@@ -265,7 +284,8 @@ impl<'a> Life<'a> {
             };
             effects.then.iter().any(says) || (link.is_some() && contradiction(&View::of(node), message).is_none())
         };
-        let is_news = self.contradiction_near(message, at_ms, at_ms).is_some() || !self.is_said(conn, message, at_ms, at_ms);
+        let is_news =
+            self.contradiction_near(message, at_ms, at_ms).is_some() || !self.is_said(conn, message, at_ms, at_ms);
         let is_ticked = is_news && self.tick_if(explains);
         if !(is_ticked && self.is_explained(conn, message, at_ms, at_ms + NEAR_MS)) {
             self.open.push(Open::Message { conn, message: message.clone(), at_ms });
@@ -310,7 +330,8 @@ impl<'a> Life<'a> {
     /// Where a message contradicts every state of the model near a moment; told of the nearest state.
     fn contradiction_near(&self, message: &BusMessage, at_ms: u64, until_ms: u64) -> Option<Mismatch> {
         let gossip = message.heartbeat().map_or(&[][..], |heartbeat| &heartbeat.gossip);
-        let none_of = |contradiction: &dyn Fn(&View) -> Option<Mismatch>| self.none_of_views(at_ms, until_ms, contradiction);
+        let none_of =
+            |contradiction: &dyn Fn(&View) -> Option<Mismatch>| self.none_of_views(at_ms, until_ms, contradiction);
         // Inputs of different connections come in any order: each part has a state of its own to explain it.
         let of_entries = || gossip.iter().find_map(|entry| none_of(&|view| view.contradicts_entry(entry)));
         let of_header = none_of(&|view| view.contradicts_header(&message.header));
@@ -429,8 +450,7 @@ impl<'a> Life<'a> {
             match open {
                 Open::Message { conn, message, at_ms } => self.settle_message(conn, &message, at_ms),
                 Open::Nodes { text, asked_ms, at_ms } => {
-                    let mismatch =
-                        self.none_of_views(asked_ms, at_ms + NEAR_MS, |view| view.contradicts_nodes(&text));
+                    let mismatch = self.none_of_views(asked_ms, at_ms + NEAR_MS, |view| view.contradicts_nodes(&text));
                     self.diverge_in(at_ms, mismatch);
                 }
                 Open::Info { text, asked_ms, at_ms } => {
@@ -547,6 +567,16 @@ fn configuration((port, cport): (u16, u16), directives: &[String], profile: Prof
         }
     }
     config
+}
+
+/// What a message has that no rule reads: ping extensions of a kind that is not known.
+fn unknown_parts(message: &BusMessage) -> Vec<String> {
+    let extensions = message.heartbeat().map_or(&[][..], |heartbeat| &heartbeat.extensions);
+    let unknown = |extension: &Extension| match extension {
+        Extension::Other { kind, .. } => Some(format!("the server sends ping extensions of the unknown kind {kind}")),
+        Extension::Hostname(_) | Extension::HumanName(_) | Extension::Forgotten { .. } | Extension::ShardId(_) => None,
+    };
+    extensions.iter().filter_map(unknown).collect()
 }
 
 /// Where a message contradicts a state of the model.

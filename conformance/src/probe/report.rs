@@ -112,19 +112,27 @@ impl fmt::Display for Report {
         for result in &self.results {
             write_failure(f, result)?;
         }
-        writeln!(f, "{:<12} {:>6} {:>6} {:>6} {:>13} {:>9} {:>11}", "area", "pass", "known", "fail", "inapplicable", "rules", "messages")?;
+        writeln!(
+            f,
+            "{:<12} {:>6} {:>6} {:>6} {:>13} {:>9} {:>11}",
+            "area", "pass", "known", "fail", "inapplicable", "rules", "messages"
+        )?;
         let exercised = self.exercised();
         for (area, results) in self.areas() {
             let counts = Counts::of(results.iter().copied());
             let of_area = |rule: &&Rule| rule.area() == area;
-            let rules = format!("{}/{}", exercised.iter().filter(of_area).count(), Rule::ALL.iter().filter(of_area).count());
+            let rules =
+                format!("{}/{}", exercised.iter().filter(of_area).count(), Rule::ALL.iter().filter(of_area).count());
             let explained: usize = results.iter().map(|result| result.explained).sum();
             let Counts { passed, known, failed, inapplicable } = counts;
             writeln!(f, "{area:<12} {passed:>6} {known:>6} {failed:>6} {inapplicable:>13} {rules:>9} {explained:>11}")?;
         }
         let Counts { passed, known, failed, inapplicable } = Counts::of(&self.results);
         let (target, profile, of) = (&self.target, &self.profile, Rule::ALL.len());
-        writeln!(f, "{target} held to {profile}: {passed} pass, {known} known to differ, {failed} fail, {inapplicable} inapplicable")?;
+        writeln!(
+            f,
+            "{target} held to {profile}: {passed} pass, {known} known to differ, {failed} fail, {inapplicable} inapplicable"
+        )?;
         writeln!(f, "{} of {of} rules of the catalogue exercised", exercised.len())?;
         let missing: Vec<_> = Rule::ALL.iter().filter(|rule| !exercised.contains(rule)).map(|rule| rule.id()).collect();
         writeln!(f, "not exercised: {}", if missing.is_empty() { "none".to_owned() } else { missing.join(" ") })
@@ -146,7 +154,8 @@ fn failure_text(result: &CaseResult) -> String {
     let Verdict::Fail(divergences) = &result.verdict else { return String::new() };
     let mut text = String::new();
     for divergence in divergences.iter().take(DIVERGENCES_SHOWN) {
-        let _ = writeln!(text, "  {}\n    server  {}\n    model   {}", divergence.what, divergence.seen, divergence.model);
+        let _ =
+            writeln!(text, "  {}\n    server  {}\n    model   {}", divergence.what, divergence.seen, divergence.model);
         for rule in &divergence.suspects {
             let _ = writeln!(text, "    rule    {rule}: {}", rule.sentence());
         }

@@ -141,8 +141,7 @@ impl Probe {
         }
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         let recorder = Recorder::keeping();
-        let played =
-            scripted::play_recorded(&case.script, &self.program, &self.profile_name, folder.path(), &recorder);
+        let played = scripted::play_recorded(&case.script, &self.program, &self.profile_name, folder.path(), &recorder);
         let judgement = judge::judge(&recorder.records(), self.profile);
         let mut divergences = judgement.divergences.clone();
         match &played {

@@ -111,7 +111,8 @@ impl<'a> Shadow<'a> {
     ) -> Result<Self, String> {
         let own_cport = config.cport;
         let started = Node::start(Arc::new(watched(config)), origin, Millis(at_ms));
-        let (node, effects) = started.map_err(|error| format!("the model cannot start from this nodes.conf: {error}"))?;
+        let (node, effects) =
+            started.map_err(|error| format!("the model cannot start from this nodes.conf: {error}"))?;
         let mut shadow = Self {
             node,
             now_ms: at_ms,
@@ -201,7 +202,10 @@ impl<'a> Shadow<'a> {
     pub(super) fn would_answer(&self, event: Event<CLUSTER_SLOTS>) -> Option<Reply> {
         let input = Input { now: Millis(self.now_ms), random: Random::new(0), event };
         let effects = step(&mut self.node.clone(), input);
-        effects.then.into_iter().find_map(|effect| if let Effect::Reply { reply, .. } = effect { Some(reply) } else { None })
+        effects
+            .then
+            .into_iter()
+            .find_map(|effect| if let Effect::Reply { reply, .. } = effect { Some(reply) } else { None })
     }
 
     /// One step. An election's random delay is the one after which the server was seen to ask.
@@ -352,7 +356,9 @@ impl<'a> Shadow<'a> {
         let begins_with_meet = self.foresight.begins_with_meet(conn);
         let is_wanted = |dial: &Dial| dial.cport == cport && self.is_to_meet(dial.link) == begins_with_meet;
         let exact = self.dials.iter().position(is_wanted);
-        let Some(index) = exact.or_else(|| self.dials.iter().position(|dial| dial.cport == cport)) else { return false };
+        let Some(index) = exact.or_else(|| self.dials.iter().position(|dial| dial.cport == cport)) else {
+            return false;
+        };
         let Dial { link, at_ms, .. } = self.dials.remove(index);
         self.links.insert(conn, link);
         // What was said before the connection stood waits for it.

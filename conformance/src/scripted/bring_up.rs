@@ -33,9 +33,8 @@ const DEFAULTS: [(&str, &str); 9] = [
 pub fn obstacle(script: &Script) -> Option<&'static str> {
     let spec = script.servers.first()?;
     let is_told = |field: &Field| matches!(field, Field::Epoch(_) | Field::Slots(_) | Field::Of(Some(_)));
-    let is_process = |verb: &Verb| {
-        matches!(verb, Verb::Kill | Verb::Restart | Verb::Saved | Verb::KeepDisk | Verb::RestoreDisk)
-    };
+    let is_process =
+        |verb: &Verb| matches!(verb, Verb::Kill | Verb::Restart | Verb::Saved | Verb::KeepDisk | Verb::RestoreDisk);
     if script.steps.iter().any(|step| is_process(&step.verb)) {
         return Some("it is about the server's process or file");
     }
@@ -52,8 +51,16 @@ fn is_flag(field: &Field) -> bool {
     matches!(field, Field::Flags(_))
 }
 
-/// Makes the server one that knows nobody, with these directives; tells how long it has run.
-pub(super) fn reset(client: &mut Client, directives: &[String]) -> Result<u64, String> {
+/// A server that was made to forget.
+pub(super) struct Reset {
+    /// For how long it has run.
+    pub(super) uptime_ms: u64,
+    /// What it would have saved: who it is, and at which address, which it does not forget.
+    pub(super) nodes_conf: String,
+}
+
+/// Makes the server one that knows nobody, with these directives.
+pub(super) fn reset(client: &mut Client, directives: &[String]) -> Result<Reset, String> {
     // A replica refuses the first of these, and a primary with keys would refuse the second without it.
     let _ = client.text(&["FLUSHALL"]);
     client.text(&["CLUSTER", "RESET", "HARD"])?;
@@ -69,7 +76,9 @@ pub(super) fn reset(client: &mut Client, directives: &[String]) -> Result<u64, S
     }
     let info = client.text(&["INFO", "server"])?;
     let uptime_s = info.lines().find_map(|line| line.strip_prefix("uptime_in_seconds:")?.trim().parse::<u64>().ok());
-    Ok(uptime_s.unwrap_or_default() * 1000)
+    let nodes = client.text(&["CLUSTER", "NODES"])?;
+    let nodes_conf = format!("{nodes}vars currentEpoch 0 lastVoteEpoch 0\n");
+    Ok(Reset { uptime_ms: uptime_s.unwrap_or_default() * 1000, nodes_conf })
 }
 
 /// Gives the server its epoch and slots, and has it meet the nodes that it is to know.

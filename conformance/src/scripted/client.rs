@@ -79,7 +79,9 @@ impl Client {
         words.iter().for_each(|word| {
             command.arg(word);
         });
-        self.connection.send_packed_command(&command.get_packed_command()).map_err(|error| format!("cannot send: {error}"))
+        self.connection
+            .send_packed_command(&command.get_packed_command())
+            .map_err(|error| format!("cannot send: {error}"))
     }
 }
 

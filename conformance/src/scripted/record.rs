@@ -3,6 +3,7 @@
 
 use super::{link::Arrival, peer::Via};
 use redis::Value;
+use slotbus_wire::bus::BusMessage;
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::SystemTime,
@@ -93,6 +94,20 @@ pub enum Happening {
         /// The reply.
         reply: Value,
     },
+}
+
+impl Happening {
+    /// What the server was heard to say, and on which connection.
+    #[must_use]
+    pub fn said(&self) -> Option<(Conn, &BusMessage)> {
+        if let Self::Heard { conn, arrival: Arrival::Message(message) } = self { Some((*conn, message)) } else { None }
+    }
+
+    /// A reply of the server, and to which command.
+    #[must_use]
+    pub fn answer(&self) -> Option<(u64, &Value)> {
+        if let Self::Answered { number, reply } = self { Some((*number, reply)) } else { None }
+    }
 }
 
 /// Keeps what happens, for whoever holds a clone; one made by default keeps nothing.

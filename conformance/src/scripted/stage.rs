@@ -2,7 +2,7 @@
 //! as a transcript. Knows what each verb does, and nothing of what the protocol makes of it.
 
 use super::{
-    bring_up,
+    bring_up::{self, Reset},
     cast::Cast,
     client::{self, Client},
     field::{Field, Rumor},
@@ -606,8 +606,8 @@ impl<'a> Stage<'a> {
         let port = self.server()?.port();
         let (cport, directives) = (self.server()?.cport(), self.server()?.directives().to_vec());
         self.cast.add_cport(&spec.name, cport);
-        let uptime_ms = bring_up::reset(&mut Client::connect(port)?, &directives)?;
-        let started = Happening::Started { port, cport, uptime_ms, directives, nodes_conf: None };
+        let Reset { uptime_ms, nodes_conf } = bring_up::reset(&mut Client::connect(port)?, &directives)?;
+        let started = Happening::Started { port, cport, uptime_ms, directives, nodes_conf: Some(nodes_conf) };
         self.recorder.note(started);
         self.meet_server()?;
         self.recorder.note(Happening::Ready);
