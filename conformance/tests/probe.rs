@@ -2,7 +2,7 @@
 //! the rule that is broken is named.
 
 use slotbus_conformance::{
-    cluster::{self, Program, Template},
+    cluster::{self, Program, Server, Template},
     probe::{Probe, Report, Verdict, has_rule},
     report::Outcome,
 };
@@ -83,6 +83,16 @@ fn slotbus_node_conforms_as_it_is_and_as_redis_server() {
         println!("{report}");
         assert_eq!(report.outcome(), Outcome::Conforms, "{report}");
     }
+}
+
+#[test]
+fn a_server_that_runs_already_is_probed_by_commands_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = Server::start(&redis(), folder.path(), 15_000, &[]).expect("a server");
+    let running = Program::Running { port: server.port(), cport: server.cport() };
+    let report = probe(running, FOLLOWS_REDIS, Some("PUBLISH"));
+    assert_eq!(report.outcome(), Outcome::Conforms, "{report}");
+    assert!(report.exercised().contains(&Rule::PublishReceived), "{report}");
 }
 
 /// The path of a node that can commit faults: built here, for no other build may have them.

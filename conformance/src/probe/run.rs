@@ -150,7 +150,7 @@ impl Probe {
             Err(error) if divergences.is_empty() => return Err(error.clone()),
             Err(_) => {}
         }
-        let known = case.script.diverges.clone().filter(|_| self.follows_redis());
+        let known = case.script.diverges.clone().filter(|_| self.profile == Profile::REDIS_7_0);
         let verdict = match (divergences.is_empty(), known, played) {
             (true, _, _) => Verdict::Pass,
             (false, Some(reason), Ok(transcript)) if is_as_recorded(case, &transcript) => Verdict::Known(reason),
