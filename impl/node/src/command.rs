@@ -441,8 +441,8 @@ impl Command {
             _ if self.groups.contains(Groups::TRANSACTION) => "transactions",
             Some("auth" | "client" | "echo" | "hello" | "ping" | "quit" | "reset" | "select") => "connection",
             Some(
-                "acl" | "bgsave" | "command" | "config" | "dbsize" | "flushall" | "flushdb" | "info" | "lastsave"
-                | "memory" | "role" | "save" | "shutdown" | "time",
+                "acl" | "bgrewriteaof" | "bgsave" | "command" | "config" | "dbsize" | "flushall" | "flushdb" | "info"
+                | "lastsave" | "memory" | "role" | "save" | "shutdown" | "time",
             ) => "server",
             _ if self.traits.contains(Traits::PUBSUB) => "pubsub",
             Some("pubsub") => "pubsub",

@@ -91,6 +91,7 @@ pub static COMMANDS: &[Command] = &[
     Command::data("append", 3, FAST_FILL, strings::append).keys(1, 1, 1, &["RW", "insert"]).groups(STRING).about("2.0.0", "Adds to the end of a string."),
     Command::new("asking", 1, Traits::FAST, cluster::asking).groups(CONN).about("3.0.0", "Lets the next request touch a slot that is being imported."),
     Command::new("auth", -2, GREETING, connection::auth).groups(CONN).about("1.0.0", "Shows a password."),
+    Command::new("bgrewriteaof", 1, Traits::ADMIN.union(Traits::NO_ASYNC_LOADING).union(Traits::NOSCRIPT), persistence::bgrewriteaof).about("1.0.0", "Makes a new base of the append-only files while the node goes on."),
     Command::new("bgsave", -1, Traits::ADMIN.union(Traits::NO_ASYNC_LOADING).union(Traits::NOSCRIPT), persistence::bgsave).about("1.0.0", "Saves all keys while the node goes on."),
     Command::data("bitcount", -2, Traits::READONLY, bits::bitcount).keys(1, 1, 1, &["RO", "access"]).groups(BITMAP).about("2.6.0", "Counts the bits that are set."),
     Command::data("bitfield", -2, FILL, bits::bitfield).keys(1, 1, 1, &["RW", "access", "update", "variable_flags"]).note("This command allows both access and modification of the key").without(&["set", "incrby"], 2, &["RO", "access"]).groups(BITMAP).about("3.2.0", "Reads and changes numbers within a string."),

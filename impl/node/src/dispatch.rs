@@ -6,7 +6,7 @@
 use crate::{
     bus::ClusterNode,
     client::Session,
-    command::{Command, Run, Traits},
+    command::{Command, Run, RunData, Traits},
     commands::COMMANDS,
     server::Server,
     users::Denial,
@@ -16,6 +16,7 @@ use slotbus_core::{
     route::{Decision, Keys, Presence, Request, route},
 };
 use slotbus_wire::resp::{Args, OwnedArgs, Protocol, Reply};
+use std::fmt;
 
 /// Carries out one request; nothing if it has to wait, and is to be tried again later.
 pub fn execute<'e>(server: &'e mut Server, session: &mut Session, args: Args<'e>) -> Option<Reply<'e>> {
@@ -81,6 +82,35 @@ pub fn look_up(args: Args<'_>) -> Result<&'static Command, Reply<'static>> {
         let container = command.name.to_ascii_uppercase();
         Reply::err(format_args!("unknown subcommand '{}'. Try {container} HELP.", shown(args.at(1), 128)))
     })
+}
+
+/// Why a request that no client makes cannot be carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unfit {
+    /// There is no such command.
+    Unknown(String),
+    /// It is about more than keys.
+    NotAboutKeys(String),
+    /// It has too many arguments, or too few.
+    WrongCount(String),
+}
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown(name) => write!(f, "this node does not know '{name}'"),
+            Self::NotAboutKeys(name) => write!(f, "'{name}' is not about keys"),
+            Self::WrongCount(name) => write!(f, "'{name}' has the wrong number of arguments"),
+        }
+    }
+}
+
+/// What carries out a request that no client makes: one of a primary, or of a file.
+pub fn look_up_data(args: Args<'_>) -> Result<RunData, Unfit> {
+    let name = || shown(args.at(0), usize::MAX);
+    let command = look_up(args).map_err(|_| Unfit::Unknown(name()))?;
+    let Run::Data(run) = command.run else { return Err(Unfit::NotAboutKeys(name())) };
+    if command.takes(args.len()) { Ok(run) } else { Err(Unfit::WrongCount(name())) }
 }
 
 /// Whether a request may be carried out, or queued.
@@ -283,20 +313,20 @@ fn refuse_without_memory(server: &mut Server, session: &Session, command: &Comma
         .then(|| Reply::error("OOM command not allowed when used memory > 'maxmemory'."))
 }
 
-/// What is refused after a snapshot has failed, if it is told so: to write what may never be saved.
+/// What is refused after the disk has failed: to write what may never be saved.
 fn refuse_without_disk(server: &Server, session: &Session, command: &Command) -> Option<Reply<'static>> {
-    let is_refused = !server.saves.is_good
-        && server.limits.stops_unsaved
-        && !server.save_points.is_empty()
+    let is_unsaved = !server.saves.is_good && server.limits.stops_unsaved && !server.save_points.is_empty();
+    let is_refused = (is_unsaved || server.aof.error().is_some())
         && !server.is_replica()
         && (may_write(session, command) || command.name == "ping");
-    is_refused.then(|| {
-        Reply::error(
+    is_refused.then(|| match server.aof.error().filter(|_| !is_unsaved) {
+        Some(reason) => Reply::error(format!("MISCONF Errors writing to the AOF file: {reason}")),
+        None => Reply::error(
             "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands \
              that may modify the data set are disabled, because this instance is configured to report errors during \
              writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for \
              details about the RDB error.",
-        )
+        ),
     })
 }
 

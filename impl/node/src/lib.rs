@@ -7,8 +7,10 @@
 //! its bytes are appended to the client's output.
 //!
 //! Deliberately absent: any decision about the protocol, which is the core's; any byte format, which
-//! is slotbus-wire's; threads, locks and blocking calls other than the poll and saving the nodes file.
+//! is slotbus-wire's; locks; threads other than those that wait for the disk; blocking calls other than the
+//! poll, saving the nodes file, and what the configuration has clients wait for.
 
+pub mod aof;
 pub mod bus;
 pub mod category;
 pub mod chronicle;
@@ -23,7 +25,9 @@ pub mod counters;
 pub mod data_effect;
 pub mod dial;
 pub mod dispatch;
+pub mod files;
 pub mod glob;
+pub mod image_file;
 pub mod latency;
 pub mod link;
 pub mod log;

@@ -136,8 +136,7 @@ impl Runtime {
     }
 
     fn stop(&self) -> Option<Stop> {
-        let fatal = self.server.bus.as_ref().and_then(|bus| bus.fatal());
-        match fatal {
+        match self.server.fatal() {
             Some(message) => Some(Stop::Failed(message.to_owned())),
             None => self.server.is_ending.then_some(Stop::Asked),
         }
@@ -148,6 +147,7 @@ impl Runtime {
         if !self.busy.is_empty()
             || !self.server.ready.is_empty()
             || self.server.has_to_save()
+            || self.server.has_to_rewrite()
             || self.server.replication.has_more()
             || self.server.bus.as_ref().is_some_and(|bus| bus.has_more())
         {
@@ -193,6 +193,7 @@ impl Runtime {
     /// Goes on with what was interrupted to give others their turn.
     fn go_on(&mut self) {
         self.server.go_on_with_primary(&mut self.scratch);
+        self.server.flush_aof();
         self.server.send_stream();
         self.busy.extend(std::mem::take(&mut self.server.ready));
         for _ in 0..self.busy.len() {
@@ -217,12 +218,14 @@ impl Runtime {
         self.server.end_late_waits();
         self.server.end_ack_waits();
         self.server.go_on_saving();
+        self.server.go_on_rewriting();
         self.server.go_on_copying();
         self.release_held();
         if self.server.now >= self.chores_at {
             self.chores_at = self.server.now.after(CHORES_MS);
             self.do_chores();
         }
+        self.server.flush_aof();
         self.server.send_stream();
         for key in std::mem::take(&mut self.server.doomed) {
             if let Some(client) = self.server.clients.take_out(key) {
@@ -249,6 +252,7 @@ impl Runtime {
         self.drop_expired();
         self.server.tick_replication();
         self.server.save_if_due();
+        self.server.rewrite_if_due();
         for outcome in self.server.migrations.expire(self.server.now) {
             self.server.conclude(&outcome);
         }

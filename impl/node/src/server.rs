@@ -4,6 +4,7 @@
 //! Must not wait for anything: it is called when something has happened.
 
 use crate::{
+    aof::AppendOnly,
     bus::Bus,
     client::{Client, Session},
     clock::Clock,
@@ -125,6 +126,8 @@ pub struct Server {
     pub replication: Replicating,
     /// What has become of snapshots.
     pub saves: Saves,
+    /// The append-only files.
+    pub aof: AppendOnly,
     /// After how many seconds a snapshot is made if there were so many changes.
     pub save_points: Vec<(u64, u64)>,
     /// Which requests have to wait.
@@ -203,6 +206,7 @@ impl Server {
             clients: Slab::default(),
             replication: Replicating::new(&settings, replication_registry),
             saves: Saves::new(clock.now().0 / 1000),
+            aof: AppendOnly::new(&settings),
             save_points: save_points(settings.text("save")),
             pause: Pause::default(),
             migrations: Migrations::new(registry),
@@ -398,10 +402,16 @@ impl Server {
         self.replicate(Event::Gone { replica: replica_id(session.key) });
     }
 
+    /// Why the node cannot go on, if it cannot.
+    #[must_use]
+    pub fn fatal(&self) -> Option<&str> {
+        self.bus.as_ref().and_then(Bus::fatal).or(self.aof.fatal())
+    }
+
     /// Whether nothing more may leave the node.
     #[must_use]
     pub fn must_end(&self) -> bool {
-        self.is_ending || self.bus.as_ref().is_some_and(|bus| bus.fatal().is_some())
+        self.is_ending || self.fatal().is_some()
     }
 
     /// Acts on settings that have changed.

@@ -149,14 +149,24 @@ fn admit_users(server: &mut Server, lines: &[String]) -> Result<(), String> {
     Ok(())
 }
 
-/// The keys of the last snapshot.
+/// The keys of the append-only files, or of the last snapshot.
 fn load(server: &mut Server) -> Result<(), String> {
-    let start = Instant::now();
-    server.store.set_time(server.now, Expired::Dropped);
-    let loaded = snapshot::load(&server.settings.path("dbfilename"), &mut server.store)?;
+    server.aof.read_manifest()?;
+    if server.settings.flag("appendonly") {
+        server.start_appending()?;
+    } else {
+        load_snapshot(server)?;
+    }
     // Nobody is there yet whom it could concern.
     server.store.news.take_events();
     server.store.news.changes = 0;
+    Ok(())
+}
+
+fn load_snapshot(server: &mut Server) -> Result<(), String> {
+    let start = Instant::now();
+    server.store.set_time(server.now, Expired::Dropped);
+    let loaded = snapshot::load(&server.settings.path("dbfilename"), &mut server.store)?;
     if let Some(snapshot::Loaded { keys, stream }) = loaded {
         let seconds = start.elapsed().as_secs_f64();
         server.log.notice(format_args!("DB loaded from disk: {seconds:.3} seconds, {keys} keys"));

@@ -78,8 +78,17 @@ pub(super) fn set<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) -
             ));
         }
     }
-    server.settings = settings;
+    let former = std::mem::replace(&mut server.settings, settings);
     server.adopt_settings();
+    if server.adopt_aof().is_err() {
+        server.settings = former;
+        server.adopt_settings();
+        // What holds again asks for no file.
+        let _ = server.adopt_aof();
+        return Reply::err(
+            "CONFIG SET failed (possibly related to argument 'appendonly') - Unable to turn on AOF. Check server logs.",
+        );
+    }
     if changes.iter().any(|(index, ..)| DIRECTIVES[*index].name == "requirepass") {
         server.users.set_password(server.settings.text("requirepass"));
     }
