@@ -36,6 +36,13 @@ pub enum Program {
     Redis(PathBuf),
     /// Any program that takes redis-server's command line.
     Template(Template),
+    /// A server that runs already, and is ours to change. It cannot be started or ended.
+    Running {
+        /// Its client port, on loopback.
+        port: u16,
+        /// Its bus port.
+        cport: u16,
+    },
 }
 
 /// The command line of a program, with places that each start fills in.
@@ -80,13 +87,15 @@ impl Program {
             Self::Slotbus(_) => "slotbus-node",
             Self::Redis(_) => "redis-server",
             Self::Template(template) => template.program.file_name().and_then(OsStr::to_str).unwrap_or("the program"),
+            Self::Running { .. } => "the server",
         }
     }
 
-    fn path(&self) -> &Path {
+    fn path(&self) -> Result<&Path, String> {
         match self {
-            Self::Slotbus(path) | Self::Redis(path) => path,
-            Self::Template(template) => &template.program,
+            Self::Slotbus(path) | Self::Redis(path) => Ok(path),
+            Self::Template(template) => Ok(&template.program),
+            Self::Running { port, .. } => Err(format!("the server at port {port} is not ours to start")),
         }
     }
 
@@ -100,6 +109,7 @@ impl Program {
             Self::Slotbus(_) => own(&["--port", "{port}", "--dir", "{dir}", "--trace-file", "{trace}"]),
             Self::Redis(_) => own(&["--port", "{port}", "--dir", "{dir}"]),
             Self::Template(template) => template.fill(port, folder, trace).collect(),
+            Self::Running { .. } => Vec::new(),
         }
     }
 
@@ -108,7 +118,7 @@ impl Program {
     pub fn is_traced(&self) -> bool {
         match self {
             Self::Slotbus(_) => true,
-            Self::Redis(_) => false,
+            Self::Redis(_) | Self::Running { .. } => false,
             Self::Template(template) => template.has("{trace}"),
         }
     }
@@ -179,7 +189,7 @@ impl Server {
 
     /// A server in its own folder below `folder` that is not started yet: see [`Server::restart`].
     pub fn prepare(program: &Program, folder: &Path, node_timeout_ms: u64, extra: &[&str]) -> Result<Self, String> {
-        let port = free_port()?;
+        let port = if let Program::Running { port, .. } = program { *port } else { free_port()? };
         let folder = folder.join(port.to_string());
         fs::create_dir_all(&folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
         let timeout = node_timeout_ms.to_string();
@@ -193,13 +203,13 @@ impl Server {
         self.kill();
         self.starts += 1;
         let log = fs::File::create(self.log_file()).map_err(|error| format!("cannot make a log file: {error}"))?;
-        let mut command = Command::new(self.program.path());
+        let mut command = Command::new(self.program.path()?);
         command.args(self.program.places(self.port, &self.folder, &self.trace_file(self.starts)));
         command.args(["--bind", "127.0.0.1"]).args(&self.directives);
         let errors = log.try_clone().map_err(|error| error.to_string())?;
         command.stdin(Stdio::null()).stdout(log).stderr(errors);
-        let child =
-            command.spawn().map_err(|error| format!("cannot run {}: {error}", self.program.path().display()))?;
+        let program = command.get_program().to_owned();
+        let child = command.spawn().map_err(|error| format!("cannot run {}: {error}", program.display()))?;
         self.child = Some(child);
         let answered = wait_until(START_TIMEOUT, || self.text(&["PING"]).is_ok_and(|reply| reply == "PONG"));
         answered
@@ -223,6 +233,9 @@ impl Server {
 
     /// Has the process shut down in order, so that its trace is complete; kills it if it does not.
     pub fn shut_down(&mut self) {
+        if let Program::Running { .. } = self.program {
+            return;
+        }
         // The answer to a shutdown is the end of the connection.
         let _ = self.text(&["SHUTDOWN", "NOSAVE", "NOW"]);
         if let Some(child) = &mut self.child {
@@ -241,6 +254,18 @@ impl Server {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Its bus port.
+    #[must_use]
+    pub fn cport(&self) -> u16 {
+        if let Program::Running { cport, .. } = self.program { cport } else { self.port + BUS_PORT_OFFSET }
+    }
+
+    /// What it is told beside its port and folder.
+    #[must_use]
+    pub fn directives(&self) -> &[String] {
+        &self.directives
     }
 
     /// Its folder.

@@ -6,6 +6,7 @@ pub mod cluster;
 pub mod convert;
 pub mod failover;
 pub mod finding;
+pub mod probe;
 pub mod report;
 pub mod scripted;
 pub mod tour;

@@ -3,14 +3,13 @@
 mod commands;
 
 use clap::{Parser, Subcommand};
-use commands::{capture::Capture, chaos::Chaos};
+use commands::{capture::Capture, chaos::Chaos, probe::ProbeArgs, profile_named};
 use slotbus_conformance::{
     capture::{file, laws},
     convert,
     report::{self, Outcome, Verdict},
     tour, verify,
 };
-use slotbus_core::Profile;
 use slotbus_wire::trace::Form;
 use std::{
     path::{Path, PathBuf},
@@ -37,7 +36,9 @@ const EXAMPLES: &str = "Examples:
   slotbus-conform capture --pcap bus.pcap
   slotbus-conform verify bus.pcap
   slotbus-conform chaos --spawn 'redis-server --port {port} --dir {dir}' --nodes 6 --replicas 1 --seed 7 --duration 30
-  slotbus-conform chaos --spawn 'slotbus-node --port {port} --dir {dir} --trace-file {trace}' --scenario failed.txt";
+  slotbus-conform chaos --spawn 'slotbus-node --port {port} --dir {dir} --trace-file {trace}' --scenario failed.txt
+  slotbus-conform probe --spawn 'redis-server --port {port} --dir {dir}'
+  slotbus-conform probe --addr 127.0.0.1:7000 --filter ELECT --junit report.xml";
 
 #[derive(Subcommand)]
 enum Command {
@@ -68,6 +69,8 @@ enum Command {
     /// Real nodes on a faulty network: a seed draws what happens to them while clients write; in the
     /// end all must tell the same, and no acknowledged write may be gone without excuse.
     Chaos(Chaos),
+    /// Plays the peers of a server over real sockets and holds all that it says to the model.
+    Probe(ProbeArgs),
     /// The main job end to end: every standard configuration checked exhaustively, live clusters of
     /// real processes on loopback, and the recorded traces verified against the model.
     Tour {
@@ -83,6 +86,7 @@ fn main() -> ExitCode {
         Command::Convert { from, to } => convert(&from, &to).unwrap_or_else(unusable).into(),
         Command::Capture(capture) => capture.run().unwrap_or_else(unusable).into(),
         Command::Chaos(chaos) => chaos.run().unwrap_or_else(unusable).into(),
+        Command::Probe(probe) => probe.run().unwrap_or_else(unusable).into(),
         Command::Tour { json } => tour::run(json).into(),
     }
 }
@@ -99,14 +103,9 @@ fn unusable(why: String) -> Outcome {
 }
 
 fn run_verify(files: &[PathBuf], profile: Option<&str>, json: bool) -> ExitCode {
-    let profile = match profile.map(|name| (name, Profile::named(name))) {
-        None => None,
-        Some((_, Some(profile))) => Some(profile),
-        Some((name, None)) => {
-            let known: Vec<_> = Profile::NAMED.iter().map(|(name, _)| *name).collect();
-            eprintln!("slotbus-conform: there is no profile '{name}'; known: {}", known.join(", "));
-            return Outcome::Unusable.into();
-        }
+    let profile = match profile.map(profile_named).transpose() {
+        Ok(profile) => profile,
+        Err(why) => return unusable(why).into(),
     };
     let verify = |file| match file::is_capture(file) {
         Ok(true) => Verdict::Capture(file::read(file).map(|sights| laws::judge(&sights))),

@@ -30,6 +30,7 @@
 //! each shows. Then just that must be seen. A line `model:` records what the model shows of a thing
 //! that it does not have, such as a process that gives up.
 
+mod bring_up;
 pub mod cast;
 pub mod client;
 pub mod field;
@@ -38,6 +39,7 @@ pub mod link;
 mod packet;
 pub mod peer;
 pub mod random;
+pub mod record;
 pub mod relay;
 pub mod script;
 mod seed;
@@ -46,9 +48,10 @@ pub mod stage;
 pub mod transcript;
 mod unshown;
 
+pub use bring_up::obstacle;
 pub use held::hold_to_the_model;
 pub use peer::ScriptedPeer;
 pub use script::Script;
-pub use stage::play;
+pub use stage::{play, play_recorded};
 pub use transcript::{Transcript, chances, differences, mispredictions};
-pub use unshown::unshown;
+pub use unshown::{is_later, unshown};

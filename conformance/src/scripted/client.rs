@@ -1,6 +1,9 @@
 //! A client of the server under test: sends one command, shows the reply as text. Knows no command.
 
-use super::cast::Cast;
+use super::{
+    cast::Cast,
+    record::{Happening, Recorder},
+};
 use redis::{Connection, Value};
 use std::{
     sync::mpsc::{self, Receiver},
@@ -12,7 +15,11 @@ use std::{
 const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// One connection.
-pub struct Client(Connection);
+pub struct Client {
+    connection: Connection,
+    recorder: Recorder,
+    asked: u64,
+}
 
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -23,16 +30,26 @@ impl std::fmt::Debug for Client {
 impl Client {
     /// Connects to a client port of loopback.
     pub fn connect(port: u16) -> Result<Self, String> {
+        Self::recorded(port, Recorder::default())
+    }
+
+    /// The same, with all that it asks and hears recorded.
+    pub fn recorded(port: u16, recorder: Recorder) -> Result<Self, String> {
         let client = redis::Client::open(format!("redis://127.0.0.1:{port}")).map_err(|error| error.to_string())?;
         let connection = client.get_connection_with_timeout(REPLY_TIMEOUT).map_err(|error| error.to_string())?;
         connection.set_read_timeout(Some(REPLY_TIMEOUT)).map_err(|error| error.to_string())?;
-        Ok(Self(connection))
+        Ok(Self { connection, recorder, asked: 0 })
     }
 
     /// Sends a command and waits for its reply; an error reply is a reply.
     pub fn ask(&mut self, words: &[String]) -> Result<Value, String> {
+        self.asked += 1;
+        let number = self.asked;
+        self.recorder.note(Happening::Asked { number, words: words.to_vec() });
         self.send(words)?;
-        self.0.recv_response().map_err(|error| format!("no reply to {words:?}: {error}"))
+        let reply = self.connection.recv_response().map_err(|error| format!("no reply to {words:?}: {error}"))?;
+        self.recorder.note(Happening::Answered { number, reply: reply.clone() });
+        Ok(reply)
     }
 
     /// Sends a command whose reply is text.
@@ -45,10 +62,10 @@ impl Client {
     /// Sends a command and hands out whatever comes back, as it comes, until the server closes.
     pub fn listen(mut self, words: &[String]) -> Result<Receiver<Value>, String> {
         self.send(words)?;
-        self.0.set_read_timeout(None).map_err(|error| error.to_string())?;
+        self.connection.set_read_timeout(None).map_err(|error| error.to_string())?;
         let (sender, receiver) = mpsc::channel();
         thread::spawn(move || {
-            while let Ok(value) = self.0.recv_response() {
+            while let Ok(value) = self.connection.recv_response() {
                 if sender.send(value).is_err() {
                     return;
                 }
@@ -62,7 +79,9 @@ impl Client {
         words.iter().for_each(|word| {
             command.arg(word);
         });
-        self.0.send_packed_command(&command.get_packed_command()).map_err(|error| format!("cannot send: {error}"))
+        self.connection
+            .send_packed_command(&command.get_packed_command())
+            .map_err(|error| format!("cannot send: {error}"))
     }
 }
 

@@ -11,6 +11,8 @@ use std::{
 /// A server that does not read for so long is taken for dead.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(2);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// What is said of a packet that has a light header.
+pub const LIGHT: &str = "light header";
 const READ_SIZE: usize = 16 * 1024;
 
 /// Something read from a connection.
@@ -89,7 +91,7 @@ impl Reader {
 fn understand(packet: &[u8]) -> Arrival {
     match bus::decode(packet) {
         Ok(Packet::Full(message)) => Arrival::Message(Box::new(message)),
-        Ok(Packet::Light(_)) => Arrival::Malformed("light header".to_owned()),
+        Ok(Packet::Light(_)) => Arrival::Malformed(LIGHT.to_owned()),
         Err(malformed) => Arrival::Malformed(malformed.to_string()),
     }
 }

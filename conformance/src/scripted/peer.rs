@@ -2,7 +2,10 @@
 //! keeps what it hears, and sends what it is asked to. Knows no rule of the protocol: what its
 //! messages say is the caller's business, also when it makes no sense.
 
-use super::link::{Arrival, Link, Reader};
+use super::{
+    link::{Arrival, Link, Reader},
+    record::{Conn, Happening, Recorder},
+};
 use crate::cluster;
 use slotbus_core::{
     Address, Body, ClusterState, Flags, Header, Host, NodeId, SlotSet,
@@ -142,9 +145,15 @@ struct State {
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
+    port: u16,
+    recorder: Recorder,
 }
 
 impl Shared {
+    fn conn(&self, number: u64) -> Conn {
+        Conn { port: self.port, number }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // A reader that panicked leaves the state as it is: still good for the transcript.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -161,6 +170,11 @@ pub struct ScriptedPeer {
 impl ScriptedPeer {
     /// A peer at a free port of loopback. It listens only after [`ScriptedPeer::come_up`].
     pub fn new(id: NodeId) -> Result<Self, String> {
+        Self::recorded(id, Recorder::default())
+    }
+
+    /// The same, with all that passes on its connections recorded.
+    pub fn recorded(id: NodeId, recorder: Recorder) -> Result<Self, String> {
         let port = cluster::free_port()?;
         let state = State {
             standing: Standing::new(id, port),
@@ -171,7 +185,8 @@ impl ScriptedPeer {
             links: Vec::new(),
             inbox: VecDeque::new(),
         };
-        Ok(Self { shared: Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() }), port })
+        let shared = Shared { state: Mutex::new(state), changed: Condvar::new(), port, recorder };
+        Ok(Self { shared: Arc::new(shared), port })
     }
 
     /// The client port that it announces. Nobody listens there.
@@ -232,6 +247,7 @@ impl ScriptedPeer {
         };
         listener.set_nonblocking(true).map_err(|error| format!("cannot listen on port {cport}: {error}"))?;
         self.shared.lock().is_up = true;
+        self.shared.recorder.note(Happening::Listens { port: self.port, listens: true });
         let shared = Arc::clone(&self.shared);
         thread::spawn(move || accept(&shared, &listener));
         Ok(())
@@ -241,7 +257,8 @@ impl ScriptedPeer {
     pub fn go_down(&self) {
         let mut state = self.shared.lock();
         state.is_up = false;
-        state.links.clear();
+        self.shared.recorder.note(Happening::Listens { port: self.port, listens: false });
+        self.hang_up(&mut state, |_| true);
         drop(state);
         // The listener is closed by the thread that polls it.
         thread::sleep(ACCEPT_INTERVAL * 4);
@@ -249,7 +266,13 @@ impl ScriptedPeer {
 
     /// Closes the connections of a kind.
     pub fn close(&self, via: Via) {
-        self.shared.lock().links.retain(|open| open.via != via);
+        self.hang_up(&mut self.shared.lock(), |open| open.via == via);
+    }
+
+    fn hang_up(&self, state: &mut State, is_wanted: impl Fn(&Open) -> bool) {
+        for open in state.links.extract_if(.., |open| is_wanted(open)) {
+            self.shared.recorder.note(Happening::HungUp { conn: self.shared.conn(open.number) });
+        }
     }
 
     /// Opens its own connection to the server, if it has none.
@@ -272,6 +295,7 @@ impl ScriptedPeer {
     pub fn send(&self, via: Via, bytes: &[u8]) -> Result<(), String> {
         let mut state = self.shared.lock();
         let open = state.links.iter_mut().rev().find(|open| open.via == via).ok_or("there is no such connection")?;
+        self.shared.recorder.note(Happening::Sent { conn: self.shared.conn(open.number), bytes: bytes.to_vec() });
         open.link.send(bytes).map_err(|error| error.to_string())
     }
 
@@ -323,6 +347,7 @@ fn adopt(shared: &Arc<Shared>, via: Via, link: Link, reader: Reader) {
     state.connections += 1;
     let number = state.connections;
     state.links.push(Open { number, via, link });
+    shared.recorder.note(Happening::Up { conn: shared.conn(number), via });
     if via == Via::Theirs {
         state.inbox.push_back(Heard { via, what: What::Opened });
     }
@@ -338,11 +363,12 @@ fn listen(shared: &Shared, via: Via, number: u64, mut reader: Reader) {
         let mut state = shared.lock();
         // Closed from this side: nobody asks what else it says.
         let Some(index) = state.links.iter().position(|open| open.number == number) else { return };
+        shared.recorder.note(Happening::Heard { conn: shared.conn(number), arrival: arrival.clone() });
         let is_end = arrival == Arrival::Closed || state.inbox.len() > INBOX_MAX;
         if is_end {
             state.links.remove(index);
         } else {
-            answer(&mut state, index, &arrival);
+            answer(shared, &mut state, index, &arrival);
         }
         state.inbox.push_back(Heard { via, what: What::Arrived(arrival) });
         drop(state);
@@ -354,13 +380,14 @@ fn listen(shared: &Shared, via: Via, number: u64, mut reader: Reader) {
 }
 
 /// Sends the PONG that every PING and MEET asks for.
-fn answer(state: &mut State, index: usize, arrival: &Arrival) {
+fn answer(shared: &Shared, state: &mut State, index: usize, arrival: &Arrival) {
     let asks = matches!(arrival, Arrival::Message(message) if matches!(message.body, Body::Ping(_) | Body::Meet(_)));
     if !asks || !state.answers {
         return;
     }
     let mut bytes = Vec::new();
     bus::encode(&state.standing.message(Body::Pong(state.heartbeat.clone())), &mut bytes);
+    shared.recorder.note(Happening::Sent { conn: shared.conn(state.links[index].number), bytes: bytes.clone() });
     // A connection that cannot be written to is about to be read to its end.
     let _ = state.links[index].link.send(&bytes);
 }

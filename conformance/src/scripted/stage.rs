@@ -2,11 +2,13 @@
 //! as a transcript. Knows what each verb does, and nothing of what the protocol makes of it.
 
 use super::{
+    bring_up::{self, Reset},
     cast::Cast,
     client::{self, Client},
     field::{Field, Rumor},
     packet::{apply, claim, distort, extensions, loopback, publication},
     peer::{BUS_PORT_OFFSET, ScriptedPeer, Standing, Via},
+    record::{Happening, Recorder},
     relay::{Relay, Speaker},
     script::{Fate, Pattern, PatternKind, PeerSpec, Script, ServerSpec, Sight, Step, Verb},
     seed, show,
@@ -44,7 +46,18 @@ const KEPT: &str = "nodes.conf.kept";
 /// Plays a script with servers in `folder`, those of this project under a profile. An error means
 /// that the run itself could not be made.
 pub fn play(script: &Script, program: &Program, profile: &str, folder: &Path) -> Result<Transcript, String> {
-    let mut stage = Stage::new(script, program, profile, folder)?;
+    play_recorded(script, program, profile, folder, &Recorder::default())
+}
+
+/// The same, with all that passes between the first server and the others recorded.
+pub fn play_recorded(
+    script: &Script,
+    program: &Program,
+    profile: &str,
+    folder: &Path,
+    recorder: &Recorder,
+) -> Result<Transcript, String> {
+    let mut stage = Stage::new(script, program, profile, folder, recorder)?;
     let mut entries = Vec::new();
     for step in &script.steps {
         let told = |error| format!("{}, line {}: {}: {error}", script.name, step.line, step.text);
@@ -97,6 +110,7 @@ struct Stage<'a> {
     current: String,
     ear: Option<Receiver<Value>>,
     has_sent: bool,
+    recorder: Recorder,
 }
 
 /// A server under test that has been started.
@@ -107,7 +121,13 @@ struct Running {
 }
 
 impl<'a> Stage<'a> {
-    fn new(script: &'a Script, program: &Program, profile: &'a str, folder: &Path) -> Result<Self, String> {
+    fn new(
+        script: &'a Script,
+        program: &Program,
+        profile: &'a str,
+        folder: &Path,
+        recorder: &Recorder,
+    ) -> Result<Self, String> {
         let mut stage = Self {
             script,
             program: program.clone(),
@@ -119,9 +139,10 @@ impl<'a> Stage<'a> {
             current: script.servers[0].name.clone(),
             ear: None,
             has_sent: false,
+            recorder: recorder.clone(),
         };
         for spec in &script.peers {
-            let peer = ScriptedPeer::new(spec.id)?;
+            let peer = ScriptedPeer::recorded(spec.id, recorder.clone())?;
             stage.cast.add(&spec.name, spec.id, peer.port());
             stage.peers.insert(spec.name.clone(), peer);
         }
@@ -137,6 +158,7 @@ impl<'a> Stage<'a> {
 
     /// Lets the servers end in order, if they run: what they recorded is read then.
     fn shut_down(&mut self) {
+        self.recorder.note(Happening::Killed);
         self.servers.values_mut().for_each(|running| running.server.shut_down());
     }
 
@@ -275,7 +297,7 @@ impl<'a> Stage<'a> {
     /// Learns the server's id and address.
     fn meet_server(&mut self) -> Result<(), String> {
         let port = self.server()?.port();
-        let mut client = Client::connect(port)?;
+        let mut client = Client::recorded(port, self.recorder.clone())?;
         let id = client.text(&["CLUSTER", "MYID"])?;
         let id = id.parse().map_err(|_| format!("{id} is no id"))?;
         self.cast.add(&self.current, id, port);
@@ -309,7 +331,7 @@ impl<'a> Stage<'a> {
     }
 
     fn call(&mut self, name: &str) -> Result<(), String> {
-        let cport = self.server()?.port() + BUS_PORT_OFFSET;
+        let cport = self.server()?.cport();
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, cport));
         self.peer(name)?.call(address).map_err(|error| format!("{name} cannot call the server: {error}"))
     }
@@ -547,6 +569,7 @@ impl<'a> Stage<'a> {
 
     fn kill(&mut self) -> Result<(), String> {
         self.settle();
+        self.recorder.note(Happening::Killed);
         let running = self.running()?;
         running.client = None;
         running.server.kill();
@@ -555,10 +578,45 @@ impl<'a> Stage<'a> {
 
     fn restart(&mut self) -> Result<(), String> {
         self.running()?.client = None;
+        if let Program::Running { .. } = self.program {
+            return self.bring_up();
+        }
+        let server = self.server()?;
+        let nodes_conf = fs::read_to_string(server.folder().join(NODES_CONF)).ok();
+        let started = Happening::Started {
+            port: server.port(),
+            cport: server.cport(),
+            uptime_ms: 0,
+            directives: server.directives().to_vec(),
+            nodes_conf,
+        };
+        self.recorder.note(started);
         self.server()?.restart()?;
+        self.recorder.note(Happening::Ready);
         self.meet_server()?;
         // Peers are linked with one server only.
         if self.current == self.script.servers[0].name { self.link_all() } else { Ok(()) }
+    }
+
+    /// Makes of a server that runs already what the script says it is, by commands alone: it is reset,
+    /// given its epoch and slots, and meets whom it is to know.
+    fn bring_up(&mut self) -> Result<(), String> {
+        let script = self.script;
+        let spec = script.servers.first().ok_or("there is no server")?;
+        let port = self.server()?.port();
+        let (cport, directives) = (self.server()?.cport(), self.server()?.directives().to_vec());
+        self.cast.add_cport(&spec.name, cport);
+        let Reset { uptime_ms, nodes_conf } = bring_up::reset(&mut Client::connect(port)?, &directives)?;
+        let started = Happening::Started { port, cport, uptime_ms, directives, nodes_conf: Some(nodes_conf) };
+        self.recorder.note(started);
+        self.meet_server()?;
+        self.recorder.note(Happening::Ready);
+        let known: Vec<_> = script.peers.iter().filter(|peer| peer.is_known).collect();
+        let ports = known.iter().map(|peer| self.cast.port(&peer.name)).collect::<Result<Vec<_>, _>>()?;
+        bring_up::introduce(self.client()?, spec, &ports)?;
+        self.link_all()?;
+        let primary = bring_up::primary_of(spec).map(|name| self.cast.id(name)).transpose()?;
+        primary.map_or(Ok(()), |id| bring_up::follow(self.client()?, id))
     }
 
     fn keep_disk(&mut self) -> Result<(), String> {

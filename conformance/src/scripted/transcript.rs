@@ -16,6 +16,14 @@ pub struct Entry {
     pub is_unmet: bool,
 }
 
+impl Entry {
+    /// What it showed, as scripts record it.
+    #[must_use]
+    pub fn trimmed(&self) -> Vec<String> {
+        trimmed(&self.shown)
+    }
+}
+
 /// What one run showed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Transcript {

@@ -28,3 +28,9 @@ pub fn unshown(rule: Rule) -> Option<&'static str> {
     ];
     REASONS.iter().find(|(unshown, _)| *unshown == rule).map(|&(_, reason)| reason)
 }
+
+/// Whether redis-server 7.0.15 has no such rule.
+#[must_use]
+pub fn is_later(rule: Rule) -> bool {
+    unshown(rule).is_some_and(|reason| reason == LATER || reason == DEFAULT_ONLY)
+}

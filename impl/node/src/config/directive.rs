@@ -77,6 +77,21 @@ pub const ACTIONS: &[&str] = &["include", "loadmodule", "rename-command", "user"
 /// Directives that are accepted for the sake of old files and mean nothing any more.
 pub const RETIRED: &[&str] = &["list-max-ziplist-entries", "list-max-ziplist-value"];
 
+/// Stands for no deliberate fault.
+#[cfg(feature = "mutants")]
+const NO_MUTANT: &str = "none";
+/// The deliberate faults by name, and none.
+#[cfg(feature = "mutants")]
+const MUTANTS: &[&str] = &{
+    let mut names = [NO_MUTANT; slotbus_core::Mutant::ALL.len() + 1];
+    let mut index = 0;
+    while index < slotbus_core::Mutant::ALL.len() {
+        names[index] = slotbus_core::Mutant::ALL[index].id();
+        index += 1;
+    }
+    names
+};
+
 /// Every directive that holds a value, by name.
 #[rustfmt::skip]
 pub static DIRECTIVES: &[Directive] = &[
@@ -183,6 +198,8 @@ pub static DIRECTIVES: &[Directive] = &[
     at("propagation-error-behavior", Kind::Word(&["ignore", "panic", "panic-on-replicas"]), "ignore"),
     at("protected-mode", Kind::Bool, "yes").acted_on(),
     at("proto-max-bulk-len", Kind::Memory(1048576, i64::MAX), "536870912").acted_on(),
+    #[cfg(feature = "mutants")]
+    at("protocol-mutant", Kind::Word(MUTANTS), NO_MUTANT).at_boot().acted_on(),
     at("protocol-profile", Kind::Profile, "slotbus").at_boot().acted_on(),
     at("rdb-del-sync-files", Kind::Bool, "no"),
     at("rdb-save-incremental-fsync", Kind::Bool, "yes"),

@@ -169,6 +169,10 @@ impl Settings {
             profile: Profile::named(self.text("protocol-profile")).unwrap_or_default(),
             ..Config::default()
         };
+        #[cfg(feature = "mutants")]
+        {
+            config.mutant = slotbus_core::Mutant::by_id(self.text("protocol-mutant"));
+        }
         config.timing.node_timeout_ms = self.number("cluster-node-timeout");
         Arc::new(config)
     }
