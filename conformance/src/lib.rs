@@ -6,4 +6,5 @@ pub mod finding;
 pub mod report;
 pub mod scripted;
 pub mod tour;
+pub mod vectors;
 pub mod verify;

@@ -1,7 +1,11 @@
 //! `slotbus-conform`: holds cluster nodes to the model of the protocol.
 
 use clap::{Parser, Subcommand};
-use slotbus_conformance::{report, tour, verify};
+use slotbus_conformance::{
+    report, tour,
+    vectors::{command, generate::Options, vector::Level},
+    verify,
+};
 use slotbus_core::Profile;
 use std::{path::PathBuf, process::ExitCode};
 
@@ -19,7 +23,10 @@ const EXAMPLES: &str = "Examples:
   slotbus-conform tour
   slotbus-node --port 7000 --cluster-enabled yes --trace-file node.trace
   slotbus-conform verify node.trace
-  slotbus-conform verify --json *.trace";
+  slotbus-conform verify --json *.trace
+  slotbus-conform generate --out vectors --profile redis-7.0
+  slotbus-conform replay vectors
+  slotbus-conform replay vectors --adapter 'python3 conformance/runner/runner.py redis-server'";
 
 #[derive(Subcommand)]
 enum Command {
@@ -36,6 +43,48 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Writes conformance vectors: explores what can happen to one node, chooses short runs that cover
+    /// the rules and their guards, and records what the model does.
+    Generate {
+        /// The folder of the new files.
+        #[arg(long)]
+        out: PathBuf,
+        /// The protocol profile.
+        #[arg(long, default_value = "slotbus")]
+        profile: String,
+        /// How many vectors at most.
+        #[arg(long, default_value_t = 12_000)]
+        budget: usize,
+        /// What dice are drawn from.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Print one JSON document instead of text.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Holds the model, or a program behind an adapter, to the vectors of a folder.
+    Replay {
+        /// The folder of the vectors.
+        folder: PathBuf,
+        /// The adapter's command line; the model in this process if none.
+        #[arg(long)]
+        adapter: Option<String>,
+        /// Leave out vectors that need more than this level to be judged.
+        #[arg(long, value_parser = parse_level)]
+        level: Option<Level>,
+        /// Play no more than so many, evenly spread.
+        #[arg(long)]
+        limit: Option<usize>,
+        /// How many adapters run at once.
+        #[arg(long, default_value_t = 1)]
+        jobs: usize,
+        /// Hold every deliberate fault of the model to the vectors instead, and count those caught.
+        #[arg(long, conflicts_with = "adapter")]
+        mutants: bool,
+        /// Print one JSON document instead of text.
+        #[arg(long)]
+        json: bool,
+    },
     /// The main job end to end: every standard configuration checked exhaustively, live clusters of
     /// real processes on loopback, and the recorded traces verified against the model.
     Tour {
@@ -48,7 +97,25 @@ enum Command {
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Verify { files, profile, json } => run_verify(&files, profile.as_deref(), json),
+        Command::Generate { out, profile, budget, seed, json } => {
+            command::generate(&out, &Options { profile, budget, seed }, json).into()
+        }
+        Command::Replay { folder, level, json, mutants: true, .. } => {
+            command::hunt_mutants(&folder, level.unwrap_or(Level::L2), json).into()
+        }
+        Command::Replay { folder, adapter, level, limit, jobs, json, mutants: false } => {
+            command::replay(&folder, &command::Replay { adapter, level, limit, jobs, json }).into()
+        }
         Command::Tour { json } => tour::run(json).into(),
+    }
+}
+
+fn parse_level(text: &str) -> Result<Level, String> {
+    match text {
+        "L0" => Ok(Level::L0),
+        "L1" => Ok(Level::L1),
+        "L2" => Ok(Level::L2),
+        _ => Err("the levels are L0, L1 and L2".to_owned()),
     }
 }
 

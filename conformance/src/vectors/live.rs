@@ -1,0 +1,4 @@
+//! stub
+use super::vector::Vector;
+use slotbus_core::Profile;
+pub(super) fn derive(_vector: &mut Vector, _profile: Profile) -> Result<(), String> { Ok(()) }
