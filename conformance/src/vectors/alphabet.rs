@@ -38,7 +38,19 @@ pub(super) fn letters(node: &Node, situation: &Situation, now: Millis) -> Vec<Le
     letters.extend(commands(node).into_iter().map(|command| soon(CoreEvent::Admin { request: RequestId(0), command })));
     letters.extend(local_events(node, now).into_iter().map(soon));
     letters.extend(packets(node, situation, now).into_iter().map(soon));
+    letters.extend(late_answers(node));
     letters
+}
+
+/// Failed nodes that answer after the time for which a failure lasts at least.
+fn late_answers(node: &Node) -> Vec<Letter> {
+    let late_ms = node.config().timing.report_valid_ms() + 1;
+    let failed = node.peers().iter().filter(|peer| peer.is(Flags::FAIL));
+    let answer = |peer: &slotbus_core::Peer<CLUSTER_SLOTS>| {
+        let link = LinkId::Outbound(peer.outbound?);
+        Some((late_ms, received(link, pong_of(node, peer.id))))
+    };
+    failed.filter_map(answer).collect()
 }
 
 /// Time that passes: to the next deadline, and beyond each period that a rule counts.

@@ -5,18 +5,23 @@
 use super::{
     Input, Node,
     alphabet::{self, Letter},
-    facts::{self, Role},
+    facts::{self, Fact, Role},
     situations::{self, Situation},
 };
 use fastrand::Rng;
-use slotbus_core::{CLUSTER_SLOTS, Effects, Millis, Profile, Random, Rule, step};
+use slotbus_core::{CLUSTER_SLOTS, Effect, Effects, Millis, Profile, Random, Refusal, Reply, Rule, step};
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, HashSet},
     hash::{DefaultHasher, Hash, Hasher},
+    mem::{Discriminant, discriminant},
 };
 
-/// How many states of one situation are gone on from, level by level.
-const WIDTHS: [usize; 6] = [1, 8, 6, 5, 4, 3];
+/// How many states of one situation are gone on from, level by level: so many that came by a rule that
+/// the situation had not come by, and so many that showed something new.
+const WIDTHS: [(usize, usize); 6] = [(1, 0), (14, 3), (9, 3), (6, 2), (5, 2), (4, 1)];
+/// Of the conditions of an event, so many are looked at in pairs: those that are of its own kind.
+const PAIRED_MAX: usize = 16;
 
 /// What a run can show, packed: exploring compares some hundred of them for every step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,18 +36,24 @@ enum Sort {
     Pair,
     /// A rule fires, or a kind of event leads to nothing, while a guard's condition has an outcome.
     Guard,
+    /// A command is answered in some way.
+    Answer,
+    /// Two conditions have their outcomes when an event of a kind comes.
+    Outcomes,
     /// An event of a kind takes one way through the rules while a condition has an outcome.
     Way,
 }
 
 impl Sort {
-    const ALL: [Self; 4] = [Self::Fired, Self::Pair, Self::Guard, Self::Way];
+    const ALL: [Self; 6] = [Self::Fired, Self::Pair, Self::Guard, Self::Answer, Self::Outcomes, Self::Way];
 
     fn name(self) -> &'static str {
         match self {
             Self::Fired => "rule x role x event",
             Self::Pair => "pair of rules x role",
             Self::Guard => "rule x guard outcome x role",
+            Self::Answer => "answer x role x command",
+            Self::Outcomes => "pair of guard outcomes x role x event",
             Self::Way => "way through the rules x guard outcome x role x event",
         }
     }
@@ -53,16 +64,20 @@ impl Feature {
     fn new(sort: Sort, role: Role, content: impl Hash) -> Self {
         let mut hasher = DefaultHasher::new();
         (role, content).hash(&mut hasher);
-        Self(hasher.finish() << 2 | sort as u64)
+        Self(hasher.finish() << 3 | sort as u64)
     }
 
     fn sort(self) -> Sort {
-        Sort::ALL[(self.0 & 3) as usize]
+        Sort::ALL[(self.0 & 7) as usize % Sort::ALL.len()]
     }
 
-    /// Whether it is of rules and guards: what must be covered before anything else.
-    pub(super) fn is_first(self) -> bool {
-        self.sort() != Sort::Way
+    /// How soon it is to be covered: rules, guards and answers before all else.
+    pub(super) fn rank(self) -> usize {
+        match self.sort() {
+            Sort::Fired | Sort::Pair | Sort::Guard | Sort::Answer => 0,
+            Sort::Outcomes => 1,
+            Sort::Way => 2,
+        }
     }
 }
 
@@ -77,9 +92,9 @@ pub(super) struct Run {
 }
 
 impl Run {
-    /// Whether it shows something of rules and guards.
-    pub(super) fn is_first(&self) -> bool {
-        self.shows.iter().any(|feature| feature.is_first())
+    /// How soon it is wanted.
+    pub(super) fn rank(&self) -> usize {
+        self.shows.iter().map(|feature| feature.rank()).min().unwrap_or_default()
     }
 }
 
@@ -95,6 +110,9 @@ pub(super) struct Explored {
 /// A state to go on from.
 struct Open {
     inputs: Vec<Input>,
+    /// How many rules it came by that its situation had not come by.
+    new_rules: usize,
+    /// How much its last step showed.
     gain: usize,
 }
 
@@ -103,21 +121,21 @@ struct Walk {
     rng: Rng,
     explored: Explored,
     states: HashSet<u64>,
+    /// The rules that each situation came by.
+    gone_by: HashSet<(usize, Rule)>,
 }
 
 /// Walks until every level is done.
 pub(super) fn explore(profile: Profile, seed: u64, progress: &mut dyn FnMut(&str)) -> Explored {
     let situations = situations::all(profile);
     let explored = Explored { situations, runs: Vec::new(), seen: HashSet::new(), steps: 0 };
-    let mut walk = Walk { profile, rng: Rng::with_seed(seed), explored, states: HashSet::new() };
-    let start = || vec![Open { inputs: Vec::new(), gain: 0 }];
+    let mut walk = Walk { profile, rng: Rng::with_seed(seed), explored, states: HashSet::new(), gone_by: HashSet::new() };
+    let start = || vec![Open { inputs: Vec::new(), new_rules: 1, gain: 0 }];
     let mut open: BTreeMap<usize, Vec<Open>> = (0..walk.explored.situations.len()).map(|at| (at, start())).collect();
-    for (level, width) in WIDTHS.iter().enumerate() {
+    for (level, width) in WIDTHS.into_iter().enumerate() {
         let mut next = BTreeMap::new();
-        for (situation, mut states) in open {
-            states.sort_by(|left, right| right.gain.cmp(&left.gain));
-            states.truncate(*width);
-            let found = states.iter().flat_map(|state| walk.expand(situation, state)).collect();
+        for (situation, states) in open {
+            let found = widest(states, width).iter().flat_map(|state| walk.expand(situation, state)).collect();
             next.insert(situation, found);
         }
         open = next;
@@ -126,10 +144,23 @@ pub(super) fn explore(profile: Profile, seed: u64, progress: &mut dyn FnMut(&str
     walk.explored
 }
 
+/// The states to go on from: first those that came by new rules, then those that showed the most.
+fn widest(mut states: Vec<Open>, (by_rules, by_gain): (usize, usize)) -> Vec<Open> {
+    states.sort_by_key(|state| Reverse((state.new_rules, state.gain)));
+    let rest = states.split_off(by_rules.min(states.len()));
+    let mut rest: Vec<Open> = rest.into_iter().filter(|state| state.gain > 0).collect();
+    rest.sort_by_key(|state| Reverse(state.gain));
+    rest.truncate(by_gain);
+    states.retain(|state| state.new_rules > 0);
+    states.extend(rest);
+    states
+}
+
 /// A letter and what it shows that was not shown before.
 struct Shown {
     letter: Letter,
     random: Random,
+    rules: Vec<Rule>,
     features: Vec<Feature>,
 }
 
@@ -148,26 +179,44 @@ impl Walk {
         let tried = letters.into_iter().map(|letter| self.try_letter(&node, now, last, letter));
         let mut shown: Vec<Shown> = tried.collect();
         let mut found = Vec::new();
-        while let Some(Shown { letter: (after_ms, event), random, features }) = self.best(&mut shown) {
-            self.explored.seen.extend(features.iter().copied());
-            let input = Input { now: now.after(after_ms), random, event };
-            let inputs: Vec<Input> = open.inputs.iter().cloned().chain([input.clone()]).collect();
-            let gain = features.iter().filter(|feature| feature.is_first()).count();
-            if gain > 0 && self.states.insert(state_after(&node, input)) {
-                found.push(Open { inputs: inputs.clone(), gain });
+        for one in &shown {
+            let new_rules = self.new_rules(situation, &one.rules);
+            if new_rules > 0 {
+                let gain = one.features.iter().filter(|feature| feature.rank() == 0).count();
+                self.open(&node, &open.inputs, one.input(now), (new_rules, gain), &mut found);
             }
-            self.explored.runs.push(Run { situation, inputs, shows: features });
+        }
+        while let Some(one) = self.best(&mut shown) {
+            let gain = one.features.iter().filter(|feature| feature.rank() == 0).count();
+            if gain > 0 {
+                self.open(&node, &open.inputs, one.input(now), (0, gain), &mut found);
+            }
+            let inputs = open.inputs.iter().cloned().chain([one.input(now)]).collect();
+            self.explored.seen.extend(one.features.iter().copied());
+            self.explored.runs.push(Run { situation, inputs, shows: one.features });
         }
         found
+    }
+
+    fn new_rules(&mut self, situation: usize, rules: &[Rule]) -> usize {
+        rules.iter().filter(|&&rule| self.gone_by.insert((situation, rule))).count()
+    }
+
+    /// Notes a state to go on from, unless it is known.
+    fn open(&mut self, node: &Node, lead: &[Input], input: Input, worth: (usize, usize), found: &mut Vec<Open>) {
+        if self.states.insert(state_after(node, input.clone())) {
+            let inputs = lead.iter().cloned().chain([input]).collect();
+            found.push(Open { inputs, new_rules: worth.0, gain: worth.1 });
+        }
     }
 
     fn try_letter(&mut self, node: &Node, now: Millis, last: Option<Rule>, letter: Letter) -> Shown {
         let random = Random::new(self.rng.u64(..) >> 16);
         let (after_ms, event) = &letter;
         let input = Input { now: now.after(*after_ms), random, event: event.clone() };
-        let mut features = shown_by(&mut node.clone(), last, input);
+        let (rules, mut features) = shown_by(&mut node.clone(), last, input);
         features.retain(|feature| !self.explored.seen.contains(feature));
-        Shown { letter, random, features }
+        Shown { letter, random, rules, features }
     }
 
     /// The letter that shows the most of what is still not shown, rules and guards before all else.
@@ -177,11 +226,18 @@ impl Walk {
         }
         shown.retain(|one| !one.features.is_empty());
         let worth = |one: &Shown| {
-            let first = one.features.iter().filter(|feature| feature.is_first()).count();
+            let first = one.features.iter().filter(|feature| feature.rank() == 0).count();
             (first, one.features.len())
         };
         let (index, _) = shown.iter().enumerate().rev().max_by_key(|(_, one)| worth(one))?;
         Some(shown.remove(index))
+    }
+}
+
+impl Shown {
+    fn input(&self, now: Millis) -> Input {
+        let (after_ms, event) = &self.letter;
+        Input { now: now.after(*after_ms), random: self.random, event: event.clone() }
     }
 }
 
@@ -195,11 +251,12 @@ fn state_after(node: &Node, input: Input) -> u64 {
     hasher.finish()
 }
 
-/// All that a step shows, in ascending order.
-pub(super) fn shown_by(node: &mut Node, last: Option<Rule>, input: Input) -> Vec<Feature> {
+/// The rules of a step, and all that it shows, in ascending order.
+pub(super) fn shown_by(node: &mut Node, last: Option<Rule>, input: Input) -> (Vec<Rule>, Vec<Feature>) {
     let (role, kind) = (Role::of(node), facts::kind(&input.event));
     let facts = facts::facts(node, &input.event, input.now);
-    let rules = step(node, input).rules;
+    let effects = step(node, input);
+    let rules = effects.rules;
     let mut features: Vec<Feature> = rules.iter().map(|rule| Feature::new(Sort::Fired, role, (rule, kind))).collect();
     let before = last.into_iter().chain(rules.iter().copied());
     let pairs = before.zip(rules.iter().skip(usize::from(last.is_none())));
@@ -210,13 +267,34 @@ pub(super) fn shown_by(node: &mut Node, last: Option<Rule>, input: Input) -> Vec
     if deciding.is_empty() {
         deciding.push(None);
     }
+    for (index, one) in paired(&facts).iter().enumerate() {
+        let pairs = paired(&facts)[index + 1..].iter().map(|two| (kind, one, two));
+        features.extend(pairs.map(|pair| Feature::new(Sort::Outcomes, role, pair)));
+    }
+    features.extend(effects.then.iter().filter_map(answer).map(|answer| Feature::new(Sort::Answer, role, (kind, answer))));
     for fact in facts {
         features.extend(deciding.iter().map(|rule| Feature::new(Sort::Guard, role, (rule, fact))));
         features.push(Feature::new(Sort::Way, role, (&rules, kind, fact)));
     }
     features.sort_unstable();
     features.dedup();
-    features
+    (rules, features)
+}
+
+/// The conditions of which pairs are looked at: all of a tick, of others those that are of their kind.
+fn paired(facts: &[Fact]) -> &[Fact] {
+    let all = facts.len() <= 2 * PAIRED_MAX;
+    if all { facts } else { &facts[facts.len() - PAIRED_MAX..] }
+}
+
+/// In which way a command is answered, if it is.
+fn answer(effect: &Effect<CLUSTER_SLOTS>) -> Option<(Discriminant<Reply>, Option<Discriminant<Refusal>>)> {
+    let Effect::Reply { reply, .. } = effect else { return None };
+    let refusal = match reply {
+        Reply::Refused(refusal) => Some(discriminant(refusal)),
+        Reply::Done | Reply::Bumped(_) | Reply::Still(_) => None,
+    };
+    Some((discriminant(reply), refusal))
 }
 
 /// How many features of each sort there are.

@@ -68,7 +68,7 @@ fn command_kind(command: &Command) -> &'static str {
 pub(super) fn facts(node: &Node, event: &CoreEvent, now: Millis) -> Vec<Fact> {
     let mut facts = of_node(node, now);
     match event {
-        CoreEvent::Received { link, message } => of_message(node, *link, message, &mut facts),
+        CoreEvent::Received { link, message } => of_message(node, *link, message, now, &mut facts),
         CoreEvent::Admin { command, .. } => of_command(node, command, &mut facts),
         CoreEvent::LinkUp { link, .. }
         | CoreEvent::LinkDown { link }
@@ -187,7 +187,7 @@ fn other_end(change: SlotChange) -> Option<NodeId> {
     }
 }
 
-fn of_message(node: &Node, link: LinkId, message: &Message, facts: &mut Vec<Fact>) {
+fn of_message(node: &Node, link: LinkId, message: &Message, now: Millis, facts: &mut Vec<Fact>) {
     let header = &message.header;
     of_link(node, link, facts);
     of_sender(node, header.sender, facts);
@@ -216,9 +216,10 @@ fn of_message(node: &Node, link: LinkId, message: &Message, facts: &mut Vec<Fact
         ("abstention is as recorded", known.is_some_and(|peer| peer.is(Flags::NOFAILOVER) == header.flags.contains(Flags::NOFAILOVER))),
         ("a vote about the primary was given lately", named.is_some_and(|peer| peer.voted_at.is_some())),
         ("the epoch is the election's", header.current_epoch == node.election().epoch),
+        ("the sender has voted", node.election().voters.contains(&header.sender)),
     ]);
     of_claim(node, known, &header.slots, header.config_epoch, facts);
-    of_body(node, message, facts);
+    of_body(node, message, now, facts);
 }
 
 fn of_sender(node: &Node, sender: NodeId, facts: &mut Vec<Fact>) {
@@ -267,7 +268,7 @@ fn of_claim(node: &Node, claimant: Option<&Peer<CLUSTER_SLOTS>>, slots: &SlotSet
     ]);
 }
 
-fn of_body(node: &Node, message: &Message, facts: &mut Vec<Fact>) {
+fn of_body(node: &Node, message: &Message, now: Millis, facts: &mut Vec<Fact>) {
     match &message.body {
         Body::Ping(heartbeat) | Body::Pong(heartbeat) | Body::Meet(heartbeat) => {
             let told = heartbeat.gossip.first();
@@ -285,6 +286,9 @@ fn of_body(node: &Node, message: &Message, facts: &mut Vec<Fact>) {
                 ("the node told of is failed", subject.is_some_and(|peer| peer.is(Flags::FAIL))),
                 ("the node told of is reported", subject.is_some_and(|peer| !peer.reports.is_empty())),
                 ("the address told is as recorded", subject.is_some_and(|peer| told.is_some_and(|entry| entry.address == peer.address))),
+                ("the pong time told lies ahead", told.is_some_and(|entry| u64::from(entry.pong_received_s) * 1000 > now.0 + 1000)),
+                ("the pong time told is fresher", subject.is_some_and(|peer| told.is_some_and(|entry| peer.pong_received.is_none_or(|known| known.seconds() < entry.pong_received_s)))),
+                ("an answer of the node told of is outstanding", subject.is_some_and(|peer| peer.ping_sent.is_some())),
                 ("extensions follow", !heartbeat.extensions.is_empty()),
             ]);
         }

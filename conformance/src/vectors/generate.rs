@@ -46,8 +46,9 @@ pub fn generate(options: &Options, progress: &mut dyn FnMut(&str)) -> Result<Gen
     for situation in explored.situations.iter().filter(|situation| situation.preamble.is_empty()) {
         add(maker.start(situation)?, &mut vectors);
     }
-    let (first, rest): (Vec<&Run>, Vec<&Run>) = explored.runs.iter().partition(|run| run.is_first());
-    for run in first.into_iter().chain(rest) {
+    let mut runs: Vec<&Run> = explored.runs.iter().collect();
+    runs.sort_by_key(|run| run.rank());
+    for run in runs {
         if vectors.len() >= options.budget {
             break;
         }
@@ -56,6 +57,8 @@ pub fn generate(options: &Options, progress: &mut dyn FnMut(&str)) -> Result<Gen
             progress(&format!("{} vectors", vectors.len()));
         }
     }
+    let wanted = explored.runs.iter().filter(|run| run.rank() == 0).count();
+    progress(&format!("{wanted} of the runs show new rules, guard outcomes or answers"));
     let report = cover::report(&explored, &vectors, rules);
     Ok(Generated { vectors, report })
 }
@@ -78,7 +81,7 @@ impl Maker<'_> {
     fn vector(&self, situation: &Situation, run: &Run) -> Result<Vector, String> {
         let (inputs, preamble) = shrink(situation, run, self.profile);
         let mut vector = self.frame(situation);
-        vector.steps = situation.steps(&inputs);
+        vector.steps = situation.steps(&inputs, self.profile)?;
         let (mut session, _) = Session::start(&vector.node, self.profile, None)?;
         let mut rules = Vec::new();
         for (index, step) in vector.steps.iter_mut().enumerate() {

@@ -59,10 +59,6 @@ impl Session {
         Ok((self.observe(effects), draws))
     }
 
-    pub(super) fn node(&self) -> &Node {
-        &self.node
-    }
-
     fn step(&mut self, step: &Step) -> Result<(Effects<CLUSTER_SLOTS>, Vec<Draws>), String> {
         let config = self.node.config().clone();
         let event = step.event.core(&config)?;

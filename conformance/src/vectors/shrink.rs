@@ -14,8 +14,8 @@ pub(super) fn shrink(situation: &Situation, run: &Run, profile: Profile) -> (Vec
     let mut inputs: Vec<Input> = situation.preamble.iter().chain(&run.inputs).cloned().collect();
     let mut preamble = situation.preamble.len();
     let Ok(start) = situation.start(profile) else { return (inputs, preamble) };
-    let wanted: Vec<Feature> = run.shows.iter().copied().filter(|feature| feature.is_first()).collect();
-    let wanted = if wanted.is_empty() { &run.shows } else { &wanted };
+    let rank = run.rank();
+    let wanted: Vec<Feature> = run.shows.iter().copied().filter(|feature| feature.rank() == rank).collect();
     let shows = |inputs: &[Input]| {
         let shown = point(&start, inputs);
         wanted.iter().all(|feature| shown.binary_search(feature).is_ok())
@@ -46,5 +46,5 @@ fn point(start: &Node, inputs: &[Input]) -> Vec<Feature> {
     for input in lead {
         last = step(&mut node, input.clone()).rules.last().copied();
     }
-    shown_by(&mut node, last, end.clone())
+    shown_by(&mut node, last, end.clone()).1
 }

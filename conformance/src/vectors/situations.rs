@@ -3,7 +3,7 @@
 
 use super::{
     CoreEvent, Input,
-    vector::{Event, Origin, Settings, Subject},
+    vector::{Event, Origin, Settings, Step, Subject},
 };
 use slotbus_core::{Effect, Effects, CLUSTER_SLOTS, Host, LinkId, Millis, Node, NodeId, Profile, Random, step};
 use std::{net::{IpAddr, Ipv4Addr}, sync::Arc};
@@ -71,6 +71,7 @@ const FAILED_REPLICA: &str = "slave,fail";
 const SKETCHES: &[Sketch] = &[
     ("alone", &[(5, PRIMARY, 0, 0, "")], 0, 0),
     ("alone with all slots", &[(5, PRIMARY, 0, 1, "0-16383")], 1, 0),
+    ("a file with a late epoch", &[(5, PRIMARY, 0, 6, "0-8191"), (7, PRIMARY, 0, 9, "8192-16383")], 3, 2),
     ("one of two primaries", &[(5, PRIMARY, 0, 1, "0-8191"), (7, PRIMARY, 0, 2, "8192-16383")], 2, 0),
     (
         "a primary with a replica",
@@ -436,15 +437,22 @@ impl Situation {
         }
     }
 
-    /// The preamble and what follows, as steps that nobody judges yet.
-    pub(super) fn steps(&self, inputs: &[Input]) -> Vec<super::vector::Step> {
-        let step = |input: &Input| super::vector::Step {
-            at_ms: input.now.since(Millis(NOW_MS)),
-            event: Event::of(&input.event, |link| self.caller(link)),
-            random: input.random.into(),
-            draws: Vec::new(),
-            expect: None,
-        };
-        inputs.iter().map(step).collect()
+    /// Inputs as steps that nobody judges yet.
+    pub(super) fn steps(&self, inputs: &[Input], profile: Profile) -> Result<Vec<Step>, String> {
+        let mut node = self.start(profile)?;
+        let mut steps = Vec::new();
+        for input in inputs {
+            let led_to = |link: LinkId| node.links().get(link)?.peer.map(|pos| node.peers()[pos].id);
+            let other_end = |link: LinkId| self.caller(link).or_else(|| led_to(link));
+            steps.push(Step {
+                at_ms: input.now.since(Millis(NOW_MS)),
+                event: Event::of(&input.event, other_end),
+                random: input.random.into(),
+                draws: Vec::new(),
+                expect: None,
+            });
+            let _: Effects<CLUSTER_SLOTS> = step(&mut node, input.clone());
+        }
+        Ok(steps)
     }
 }

@@ -174,7 +174,8 @@ pub(super) enum Event {
     LinkDown(Link),
     LinkRefused(Link),
     Backlogged(Link),
-    Received { link: Link, packet: Packed },
+    /// A packet arrives; who is at the other end is told to those who play that node.
+    Received { link: Link, packet: Packed, from: Option<NodeId> },
     Tick,
     /// A client's command in words, and as the core takes it.
     Admin { words: Vec<String>, command: Command },
@@ -343,7 +344,7 @@ impl Event {
             Self::LinkDown(link) => CoreEvent::LinkDown { link: link.0 },
             Self::LinkRefused(link) => CoreEvent::LinkRefused { link: link.0 },
             Self::Backlogged(link) => CoreEvent::Backlogged { link: link.0 },
-            Self::Received { link, packet } => match bus::decode(&packet.0) {
+            Self::Received { link, packet, from: _ } => match bus::decode(&packet.0) {
                 Ok(bus::Packet::Full(message)) => CoreEvent::Received { link: link.0, message: Box::new(message) },
                 Ok(bus::Packet::Light(_)) => return Err("a packet has a light header".into()),
                 Err(error) => return Err(format!("a packet cannot be read: {error}")),
@@ -365,6 +366,11 @@ impl Event {
         })
     }
 
+    /// Whether a peer opens a link.
+    pub(super) fn is_call(&self) -> bool {
+        matches!(self, Self::LinkUp { link: Link(LinkId::Inbound(_)), .. })
+    }
+
     /// The event as a vector says it.
     pub(super) fn of(event: &CoreEvent, peer: impl Fn(LinkId) -> Option<NodeId>) -> Self {
         match event {
@@ -375,7 +381,9 @@ impl Event {
             CoreEvent::LinkDown { link } => Self::LinkDown(Link(*link)),
             CoreEvent::LinkRefused { link } => Self::LinkRefused(Link(*link)),
             CoreEvent::Backlogged { link } => Self::Backlogged(Link(*link)),
-            CoreEvent::Received { link, message } => Self::Received { link: Link(*link), packet: encoded(message) },
+            CoreEvent::Received { link, message } => {
+                Self::Received { link: Link(*link), packet: encoded(message), from: peer(*link) }
+            }
             CoreEvent::Tick => Self::Tick,
             CoreEvent::Admin { request: _, command } => {
                 Self::Admin { words: command_words(command), command: command.clone() }
