@@ -16,15 +16,20 @@ use crate::{
     configs_slots::{
         FORGET_RESTART_3, RESHARD_3, RESHARD_LAST_4, RESHARD_SOURCE_4, RESHARD_TARGET_4, SETSLOT_ALONE_3, STALE_OWNER_3,
     },
+    stages::{add_slots, cluster_of_3, order},
     world_model::WorldModel,
 };
-use slotbus_core::{Command, Mutant, Profile, Rule, Slot};
-use slotbus_world::{Budget, Crashing, Memory, Order, Pace, Place, Places, Setup, Stage, What, Witness, World};
+use slotbus_core::{Command, Mutant, Profile, Rule};
+use slotbus_world::{Budget, Crashing, Memory, Pace, Place, Places, Setup, Stage, What, Witness, World};
 use std::sync::Arc;
 
 /// Slots of every standard configuration: one for each owner, and one over. Slots that no command
 /// names and that share an owner behave alike, so that more of them add nothing.
 pub const SLOTS: usize = 4;
+
+/// How time passes where ticks are not counted.
+pub(crate) const TIMELY: &str =
+    "timely: messages take less than a tick; any number of ticks, in any order within a round";
 
 pub(crate) const A: Place = Place::A;
 pub(crate) const B: Place = Place::B;
@@ -54,11 +59,28 @@ pub struct Configuration {
 }
 
 impl Configuration {
+    /// One that is there for a single bug: what it must reach, and which rules it must show, is said
+    /// where the bug is.
+    pub(crate) const fn small(
+        name: &'static str,
+        summary: &'static str,
+        limits: &'static [&'static str],
+        hosts: u8,
+        build: fn(&mut Setup) -> World<SLOTS>,
+    ) -> Self {
+        Self { name, summary, limits, witnesses: &[], rules: &[], is_quick: false, has_actors: false, hosts, build }
+    }
+
     /// The configuration called `name`.
     #[must_use]
     pub fn named(name: &str) -> Option<&'static Self> {
+        Self::every().find(|configuration| configuration.name == name)
+    }
+
+    /// Every configuration, those that run by name only included.
+    pub fn every() -> impl Iterator<Item = &'static Self> {
         let by_name = PENDING.iter().chain(FINDINGS).chain(SHOWROOMS);
-        CONFIGURATIONS.iter().chain(by_name).find(|configuration| configuration.name == name)
+        CONFIGURATIONS.iter().chain(by_name)
     }
 
     /// Its model, under a profile and with a deliberate fault if one is named.
@@ -148,7 +170,7 @@ pub const CONFIGURATIONS: &[Configuration] = &[
         summary: "Two primaries with slots, one without: when a voter dies, no majority is left to fail it.",
         limits: &[
             "2 voters and 1 primary without slots, whose reports must not count; any of them may be the one",
-            "timely: messages take less than a tick; any number of ticks, in any order within a round",
+            TIMELY,
             "1 crash, 1 restart",
         ],
         witnesses: &[Witness::AllUp, Witness::Minority],
@@ -164,7 +186,7 @@ pub const CONFIGURATIONS: &[Configuration] = &[
         summary: "a is told to FORGET b, which goes on talking to it, while c may die.",
         limits: &[
             "3 primaries, each with slots of its own; a forgets b, c may die",
-            "timely: messages take less than a tick; any number of ticks, in any order within a round",
+            TIMELY,
             "1 FORGET at any time, with a ban of 4 ticks; 1 crash; no restart",
         ],
         witnesses: &[Witness::AllUp, Witness::Failed, Witness::ScriptsDone],
@@ -179,7 +201,7 @@ pub const CONFIGURATIONS: &[Configuration] = &[
         summary: "A primary reported another and died; the other dies later: the old report must not count.",
         limits: &[
             "3 voters and 1 primary without slots: a lost sight of c, said so and died; then exploration starts",
-            "timely: messages take less than a tick; any number of ticks, in any order within a round",
+            TIMELY,
             "1 crash, of c, at any time; no restart",
         ],
         witnesses: &[Witness::Failed],
@@ -217,7 +239,7 @@ pub const CONFIGURATIONS: &[Configuration] = &[
         summary: "Three primaries that all own every slot under epoch 1 MEET: epochs part, one keeps the slots.",
         limits: &[
             "3 primaries, all with every slot; the one with the id in the middle is told to MEET the others",
-            "timely: messages take less than a tick; any number of ticks, in any order within a round",
+            TIMELY,
             "no fault",
         ],
         witnesses: &[Witness::EpochsApart, Witness::ScriptsDone],
@@ -236,11 +258,7 @@ pub const CONFIGURATIONS: &[Configuration] = &[
     Configuration {
         name: "bump_3",
         summary: "Three primaries of one cluster BUMPEPOCH at once: equal epochs part again.",
-        limits: &[
-            "3 primaries, each with slots of its own",
-            "timely: messages take less than a tick; any number of ticks, in any order within a round",
-            "no fault",
-        ],
+        limits: &["3 primaries, each with slots of its own", TIMELY, "no fault"],
         witnesses: &[Witness::EpochsApart, Witness::ScriptsDone],
         rules: &[Rule::EpochBumped, Rule::EpochStill, Rule::EpochCollision],
         is_quick: true,
@@ -278,24 +296,6 @@ pub const CONFIGURATIONS: &[Configuration] = &[
 /// Configurations that have not been exhausted: they run by name only.
 pub const PENDING: &[Configuration] =
     &[VOTE_CRASH_ANY_ORDER_5, TWO_ELECTIONS_RETURN_5, FAILURES_3, PARTITIONS_3, MEET_LATE_3];
-
-pub(crate) fn order(host: Place, command: Command) -> Order {
-    Order { host, command }
-}
-
-pub(crate) fn add_slots(host: Place, slots: &[u16]) -> Stage {
-    Stage::Command(order(host, Command::AddSlots(slots.iter().copied().map(Slot).collect())))
-}
-
-/// Three primaries with these slots that have known each other for a while.
-pub(crate) fn cluster_of_3(slots: [&[u16]; 3]) -> Vec<Stage> {
-    let owners = [A, B, C].into_iter().zip(slots).filter(|(_, slots)| !slots.is_empty());
-    let mut stages: Vec<_> = owners.map(|(host, slots)| add_slots(host, slots)).collect();
-    for guest in [B, C] {
-        stages.extend([Stage::Command(Setup::meet(A, guest)), Stage::Rounds(6)]);
-    }
-    stages
-}
 
 fn meet_2(setup: &mut Setup) -> World<SLOTS> {
     setup.pace = Pace::Free { ticks: 2 };
@@ -349,11 +349,7 @@ fn gossip_3(setup: &mut Setup) -> World<SLOTS> {
 pub(crate) const FAILURE_3: Configuration = Configuration {
     name: "failure_3",
     summary: "Any of three primaries is killed at any moment, is suspected, fails, starts again and is trusted.",
-    limits: &[
-        "3 primaries, each with slots of its own; any of them may be the one",
-        "timely: messages take less than a tick; any number of ticks, in any order within a round",
-        "1 crash, 1 restart",
-    ],
+    limits: &["3 primaries, each with slots of its own; any of them may be the one", TIMELY, "1 crash, 1 restart"],
     witnesses: &[Witness::AllUp, Witness::Failed, Witness::Recovered],
     rules: &[
         Rule::StartRestored,
@@ -401,7 +397,7 @@ pub(crate) const PARTITION_3: Configuration = Configuration {
     summary: "Any two of three primaries lose sight of each other at any moment, and find each other again.",
     limits: &[
         "3 primaries, each with slots of its own; any pair may be the one",
-        "timely: messages take less than a tick; any number of ticks, in any order within a round",
+        TIMELY,
         "1 pair cannot reach each other for any time; what was on its way arrives late or never",
     ],
     witnesses: &[Witness::AllUp, Witness::Suspected],

@@ -1,9 +1,12 @@
 //! Owns the configurations in which replicas take over: by election, or because an administrator
 //! says so. Knows no search and no property's inside.
 
-use crate::configs::{A, B, C, Configuration, D, E, SLOTS, cluster_of_3, order};
+use crate::{
+    configs::{A, B, C, Configuration, D, E, SLOTS},
+    stages::{cluster_of_3, failover, order},
+};
 use slotbus_core::{Command, FailoverMode, Rule};
-use slotbus_world::{Budget, Crashing, Order, Pace, Place, Places, Setup, Stage, Witness, World};
+use slotbus_world::{Budget, Crashing, Pace, Place, Places, Setup, Stage, Witness, World};
 
 /// How time passes in all of them.
 pub(crate) const PROMPT: &str = "prompt: only news takes time (FAIL, votes, UPDATE, announcements), less than a tick and in any \
@@ -149,12 +152,12 @@ pub(crate) const TWO_DEATHS_5: Configuration = Configuration {
     is_quick: true,
     has_actors: false,
     hosts: 5,
-    build: two_deaths_5,
+    build: |setup| two_deaths(setup, Budget { crashes: 2, ..Budget::default() }),
 };
 
-fn two_deaths_5(setup: &mut Setup) -> World<SLOTS> {
+pub(crate) fn two_deaths(setup: &mut Setup, budget: Budget) -> World<SLOTS> {
     orderly(setup);
-    setup.budget = Budget { crashes: 2, ..Budget::default() };
+    setup.budget = budget;
     setup.crashing = killing(&[A, B]);
     setup.world_after(&two_shards(setup))
 }
@@ -290,10 +293,6 @@ pub(crate) fn orderly(setup: &mut Setup) {
 /// The process of any of these hosts is killed.
 pub(crate) fn killing(mortal: &[Place]) -> Crashing {
     Crashing { mortal: Places::of(mortal), ..Crashing::default() }
-}
-
-fn failover(host: Place, mode: FailoverMode) -> Order {
-    order(host, Command::Failover(mode))
 }
 
 /// a, b and c with slots, and d, a replica of a.

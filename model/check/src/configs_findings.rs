@@ -3,80 +3,58 @@
 //! property's inside.
 
 use crate::{
-    configs::{A, B, C, Configuration, D, SLOTS, add_slots, cluster_of_3, order},
+    configs::{A, B, C, Configuration, D, SLOTS, TIMELY},
     configs_failover::{BRISK, ORDERLY, PROMPT, brisk, orderly},
+    stages::{add_slots, cluster_of_3, crash, failover, following, met, order, replicate, restart},
 };
 use slotbus_core::{Command, FailoverMode, Slot, SlotChange};
-use slotbus_world::{Budget, Order, Pace, Place, Setup, Stage, What, World};
-
-/// A configuration for a finding: it has no witnesses and claims no rules, for it is there to be broken.
-const fn finding(
-    name: &'static str,
-    summary: &'static str,
-    limits: &'static [&'static str],
-    hosts: u8,
-    build: fn(&mut Setup) -> World<SLOTS>,
-) -> Configuration {
-    Configuration {
-        name,
-        summary,
-        limits,
-        witnesses: &[],
-        rules: &[],
-        is_quick: false,
-        has_actors: false,
-        hosts,
-        build,
-    }
-}
-
-const TIMELY: &str = "timely: messages take less than a tick; any number of ticks, in any order within a round";
+use slotbus_world::{Budget, Pace, Setup, Stage, World};
 
 /// Every configuration that is there for a finding.
 pub const FINDINGS: &[Configuration] = &[
-    finding(
+    Configuration::small(
         "lost_link_2",
         "One node MEETs another on a link that may break.",
         &["2 hosts without slots", TIMELY, "1 connection breaks"],
         2,
         lost_link_2,
     ),
-    finding(
+    Configuration::small(
         "crossed_2",
         "Two empty primaries are told to replicate each other.",
         &["2 hosts without slots", TIMELY, "2 commands in any order; no fault"],
         2,
         crossed_2,
     ),
-    finding(
+    Configuration::small(
         "replica_slots_2",
         "A replica is told to ADDSLOTS.",
         &["1 primary, 1 replica", TIMELY, "1 command; no fault"],
         2,
         replica_slots_2,
     ),
-    finding(
+    Configuration::small(
         "takeover_epoch_2",
         "A replica that had an epoch of its own is told to TAKEOVER from a primary with the same.",
         &["1 primary, 1 replica, both with epoch 1", TIMELY, "1 command; no fault"],
         2,
         takeover_epoch_2,
     ),
-    finding(
+    Configuration::small(
         "observer_3",
         "A replica is told to TAKEOVER, and a third node may hear of it from the loser first.",
         &["1 primary with a replica, 1 primary that looks on", "1 tick each, at any time", "1 command; no fault"],
         3,
         observer_3,
     ),
-    finding(
+    Configuration::small(
         "mark_restart_3",
         "a has let a slot go, taken a new epoch and died; c, which heard that, has just started; b takes the slot.",
         &["3 primaries", PROMPT, BRISK, "1 command; no fault after the start"],
         3,
         mark_restart_3,
     ),
-    finding(
+    Configuration::small(
         "two_wins_3",
         "A replica has won an election, and its primary the next one; the replica is told to FAILOVER FORCE again.",
         &[
@@ -90,7 +68,7 @@ pub const FINDINGS: &[Configuration] = &[
         3,
         two_wins_3,
     ),
-    finding(
+    Configuration::small(
         "early_quorum_4",
         "One of four primaries has died, and another one has just started.",
         &["4 primaries", PROMPT, BRISK, "serving begins 4 ticks after the start; no fault after the start"],
@@ -162,30 +140,4 @@ fn early_quorum_4(setup: &mut Setup) -> World<SLOTS> {
     setup.configure(|config| config.timing.writable_delay_ms = 4000);
     let own = [A, B, C, D].into_iter().zip(0..).map(|(host, slot)| add_slots(host, &[slot])).collect();
     setup.world_after(&[own, met(&[B, C, D]), vec![crash(B), crash(A), restart(B)]].concat())
-}
-
-fn crash(host: Place) -> Stage {
-    Stage::Happens(What::Crash { host, power: false })
-}
-
-fn restart(host: Place) -> Stage {
-    Stage::Happens(What::Restart { host })
-}
-
-fn failover(host: Place, mode: FailoverMode) -> Order {
-    order(host, Command::Failover(mode))
-}
-
-fn replicate(host: Place, primary: Place) -> Order {
-    order(host, Command::Replicate { primary: primary.id(), has_keys: false })
-}
-
-/// Hosts that a has met some time ago.
-fn met(guests: &[Place]) -> Vec<Stage> {
-    guests.iter().flat_map(|&guest| [Stage::Command(Setup::meet(A, guest)), Stage::Rounds(6)]).collect()
-}
-
-/// A host that has followed a primary for a while.
-fn following(host: Place, primary: Place) -> Vec<Stage> {
-    vec![Stage::Command(replicate(host, primary)), Stage::Rounds(4)]
 }

@@ -2,16 +2,15 @@
 //! in which two things go wrong at once. Knows no search and no property's inside.
 
 use crate::{
-    configs::{
-        A, B, C, Configuration, D, FAILURE_3, MEET_3, PARTITION_3, SLOTS, cluster_of_3, failures, meet_both, order,
-    },
+    configs::{A, B, C, Configuration, D, FAILURE_3, MEET_3, PARTITION_3, SLOTS, TIMELY, failures, meet_both},
     configs_failover::{
         BRISK, ELECTION_RETURN_5, ORDERLY, PROMPT, STREAM, TWO_DEATHS_5, TWO_ELECTIONS_5, VALIDITY_3, VOTE_CRASH_5,
-        cluster_of_4, killing, orderly, replica, two_elections, two_shards,
+        cluster_of_4, killing, orderly, replica, two_deaths, two_elections,
     },
     configs_slots::{RESHARD_SOURCE_4, reshard, written},
+    stages::{cluster_of_3, failover},
 };
-use slotbus_core::{Command, FailoverMode, Rule};
+use slotbus_core::{FailoverMode, Rule};
 use slotbus_world::{Budget, Pace, Places, Setup, Witness, World};
 
 /// The world of a configuration in which hosts take turns, for one in which they do not.
@@ -82,16 +81,9 @@ pub(crate) const TWO_DEATHS_RETURN_5: Configuration = Configuration {
         "2 crashes, of these two, 1 restart",
     ],
     is_quick: false,
-    build: two_deaths_return_5,
+    build: |setup| two_deaths(setup, Budget { crashes: 2, restarts: 1, ..Budget::default() }),
     ..TWO_DEATHS_5
 };
-
-fn two_deaths_return_5(setup: &mut Setup) -> World<SLOTS> {
-    orderly(setup);
-    setup.budget = Budget { crashes: 2, restarts: 1, ..Budget::default() };
-    setup.crashing = killing(&[A, B]);
-    setup.world_after(&two_shards(setup))
-}
 
 pub(crate) const TWO_ELECTIONS_RETURN_5: Configuration = Configuration {
     name: "two_elections_return_5",
@@ -133,7 +125,7 @@ fn reshard_failover_4(setup: &mut Setup) -> World<SLOTS> {
     setup.budget = Budget { crashes: 1, ..Budget::default() };
     setup.crashing = killing(&[A]);
     reshard(setup);
-    setup.scripts.push(vec![order(D, Command::Failover(FailoverMode::Coordinated))]);
+    setup.scripts.push(vec![failover(D, FailoverMode::Coordinated)]);
     setup.world_after(&[cluster_of_3([&[0, 1], &[2], &[3]]), replica(setup, D, A), written()].concat())
 }
 
@@ -176,11 +168,7 @@ pub(crate) const MEET_LATE_3: Configuration = Configuration {
 pub(crate) const FAILURES_3: Configuration = Configuration {
     name: "failures_3",
     summary: "As failure_3, and a second primary is killed, or the same one again: at any moment, also both at once.",
-    limits: &[
-        "3 primaries, each with slots of its own; any of them may be the ones",
-        "timely: messages take less than a tick; any number of ticks, in any order within a round",
-        "2 crashes, 2 restarts",
-    ],
+    limits: &["3 primaries, each with slots of its own; any of them may be the ones", TIMELY, "2 crashes, 2 restarts"],
     witnesses: &[Witness::AllUp, Witness::Failed, Witness::Recovered, Witness::Minority],
     is_quick: false,
     build: |setup| failures(setup, Budget { crashes: 2, restarts: 2, ..Budget::default() }),
@@ -192,7 +180,7 @@ pub(crate) const PARTITIONS_3: Configuration = Configuration {
     summary: "As partition_3, and another pair loses sight of each other, or the same one again: a node may be alone.",
     limits: &[
         "3 primaries, each with slots of its own; any pairs may be the ones",
-        "timely: messages take less than a tick; any number of ticks, in any order within a round",
+        TIMELY,
         "2 pairs cannot reach each other for any time, one after the other or both at once",
     ],
     witnesses: &[Witness::AllUp, Witness::Suspected, Witness::Failed],

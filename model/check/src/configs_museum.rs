@@ -2,69 +2,60 @@
 //! world in which it is seen. Knows no bug and no property's inside.
 
 use crate::{
-    configs::{A, B, C, Configuration, D, E, SLOTS, add_slots, cluster_of_3, order},
+    configs::{A, B, C, Configuration, D, E, SLOTS, TIMELY},
     configs_failover::{BRISK, ORDERLY, PROMPT, STREAM, brisk, cluster_of_4, killing, orderly},
+    stages::{add_slots, cluster_of_3, crash, failover, follower, met, order, replicate},
 };
 use slotbus_core::{Command, FailoverMode, NodeId, Slot, SlotChange};
 use slotbus_world::{Budget, Crashing, Order, Pace, Place, Places, Setup, Stage, What, World};
 
-const TIMELY: &str = "timely: messages take less than a tick; any number of ticks, in any order within a round";
 const FREE: &str = "2 ticks each, at any time";
 const UNFAILING: &str = "no fault";
 
 /// Every showroom. They run by name and in the museum only.
 pub(crate) const SHOWROOMS: &[Configuration] = &[
-    room(
-        "one_cut_2",
-        "One node MEETs another, on links of which one may break.",
-        2,
-        one_cut_2,
-        &["2 hosts without slots: handshakes look at no slot", TIMELY, "1 connection breaks"],
-    ),
-    room(
+    Configuration::small(
         "moved_in_4",
         "a has not heard of c, which died; d of another cluster has its address now.",
-        4,
-        moved_in_4,
         &[
             "a and b of one cluster, parted at first; c, whom only b knows and reached, is dead; d is alone",
             TIMELY,
             UNFAILING,
         ],
+        4,
+        moved_in_4,
     ),
-    room(
+    Configuration::small(
         "deaf_4",
         "A voter loses sight of the two others, while a fourth node reaches all.",
+        &["3 voters and 1 primary without slots", TIMELY, ORDERLY, "2 pairs of voters are parted for good"],
         4,
         deaf_4,
-        &["3 voters and 1 primary without slots", TIMELY, ORDERLY, "2 pairs of voters are parted for good"],
     ),
-    room(
+    Configuration::small(
         "reset_hard_4",
         "A primary with a replica is RESET HARD: nobody has its id any more.",
+        &["3 primaries with slots, 1 replica of the first", PROMPT, BRISK, STREAM, "1 command"],
         4,
         reset_hard_4,
-        &["3 primaries with slots, 1 replica of the first", PROMPT, BRISK, STREAM, "1 command"],
     ),
-    room(
+    Configuration::small(
         "failover_4",
         "A primary is killed at any moment for good, and its replica stands.",
+        &["3 primaries with slots, 1 replica of the first", PROMPT, BRISK, ORDERLY, STREAM, "1 crash"],
         4,
         failover_4,
-        &["3 primaries with slots, 1 replica of the first", PROMPT, BRISK, ORDERLY, STREAM, "1 crash"],
     ),
-    room(
+    Configuration::small(
         "unsynced_4",
         "A node is told to replicate a primary that may die at any moment, also before a first sync.",
+        &["3 primaries with slots, 1 without", PROMPT, BRISK, ORDERLY, STREAM, "1 command, 1 crash"],
         4,
         unsynced_4,
-        &["3 primaries with slots, 1 without", PROMPT, BRISK, ORDERLY, STREAM, "1 command, 1 crash"],
     ),
-    room(
+    Configuration::small(
         "late_claim_3",
         "A slot of a primary is given to another, epochs rise, and its replica is told to FAILOVER FORCE.",
-        3,
-        late_claim_3,
         &[
             "2 primaries with slots, 1 replica of the first",
             PROMPT,
@@ -73,12 +64,12 @@ pub(crate) const SHOWROOMS: &[Configuration] = &[
             "SETSLOT NODE, then BUMPEPOCH at the former owner; FAILOVER FORCE at any time",
             UNFAILING,
         ],
+        3,
+        late_claim_3,
     ),
-    room(
+    Configuration::small(
         "late_voter_3",
         "The last slot of a voter is taken, while a replica is told to FAILOVER FORCE.",
-        3,
-        late_voter_3,
         &[
             "2 primaries with slots, the second with one; 1 replica of the first",
             PROMPT,
@@ -87,12 +78,12 @@ pub(crate) const SHOWROOMS: &[Configuration] = &[
             "2 commands in any order",
             UNFAILING,
         ],
+        3,
+        late_voter_3,
     ),
-    room(
+    Configuration::small(
         "empty_voter_3",
         "A replica is told to FAILOVER FORCE, and a primary without slots is asked as well.",
-        3,
-        empty_voter_3,
         &[
             "1 primary with every slot, 1 replica, 1 primary without slots",
             PROMPT,
@@ -101,19 +92,19 @@ pub(crate) const SHOWROOMS: &[Configuration] = &[
             "1 command",
             UNFAILING,
         ],
+        3,
+        empty_voter_3,
     ),
-    room(
+    Configuration::small(
         "two_forced_3",
         "Two replicas of the only primary are told to FAILOVER FORCE.",
+        &["1 primary with every slot, 2 replicas", PROMPT, BRISK, ORDERLY, "2 commands in any order", UNFAILING],
         3,
         two_forced_3,
-        &["1 primary with every slot, 2 replicas", PROMPT, BRISK, ORDERLY, "2 commands in any order", UNFAILING],
     ),
-    room(
+    Configuration::small(
         "forgetful_voter_3",
         "As two_forced_3, while the replicas are parted; one of them and the voter die, and one returns.",
-        3,
-        forgetful_voter_3,
         &[
             "1 primary with every slot, 2 replicas",
             PROMPT,
@@ -122,12 +113,12 @@ pub(crate) const SHOWROOMS: &[Configuration] = &[
             "2 commands in any order",
             "the replicas are parted for good; 2 crashes, of the voter and of one replica; 1 restart",
         ],
+        3,
+        forgetful_voter_3,
     ),
-    room(
+    Configuration::small(
         "to_and_fro_2",
         "Primary and replica take over from each other: the replica, the primary, the replica again.",
-        2,
-        to_and_fro_2,
         &[
             "1 primary with every slot, 1 replica",
             PROMPT,
@@ -135,12 +126,12 @@ pub(crate) const SHOWROOMS: &[Configuration] = &[
             "FAILOVER FORCE: twice at the replica, once at the primary",
             UNFAILING,
         ],
+        2,
+        to_and_fro_2,
     ),
-    room(
+    Configuration::small(
         "manual_again_3",
         "As to_and_fro_2, with another voter.",
-        3,
-        manual_again_3,
         &[
             "2 primaries with slots, 1 replica of the first",
             PROMPT,
@@ -148,68 +139,61 @@ pub(crate) const SHOWROOMS: &[Configuration] = &[
             "FAILOVER FORCE: twice at the replica, once at the primary",
             UNFAILING,
         ],
+        3,
+        manual_again_3,
     ),
-    room(
+    Configuration::small(
         "manual_3",
         "A replica is told to FAILOVER while clients write.",
+        &["2 primaries with slots, 1 replica of the first", PROMPT, BRISK, ORDERLY, STREAM, "1 command, 2 writes"],
         3,
         manual_3,
-        &["2 primaries with slots, 1 replica of the first", PROMPT, BRISK, ORDERLY, STREAM, "1 command, 2 writes"],
     ),
-    room(
+    Configuration::small(
         "set_epochs_2",
         "Two primaries are given config epochs before they MEET.",
+        &["2 hosts with a slot each", FREE, "3 commands"],
         2,
         set_epochs_2,
-        &["2 hosts with a slot each", FREE, "3 commands"],
     ),
-    room(
+    Configuration::small(
         "takeover_2",
         "A replica that was given a great config epoch before it joined takes over.",
+        &["1 primary with every slot, 1 replica", PROMPT, BRISK, "1 command"],
         2,
         takeover_2,
-        &["1 primary with every slot, 1 replica", PROMPT, BRISK, "1 command"],
     ),
-    room(
+    Configuration::small(
         "takeover_3",
         "A replica is told to TAKEOVER; another primary looks on.",
+        &["2 primaries with slots, 1 replica of the first", PROMPT, BRISK, "1 command"],
         3,
         takeover_3,
-        &["2 primaries with slots, 1 replica of the first", PROMPT, BRISK, "1 command"],
     ),
-    room(
+    Configuration::small(
         "takeovers_3",
         "Replica and primary are told to TAKEOVER, one after the other; another primary looks on.",
+        &["2 primaries with slots, 1 replica of the first", PROMPT, BRISK, "2 commands, each at any time"],
         3,
         takeovers_3,
-        &["2 primaries with slots, 1 replica of the first", PROMPT, BRISK, "2 commands, each at any time"],
     ),
-    room(
+    Configuration::small(
         "siblings_4",
         "One of two replicas is told to TAKEOVER: the other is to follow it.",
+        &["2 primaries with slots, 2 replicas of the first", PROMPT, BRISK, "1 command"],
         4,
         siblings_4,
-        &["2 primaries with slots, 2 replicas of the first", PROMPT, BRISK, "1 command"],
     ),
-    room(
+    Configuration::small(
         "busy_takeover_3",
         "A replica takes over from a primary that is importing a slot.",
+        &["2 primaries with slots, 1 replica of the first", PROMPT, BRISK, "2 commands in any order"],
         3,
         busy_takeover_3,
-        &["2 primaries with slots, 1 replica of the first", PROMPT, BRISK, "2 commands in any order"],
     ),
-    room(
-        "replica_slots_2",
-        "A replica is told to ADDSLOTS.",
-        2,
-        replica_slots_2,
-        &["1 primary with all slots but one, 1 replica", PROMPT, BRISK, "1 command"],
-    ),
-    room(
+    Configuration::small(
         "given_slot_2",
         "A slot is given away, and the power of its new owner may fail.",
-        2,
-        given_slot_2,
         &[
             "2 primaries with slots; the greatest epoch is that of the one that is given the slot",
             PROMPT,
@@ -217,44 +201,44 @@ pub(crate) const SHOWROOMS: &[Configuration] = &[
             "SETSLOT NODE at the new owner, then at the old one",
             "1 crash of the new owner by kill or power loss, 1 restart",
         ],
+        2,
+        given_slot_2,
     ),
-    room(
+    Configuration::small(
         "last_slot_3",
         "The last slot of a primary is given away.",
+        &["3 primaries, the first with one slot", PROMPT, BRISK, "SETSLOT NODE at both ends, in any order"],
         3,
         last_slot_3,
-        &["3 primaries, the first with one slot", PROMPT, BRISK, "SETSLOT NODE at both ends, in any order"],
     ),
-    room(
+    Configuration::small(
         "self_meet_2",
         "A replica MEETs itself, and is RESET.",
+        &["1 primary, 1 replica", FREE, "2 commands in any order"],
         2,
         self_meet_2,
-        &["1 primary, 1 replica", FREE, "2 commands in any order"],
     ),
-    room(
+    Configuration::small(
         "manual_down_3",
         "A replica is told to FAILOVER, and its primary may die.",
+        &["2 primaries with slots, 1 replica of the first", PROMPT, BRISK, ORDERLY, STREAM, "1 command, 1 crash"],
         3,
         manual_down_3,
-        &["2 primaries with slots, 1 replica of the first", PROMPT, BRISK, ORDERLY, STREAM, "1 command, 1 crash"],
     ),
-    room(
+    Configuration::small(
         "bumped_source_3",
         "A slot is given away; its former owner takes a new epoch, and is heard first.",
-        3,
-        bumped_source_3,
         &[
             "3 primaries, the first with two slots",
             "1 tick each, at any time",
             "SETSLOT NODE at both ends, then BUMPEPOCH at the former owner",
         ],
+        3,
+        bumped_source_3,
     ),
-    room(
+    Configuration::small(
         "stale_claim_3",
         "While b is down, c drops a slot and takes b's, and bumps its epoch; b returns with its old claim.",
-        3,
-        stale_claim_3,
         &[
             "3 primaries; b is down from the start",
             PROMPT,
@@ -262,40 +246,40 @@ pub(crate) const SHOWROOMS: &[Configuration] = &[
             "DELSLOTS and SETSLOT NODE at c; BUMPEPOCH at a, then at c; in any order",
             "1 restart, of b",
         ],
+        3,
+        stale_claim_3,
     ),
-    room(
+    Configuration::small(
         "owned_slot_2",
         "A primary is told to ADDSLOTS a slot of another.",
+        &["2 primaries with slots", PROMPT, BRISK, "1 command"],
         2,
         owned_slot_2,
-        &["2 primaries with slots", PROMPT, BRISK, "1 command"],
     ),
-    room(
+    Configuration::small(
         "siblings_down_4",
         "As siblings_4, and the new primary may die.",
+        &["2 primaries with slots, 2 replicas of the first", PROMPT, BRISK, ORDERLY, "1 command, 1 crash"],
         4,
         siblings_down_4,
-        &["2 primaries with slots, 2 replicas of the first", PROMPT, BRISK, ORDERLY, "1 command, 1 crash"],
     ),
-    room(
+    Configuration::small(
         "relay_4",
         "A voter dies while the two others cannot reach each other; a fourth node hears both.",
+        &["3 voters and 1 primary without slots; a and b are parted for good", TIMELY, ORDERLY, "1 crash, of c"],
         4,
         relay_4,
-        &["3 voters and 1 primary without slots; a and b are parted for good", TIMELY, ORDERLY, "1 crash, of c"],
     ),
-    room(
+    Configuration::small(
         "refused_4",
         "REPLICATE is given to an owner of slots, and to an empty node with a replica for its primary.",
+        &["2 primaries with slots, 1 replica, 1 empty primary", PROMPT, BRISK, ORDERLY, "2 commands in any order"],
         4,
         refused_4,
-        &["2 primaries with slots, 1 replica, 1 empty primary", PROMPT, BRISK, ORDERLY, "2 commands in any order"],
     ),
-    room(
+    Configuration::small(
         "forget_primary_3",
         "A primary is to be forgotten, by another and by its own replica.",
-        3,
-        forget_primary_3,
         &[
             "2 primaries with slots, 1 replica of the first",
             PROMPT,
@@ -303,26 +287,26 @@ pub(crate) const SHOWROOMS: &[Configuration] = &[
             ORDERLY,
             "2 commands in any order; ban of 4 ticks",
         ],
+        3,
+        forget_primary_3,
     ),
-    room(
+    Configuration::small(
         "keyed_slot_2",
         "A primary is to give a slot away whose key it still has.",
+        &["2 primaries with slots, 1 key", PROMPT, BRISK, "1 command"],
         2,
         keyed_slot_2,
-        &["2 primaries with slots, 1 key", PROMPT, BRISK, "1 command"],
     ),
-    room(
+    Configuration::small(
         "meet_nobody_2",
         "A node MEETs one that is down.",
+        &["2 hosts, of which one runs", TIMELY, "1 command"],
         2,
         meet_nobody_2,
-        &["2 hosts, of which one runs", TIMELY, "1 command"],
     ),
-    room(
+    Configuration::small(
         "joining_5",
         "A second replica joins a primary, while another primary has one.",
-        5,
-        joining_5,
         &[
             "2 primaries with slots and a replica each",
             PROMPT,
@@ -332,12 +316,12 @@ pub(crate) const SHOWROOMS: &[Configuration] = &[
             "migration barrier 1, delay 2 ticks",
             "1 command",
         ],
+        5,
+        joining_5,
     ),
-    room(
+    Configuration::small(
         "guarded_5",
         "As spare_5, and every primary is to keep two replicas.",
-        5,
-        guarded_5,
         &[
             "2 primaries with slots, 1 and 2 replicas",
             PROMPT,
@@ -347,12 +331,12 @@ pub(crate) const SHOWROOMS: &[Configuration] = &[
             "migration barrier 2, delay 2 ticks",
             "1 crash",
         ],
+        5,
+        guarded_5,
     ),
-    room(
+    Configuration::small(
         "spare_5",
         "A primary with two replicas, another with one, which may die and return.",
-        5,
-        spare_5,
         &[
             "2 primaries with slots, 1 and 2 replicas",
             PROMPT,
@@ -362,36 +346,10 @@ pub(crate) const SHOWROOMS: &[Configuration] = &[
             "migration barrier 1, delay 2 ticks",
             "1 crash, 1 restart",
         ],
+        5,
+        spare_5,
     ),
 ];
-
-/// A showroom: what it must reach, and which rules it must show, is its exhibits' business.
-const fn room(
-    name: &'static str,
-    summary: &'static str,
-    hosts: u8,
-    build: fn(&mut Setup) -> World<SLOTS>,
-    limits: &'static [&'static str],
-) -> Configuration {
-    Configuration {
-        name,
-        summary,
-        limits,
-        witnesses: &[],
-        rules: &[],
-        is_quick: false,
-        has_actors: false,
-        hosts,
-        build,
-    }
-}
-
-fn one_cut_2(setup: &mut Setup) -> World<SLOTS> {
-    setup.pace = Pace::Timely;
-    setup.budget = Budget { cuts: 1, ..Budget::default() };
-    setup.scripts = vec![vec![Setup::meet(A, B)]];
-    setup.world_after(&[])
-}
 
 fn moved_in_4(setup: &mut Setup) -> World<SLOTS> {
     setup.pace = Pace::Timely;
@@ -406,7 +364,7 @@ fn moved_in_4(setup: &mut Setup) -> World<SLOTS> {
         Stage::Happens(What::Part { left: A, right: C }),
         Stage::Command(Setup::meet(B, C)),
         Stage::Rounds(6),
-        Stage::Happens(What::Crash { host: C, power: false }),
+        crash(C),
     ])
 }
 
@@ -416,8 +374,8 @@ fn deaf_4(setup: &mut Setup) -> World<SLOTS> {
     setup.is_orderly = true;
     setup.budget = Budget { partitions: 2, ..Budget::default() };
     setup.partible = Places::of(&[A, B, C]);
-    let joined = [Stage::Command(Setup::meet(A, D)), Stage::Rounds(6)];
-    setup.world_after(&[cluster_of_3([&[0], &[1], &[2, 3]]), joined.to_vec()].concat())
+    let joined = met(&[D]);
+    setup.world_after(&[cluster_of_3([&[0], &[1], &[2, 3]]), joined].concat())
 }
 
 fn reset_hard_4(setup: &mut Setup) -> World<SLOTS> {
@@ -439,8 +397,8 @@ fn unsynced_4(setup: &mut Setup) -> World<SLOTS> {
     setup.budget = Budget { crashes: 1, ..Budget::default() };
     setup.crashing = killing(&[A]);
     setup.scripts = vec![vec![replicate(D, A)]];
-    let joined = [Stage::Command(Setup::meet(C, D)), Stage::Rounds(6)];
-    setup.world_after(&[cluster_of_3([&[0], &[1], &[2, 3]]), joined.to_vec()].concat())
+    let joined = vec![Stage::Command(Setup::meet(C, D)), Stage::Rounds(6)];
+    setup.world_after(&[cluster_of_3([&[0], &[1], &[2, 3]]), joined].concat())
 }
 
 fn late_claim_3(setup: &mut Setup) -> World<SLOTS> {
@@ -454,14 +412,14 @@ fn late_voter_3(setup: &mut Setup) -> World<SLOTS> {
     let take = Command::SetSlot { slot: Slot(3), change: SlotChange::Node(A.id()), has_keys: false };
     setup.scripts = vec![vec![order(A, take)], vec![failover(C, FailoverMode::Force)]];
     let own = vec![add_slots(A, &[0, 1, 2]), add_slots(B, &[3])];
-    let joined = vec![Stage::Command(Setup::meet(A, B)), Stage::Rounds(6)];
+    let joined = met(&[B]);
     setup.world_after(&[own, joined, follower(C, A)].concat())
 }
 
 fn empty_voter_3(setup: &mut Setup) -> World<SLOTS> {
     orderly(setup);
     setup.scripts = vec![vec![failover(B, FailoverMode::Force)]];
-    let joined = vec![Stage::Command(Setup::meet(A, C)), Stage::Rounds(6)];
+    let joined = met(&[C]);
     setup.world_after(&[pair(&[0, 1, 2, 3]), joined].concat())
 }
 
@@ -544,20 +502,14 @@ fn busy_takeover_3(setup: &mut Setup) -> World<SLOTS> {
     setup.world_after(&shards(&[(C, A)]))
 }
 
-fn replica_slots_2(setup: &mut Setup) -> World<SLOTS> {
-    brisk(setup);
-    setup.scripts = vec![vec![order(B, Command::AddSlots(vec![Slot(3)]))]];
-    setup.world_after(&pair(&[0, 1, 2]))
-}
-
 fn given_slot_2(setup: &mut Setup) -> World<SLOTS> {
     brisk(setup);
     setup.budget = Budget { crashes: 1, restarts: 1, ..Budget::default() };
     setup.crashing = Crashing { mortal: Places::of(&[B]), amid: false, power: true };
     setup.scripts = vec![vec![give_to_b(B), give_to_b(A)]];
-    let own = [add_slots(A, &[0, 1]), add_slots(B, &[2, 3])];
-    let joined = [Stage::Command(Setup::meet(A, B)), Stage::Rounds(6)];
-    let bumped = [Stage::Command(order(B, Command::BumpEpoch)), Stage::Rounds(2)];
+    let own = vec![add_slots(A, &[0, 1]), add_slots(B, &[2, 3])];
+    let joined = met(&[B]);
+    let bumped = vec![Stage::Command(order(B, Command::BumpEpoch)), Stage::Rounds(2)];
     setup.world_after(&[own, joined, bumped].concat())
 }
 
@@ -595,7 +547,7 @@ fn stale_claim_3(setup: &mut Setup) -> World<SLOTS> {
     let drop = Command::DelSlots(vec![Slot(0)]);
     let bumps = [A, C].map(|host| order(host, Command::BumpEpoch));
     setup.scripts = vec![vec![order(C, drop), order(C, take)], bumps.to_vec()];
-    let down = [Stage::Happens(What::Crash { host: B, power: false }), Stage::Rounds(4)];
+    let down = [crash(B), Stage::Rounds(4)];
     setup.world_after(&[cluster_of_3([&[3], &[2], &[0, 1]]), down.to_vec()].concat())
 }
 
@@ -620,15 +572,15 @@ fn relay_4(setup: &mut Setup) -> World<SLOTS> {
     setup.budget = Budget { crashes: 1, ..Budget::default() };
     setup.crashing = killing(&[C]);
     let parted = Stage::Happens(What::Part { left: A, right: B });
-    let joined = [Stage::Command(Setup::meet(A, D)), Stage::Rounds(6), parted, Stage::Rounds(6)];
-    setup.world_after(&[cluster_of_3([&[0], &[1], &[2, 3]]), joined.to_vec()].concat())
+    let joined = [met(&[D]), vec![parted, Stage::Rounds(6)]].concat();
+    setup.world_after(&[cluster_of_3([&[0], &[1], &[2, 3]]), joined].concat())
 }
 
 fn refused_4(setup: &mut Setup) -> World<SLOTS> {
     orderly(setup);
     setup.scripts = vec![vec![replicate(B, A)], vec![replicate(D, C)]];
-    let joined = [Stage::Command(Setup::meet(A, D)), Stage::Rounds(6)];
-    setup.world_after(&[shards(&[(C, A)]), joined.to_vec()].concat())
+    let joined = met(&[D]);
+    setup.world_after(&[shards(&[(C, A)]), joined].concat())
 }
 
 fn forget_primary_3(setup: &mut Setup) -> World<SLOTS> {
@@ -646,14 +598,14 @@ fn keyed_slot_2(setup: &mut Setup) -> World<SLOTS> {
 fn meet_nobody_2(setup: &mut Setup) -> World<SLOTS> {
     setup.pace = Pace::Timely;
     setup.scripts = vec![vec![Setup::meet(A, B)]];
-    setup.world_after(&[Stage::Happens(What::Crash { host: B, power: false })])
+    setup.world_after(&[crash(B)])
 }
 
 fn joining_5(setup: &mut Setup) -> World<SLOTS> {
     orderly(setup);
     setup.scripts = vec![vec![replicate(E, A)]];
-    let joined = [Stage::Command(Setup::meet(A, E)), Stage::Rounds(6)];
-    setup.world_after(&[shards(&[(C, B), (D, A)]), joined.to_vec()].concat())
+    let joined = met(&[E]);
+    setup.world_after(&[shards(&[(C, B), (D, A)]), joined].concat())
 }
 
 fn guarded_5(setup: &mut Setup) -> World<SLOTS> {
@@ -671,14 +623,6 @@ fn spare_5(setup: &mut Setup) -> World<SLOTS> {
     setup.world_after(&shards(&[(C, B), (D, A), (E, A)]))
 }
 
-fn failover(host: Place, mode: FailoverMode) -> Order {
-    order(host, Command::Failover(mode))
-}
-
-fn replicate(host: Place, primary: Place) -> Order {
-    order(host, Command::Replicate { primary: primary.id(), has_keys: false })
-}
-
 fn give_to_b(host: Place) -> Order {
     let change = SlotChange::Node(B.id());
     order(host, Command::SetSlot { slot: Slot(0), change, has_keys: false })
@@ -691,18 +635,7 @@ fn pair(slots: &[u16]) -> Vec<Stage> {
 
 /// a and b with two slots each, and their replicas.
 fn shards(replicas: &[(Place, Place)]) -> Vec<Stage> {
-    let mut stages = vec![add_slots(A, &[0, 1]), add_slots(B, &[2, 3])];
-    stages.extend([Stage::Command(Setup::meet(A, B)), Stage::Rounds(6)]);
+    let mut stages = [vec![add_slots(A, &[0, 1]), add_slots(B, &[2, 3])], met(&[B])].concat();
     stages.extend(replicas.iter().flat_map(|&(host, primary)| follower(host, primary)));
     stages
-}
-
-/// A host that a MEETs, and that then replicates `primary`.
-fn follower(host: Place, primary: Place) -> Vec<Stage> {
-    vec![
-        Stage::Command(Setup::meet(A, host)),
-        Stage::Rounds(6),
-        Stage::Command(replicate(host, primary)),
-        Stage::Rounds(4),
-    ]
 }

@@ -2,11 +2,12 @@
 //! property's inside.
 
 use crate::{
-    configs::{A, B, C, Configuration, D, E, SLOTS, add_slots, order},
+    configs::{A, B, C, Configuration, D, E, SLOTS},
     configs_failover::{BRISK, PROMPT, STREAM, brisk, killing},
+    stages::{add_slots, following, met},
 };
-use slotbus_core::{Command, Rule};
-use slotbus_world::{Budget, Place, Setup, Stage, Witness, World};
+use slotbus_core::Rule;
+use slotbus_world::{Budget, Setup, Stage, Witness, World};
 
 pub(crate) const MIGRATION_5: Configuration = Configuration {
     name: "migration_5",
@@ -31,7 +32,7 @@ fn migration_5(setup: &mut Setup) -> World<SLOTS> {
     brisk(setup);
     setup.budget = Budget { crashes: 1, restarts: 1, ..Budget::default() };
     setup.crashing = killing(&[C]);
-    setup.world_after(&spread(setup))
+    setup.world_after(&spread())
 }
 
 pub(crate) const BARRIER_5: Configuration = Configuration {
@@ -54,18 +55,11 @@ fn barrier_5(setup: &mut Setup) -> World<SLOTS> {
     brisk(setup);
     setup.budget = Budget { crashes: 2, ..Budget::default() };
     setup.crashing = killing(&[C, D]);
-    setup.world_after(&spread(setup))
+    setup.world_after(&spread())
 }
 
 /// a and b with slots, c a replica of b, d and e of a.
-fn spread(setup: &Setup) -> Vec<Stage> {
-    let join = |host: Place| [Stage::Command(Setup::meet(A, host)), Stage::Rounds(6)];
-    let follow = |host: Place, primary: Place| {
-        let primary = setup.hosts[primary.index()].id;
-        [Stage::Command(order(host, Command::Replicate { primary, has_keys: false })), Stage::Rounds(4)]
-    };
-    let mut stages = vec![add_slots(A, &[0, 1]), add_slots(B, &[2, 3])];
-    stages.extend([B, C, D, E].into_iter().flat_map(join));
-    stages.extend([(C, B), (D, A), (E, A)].into_iter().flat_map(|(host, primary)| follow(host, primary)));
-    stages
+fn spread() -> Vec<Stage> {
+    let own = vec![add_slots(A, &[0, 1]), add_slots(B, &[2, 3])];
+    [own, met(&[B, C, D, E]), following(C, B), following(D, A), following(E, A)].concat()
 }

@@ -2,8 +2,9 @@
 //! were away. Knows no search and no property's inside.
 
 use crate::{
-    configs::{A, B, C, Configuration, D, SLOTS, cluster_of_3, order},
+    configs::{A, B, C, Configuration, D, SLOTS},
     configs_failover::{BRISK, ORDERLY, PROMPT, STREAM, brisk, cluster_of_4, killing, orderly, replica},
+    stages::{cluster_of_3, order},
 };
 use slotbus_core::{Command, Rule, Slot, SlotChange};
 use slotbus_world::{Budget, Crashing, Order, Place, Places, Setup, Stage, Transfer, What, Witness, World};

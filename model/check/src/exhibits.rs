@@ -27,7 +27,7 @@ macro_rules! catalogue {
 
 catalogue! {
     shown:
-    "B01" "one_cut_2" "L6 MeetCompletes" Off(&["meet_until_pong"]),
+    "B01" "lost_link_2" "L6 MeetCompletes" Off(&["meet_until_pong"]),
         "A MEET that is lost with its link is not repeated: one node knows the other for good, and is not known.",
         "valkey #461";
     "B03" "forget_3" "S21 ForgetBan" Fault(Mutant::MeetsAgain),

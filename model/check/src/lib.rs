@@ -38,6 +38,7 @@ pub mod run;
 pub mod script;
 pub mod shrink;
 pub mod simulate;
+mod stages;
 pub mod stateright_engine;
 pub mod swarm;
 pub mod table;

@@ -269,15 +269,15 @@ fn complain(unusable: &Unusable) {
 
 fn list(json: bool) -> End {
     if json {
-        say(format_args!("{}\n", report::list_json(CONFIGURATIONS)));
+        say(format_args!("{}\n", report::list_json()));
     } else {
-        say(report::list_text(CONFIGURATIONS));
+        say(report::list_text());
     }
     End::AllHolds
 }
 
 fn configuration(name: &str) -> Result<&'static Configuration, Unusable> {
-    let known = CONFIGURATIONS.iter().map(|configuration| configuration.name);
+    let known = Configuration::every().map(|configuration| configuration.name);
     Configuration::named(name).ok_or_else(|| Unusable::unknown("configuration", name, known))
 }
 

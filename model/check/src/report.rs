@@ -2,7 +2,7 @@
 
 use crate::{
     claims::claims,
-    configs::Configuration,
+    configs::{CONFIGURATIONS, Configuration},
     explore::{Ending, Verdict},
     goals::Goal,
     mutants::Hunt,
@@ -125,7 +125,7 @@ fn properties() -> impl Iterator<Item = (&'static str, &'static str, &'static st
 
 /// Configurations, properties and profiles as JSON.
 #[must_use]
-pub fn list_json(configurations: &[Configuration]) -> Value {
+pub fn list_json() -> Value {
     let (tool, version) = tool();
     let configuration = |configuration: &Configuration| {
         json!({
@@ -136,13 +136,14 @@ pub fn list_json(configurations: &[Configuration]) -> Value {
             "goals": claims(configuration.name).iter().map(|goal| goal.id()).collect::<Vec<_>>(),
             "rules_claimed": ids(configuration.rules),
             "actor": configuration.has_actors,
+            "in_all": CONFIGURATIONS.iter().any(|other| other.name == configuration.name),
         })
     };
     let property = |(name, kind, sentence, assumes): (&str, &str, &str, &str)| json!({ "name": name, "kind": kind, "sentence": sentence, "assumes": assumes });
     json!({
         "tool": tool,
         "version": version,
-        "configs": configurations.iter().map(configuration).collect::<Vec<_>>(),
+        "configs": Configuration::every().map(configuration).collect::<Vec<_>>(),
         "properties": properties().map(property).collect::<Vec<_>>(),
         "profiles": Profile::NAMED.iter().map(|(name, _)| *name).collect::<Vec<_>>(),
     })
@@ -150,18 +151,12 @@ pub fn list_json(configurations: &[Configuration]) -> Value {
 
 /// Configurations, properties and profiles for people.
 #[must_use]
-pub fn list_text(configurations: &[Configuration]) -> String {
+pub fn list_text() -> String {
     let mut text = String::from("Configurations\n");
-    for configuration in configurations {
-        let _ = writeln!(text, "  {:<15} {}", configuration.name, configuration.summary);
-        for limit in configuration.limits {
-            let _ = writeln!(text, "  {:<15} - {limit}", "");
-        }
-        let goals: Vec<_> = claims(configuration.name).iter().map(|goal| goal.id()).collect();
-        if !goals.is_empty() {
-            let _ = writeln!(text, "  {:<15} in the end: {}", "", goals.join(", "));
-        }
-    }
+    CONFIGURATIONS.iter().for_each(|configuration| list_configuration(configuration, &mut text));
+    text.push_str("By name only, not part of all: larger ones, and small ones in which single bugs are seen\n");
+    let by_name = Configuration::every().skip(CONFIGURATIONS.len());
+    by_name.for_each(|configuration| list_configuration(configuration, &mut text));
     text.push_str("Properties: S in every configuration, L in the end where a configuration claims them\n");
     for (name, _, sentence, assumes) in properties() {
         let condition = if assumes.is_empty() { String::new() } else { format!(" [{assumes}]") };
@@ -170,6 +165,17 @@ pub fn list_text(configurations: &[Configuration]) -> String {
     let profiles: Vec<_> = Profile::NAMED.iter().map(|(name, _)| *name).collect();
     let _ = writeln!(text, "Profiles: {}", profiles.join(", "));
     text
+}
+
+fn list_configuration(configuration: &Configuration, text: &mut String) {
+    let _ = writeln!(text, "  {:<15} {}", configuration.name, configuration.summary);
+    for limit in configuration.limits {
+        let _ = writeln!(text, "  {:<15} - {limit}", "");
+    }
+    let goals: Vec<_> = claims(configuration.name).iter().map(|goal| goal.id()).collect();
+    if !goals.is_empty() {
+        let _ = writeln!(text, "  {:<15} in the end: {}", "", goals.join(", "));
+    }
 }
 
 /// What heads the table of runs.

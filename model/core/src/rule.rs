@@ -87,7 +87,7 @@ rules! {
     RoleReplica "ROLE-2" "A primary that begins to name a primary becomes its replica and owns no slot any more." "clusterProcessPacket";
     RoleMoved "ROLE-3" "A replica that names another known primary is attached to that one." "clusterProcessPacket";
     RoleStale "ROLE-5" "A header that is older than the claim recorded for the shard it speaks of changes no role." "redis #13055, valkey #1777";
-    RoleHandover "ROLE-6" "A primary that becomes a replica in its own shard hands its slots to its new primary, which claims under a greater epoch." "redis #13055";
+    RoleHandover "ROLE-6" "A primary that becomes a replica in its own shard hands its slots to its new primary, which claims under a greater epoch; those that it does not name stay marked as let go." "redis #13055";
     RoleFollow "ROLE-7" "A node that takes a primary closes its open slots and replicates it." "clusterSetMaster";
     RoleFollowRestored "ROLE-8" "The cron has a replica replicate its primary, if it does not yet and the address is known." "clusterCron";
     RoleRequested "ROLE-9" "REPLICATE makes a replica of this node, if it is one already or is an empty primary." "clusterCommand";

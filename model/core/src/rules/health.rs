@@ -155,8 +155,8 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         self.evaluate_later();
     }
 
-    /// How many voters a node is failed by a majority of: those in the table, not those that were there
-    /// when the state was last evaluated.
+    /// How many voters there are, of whom a majority must report a node. redis-server takes the number
+    /// of its last look at the cluster's state; the other profiles count whom the table holds now.
     fn voters(&self) -> usize {
         let counts_anew = self.node.config.profile.voters_counted_anew;
         if counts_anew { self.node.peers.iter().filter(|peer| peer.is_voter()).count() } else { self.node.size }
