@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 use slotbus_conformance::{
     report, tour,
-    vectors::{command, generate::Options, vector::Level},
+    vectors::{FULL, command, generate::Options, vector::Level},
     verify,
 };
 use slotbus_core::Profile;
@@ -53,7 +53,7 @@ enum Command {
         #[arg(long, default_value = "slotbus")]
         profile: String,
         /// How many vectors at most.
-        #[arg(long, default_value_t = 12_000)]
+        #[arg(long, default_value_t = 12_500)]
         budget: usize,
         /// What dice are drawn from.
         #[arg(long, default_value_t = 1)]
@@ -98,7 +98,7 @@ fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Verify { files, profile, json } => run_verify(&files, profile.as_deref(), json),
         Command::Generate { out, profile, budget, seed, json } => {
-            command::generate(&out, &Options { profile, budget, seed }, json).into()
+            command::generate(&out, &Options { profile, budget, seed, widths: FULL }, json).into()
         }
         Command::Replay { folder, level, json, mutants: true, .. } => {
             command::hunt_mutants(&folder, level.unwrap_or(Level::L2), json).into()

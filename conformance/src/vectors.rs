@@ -25,6 +25,8 @@ mod shrink;
 mod situations;
 pub mod vector;
 
+pub use explore::{FULL, QUICK, SHALLOW, Widths};
+
 /// A node with as many slots as a real cluster has.
 type Node = slotbus_core::Node<{ slotbus_core::CLUSTER_SLOTS }>;
 /// Its inputs.

@@ -213,12 +213,18 @@ fn missing(send: &LiveSend, arrived: &[(NodeId, bool, Vec<u8>)]) -> Difference {
     });
     let seen: Vec<String> = alike.map(|(_, _, packet)| described(&mask::masked(packet, &send.mask))).collect();
     let expected = format!("{} to {}", described(&send.packet.0), send.to);
-    Difference { step: None, place: "sends".into(), expected, seen: format!("{} alike: {}", seen.len(), seen.join("; ")) }
+    Difference {
+        step: None,
+        place: "sends".into(),
+        expected,
+        seen: format!("{} alike: {}", seen.len(), seen.join("; ")),
+    }
 }
 
 /// A packet's first fields in words.
 fn described(packet: &[u8]) -> String {
-    let name = slotbus_wire::bus::kind_code(packet).and_then(|kind| slotbus_core::message::KIND_NAMES.get(usize::from(kind)));
+    let name =
+        slotbus_wire::bus::kind_code(packet).and_then(|kind| slotbus_core::message::KIND_NAMES.get(usize::from(kind)));
     super::packed::pack(packet).chars().take(700).fold(format!("{} ", name.unwrap_or(&"?")), |mut text, letter| {
         text.push(letter);
         text

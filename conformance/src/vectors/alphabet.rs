@@ -7,8 +7,8 @@ use super::{
     situations::{Situation, host, id},
 };
 use slotbus_core::{
-    Address, Body, CLUSTER_SLOTS, ClusterState, Command, Config, FailoverMode, Flags, Header, LinkId, Millis, NodeId, Pos,
-    Replication, RequestId, Slot, SlotChange, SlotSet,
+    Address, Body, CLUSTER_SLOTS, ClusterState, Command, Config, FailoverMode, Flags, Header, LinkId, Millis, NodeId,
+    Pos, Replication, RequestId, Slot, SlotChange, SlotSet,
     message::{Claim, Extension, GossipEntry, Heartbeat, MessageFlags, ModuleMessage, Publication},
     next_deadline,
 };
@@ -84,7 +84,8 @@ fn link_events(node: &Node, situation: &Situation) -> Vec<CoreEvent> {
         }
         events.push(CoreEvent::LinkDown { link: id });
     }
-    let accepted = (0..=situation.callers.len()).map(|number| LinkId::Inbound(u32::try_from(number).unwrap_or_default()));
+    let accepted =
+        (0..=situation.callers.len()).map(|number| LinkId::Inbound(u32::try_from(number).unwrap_or_default()));
     events.extend(accepted.map(|link| CoreEvent::LinkUp { link, local: host(), remote: host() }));
     let unknown = LinkId::Outbound(99);
     events.push(CoreEvent::LinkDown { link: unknown });
@@ -153,8 +154,9 @@ fn commands(node: &Node) -> Vec<Command> {
         Command::Failover(FailoverMode::Takeover),
         Command::Publish { publication: publication(), sharded: false },
         Command::Publish { publication: publication(), sharded: true },
-        Command::DelSlots(node.myself().slots.iter().take(2).collect()),
     ];
+    let two: Vec<Slot> = node.myself().slots.iter().take(2).collect();
+    commands.extend((!two.is_empty()).then_some(Command::DelSlots(two)));
     for has_keys in [false, true] {
         commands.push(Command::FlushSlots { has_keys });
         commands.push(Command::Reset { hard: None, has_keys });
@@ -193,7 +195,8 @@ fn packets(node: &Node, situation: &Situation, now: Millis) -> Vec<CoreEvent> {
     };
     for pos in node.peers().positions() {
         let peer = &node.peers()[pos];
-        let outbound = peer.outbound.map(LinkId::Outbound).filter(|&link| node.links().get(link).is_some_and(|link| link.up));
+        let outbound =
+            peer.outbound.map(LinkId::Outbound).filter(|&link| node.links().get(link).is_some_and(|link| link.up));
         if let Some(link) = inbound(Some(peer.id)).or_else(|| inbound(None)) {
             let messages = requests(node, pos, now);
             events.extend(messages.into_iter().map(|message| received(link, message)));
@@ -235,7 +238,8 @@ fn header(node: &Node, pos: Pos) -> CoreHeader {
     let peer = &node.peers()[pos];
     let primary = peer.primary.filter(|_| !peer.is_primary());
     let claimant = primary.map_or(Some(pos), |id| node.peers().find(&id)).map(|pos| &node.peers()[pos]);
-    let seen_elsewhere = Flags::PFAIL | Flags::FAIL | Flags::HANDSHAKE | Flags::NOADDR | Flags::MEET | Flags::MIGRATE_TO;
+    let seen_elsewhere =
+        Flags::PFAIL | Flags::FAIL | Flags::HANDSHAKE | Flags::NOADDR | Flags::MEET | Flags::MIGRATE_TO;
     Header {
         sender: peer.id,
         current_epoch: node.current_epoch(),
@@ -388,7 +392,8 @@ fn answers(node: &Node, pos: Pos, now: Millis) -> Vec<Message> {
 /// What a node that is in no table says.
 fn strangers(node: &Node, now: Millis) -> Vec<Message> {
     let base = stranger(node);
-    let subject = node.peers().iter().find(|peer| peer.id != node.id()).map(|peer| peer.id).unwrap_or_else(|| node.id());
+    let subject =
+        node.peers().iter().find(|peer| peer.id != node.id()).map(|peer| peer.id).unwrap_or_else(|| node.id());
     let rumour = |node| GossipEntry { flags: Flags::PRIMARY, ..entry(node, now, Flags::PRIMARY) };
     let gossip = vec![rumour(id(RUMOUR)), rumour(subject)];
     let bodies = [
@@ -495,6 +500,7 @@ fn auth_requests(node: &Node, base: &CoreHeader) -> Vec<Message> {
 fn votes(node: &Node, base: &CoreHeader) -> Vec<Message> {
     let epoch = node.election().epoch;
     let epochs = [epoch.saturating_sub(1), epoch, epoch + 1];
-    let vote = |current_epoch| Message { header: Header { current_epoch, ..base.clone() }, body: Body::FailoverAuthAck };
+    let vote =
+        |current_epoch| Message { header: Header { current_epoch, ..base.clone() }, body: Body::FailoverAuthAck };
     epochs.into_iter().map(vote).collect()
 }

@@ -128,7 +128,10 @@ fn tell(vectors: &[Named], verdicts: &[Verdict], as_json: bool, begun: Instant) 
             println!("{}", failure(named, verdict));
         }
         let seconds = begun.elapsed().as_secs_f64();
-        println!("{passed} of {} vectors pass, {differ} differ, {unplayed} could not be played; {seconds:.1} s", verdicts.len());
+        println!(
+            "{passed} of {} vectors pass, {differ} differ, {unplayed} could not be played; {seconds:.1} s",
+            verdicts.len()
+        );
     }
     match (differ, unplayed) {
         (0, 0) => Outcome::Conforms,

@@ -17,9 +17,15 @@ use std::{
     mem::{Discriminant, discriminant},
 };
 
-/// How many states of one situation are gone on from, level by level: so many that came by a rule that
-/// the situation had not come by, and so many that showed something new.
-const WIDTHS: [(usize, usize); 6] = [(1, 0), (14, 3), (9, 3), (6, 2), (5, 2), (4, 1)];
+/// How many states of one situation are gone on from, level by level: so many that came by a rule or
+/// a condition that the situation had not come by, and so many that showed something new.
+pub type Widths = &'static [(usize, usize)];
+/// For vectors that are kept.
+pub const FULL: Widths = &[(1, 0), (8, 2), (5, 1), (4, 1), (3, 1), (2, 0)];
+/// For those that are made in a test.
+pub const QUICK: Widths = &[(1, 0), (3, 1), (2, 0), (1, 0)];
+/// One input after each situation.
+pub const SHALLOW: Widths = &[(1, 0)];
 /// Of the conditions of an event, so many are looked at in pairs: those that are of its own kind.
 const PAIRED_MAX: usize = 16;
 
@@ -27,17 +33,17 @@ const PAIRED_MAX: usize = 16;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Feature(u64);
 
-/// The kinds of features.
+/// The sorts of features, in the order in which they are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Sort {
     /// A rule fires at a node of a role, because of an event of a kind.
     Fired,
+    /// A command is answered in some way.
+    Answer,
     /// Two rules fire one after the other, in one step or in two.
     Pair,
     /// A rule fires, or a kind of event leads to nothing, while a guard's condition has an outcome.
     Guard,
-    /// A command is answered in some way.
-    Answer,
     /// Two conditions have their outcomes when an event of a kind comes.
     Outcomes,
     /// An event of a kind takes one way through the rules while a condition has an outcome.
@@ -45,7 +51,7 @@ enum Sort {
 }
 
 impl Sort {
-    const ALL: [Self; 6] = [Self::Fired, Self::Pair, Self::Guard, Self::Answer, Self::Outcomes, Self::Way];
+    const ALL: [Self; 6] = [Self::Fired, Self::Answer, Self::Pair, Self::Guard, Self::Outcomes, Self::Way];
 
     fn name(self) -> &'static str {
         match self {
@@ -71,12 +77,11 @@ impl Feature {
         Sort::ALL[(self.0 & 7) as usize % Sort::ALL.len()]
     }
 
-    /// How soon it is to be covered: rules, guards and answers before all else.
-    pub(super) fn rank(self) -> usize {
+    /// Whether it is of rules, guards and answers: what must be covered before anything else.
+    pub(super) fn is_first(self) -> bool {
         match self.sort() {
-            Sort::Fired | Sort::Pair | Sort::Guard | Sort::Answer => 0,
-            Sort::Outcomes => 1,
-            Sort::Way => 2,
+            Sort::Fired | Sort::Pair | Sort::Guard | Sort::Answer => true,
+            Sort::Outcomes | Sort::Way => false,
         }
     }
 }
@@ -92,9 +97,9 @@ pub(super) struct Run {
 }
 
 impl Run {
-    /// How soon it is wanted.
+    /// How soon it is wanted: by the first sort of what it shows.
     pub(super) fn rank(&self) -> usize {
-        self.shows.iter().map(|feature| feature.rank()).min().unwrap_or_default()
+        self.shows.iter().map(|feature| feature.sort() as usize).min().unwrap_or_default()
     }
 }
 
@@ -110,8 +115,8 @@ pub(super) struct Explored {
 /// A state to go on from.
 struct Open {
     inputs: Vec<Input>,
-    /// How many rules it came by that its situation had not come by.
-    new_rules: usize,
+    /// How many rules it came by, and conditions, that its situation had not come by.
+    new_marks: usize,
     /// How much its last step showed.
     gain: usize,
 }
@@ -121,21 +126,30 @@ struct Walk {
     rng: Rng,
     explored: Explored,
     states: HashSet<u64>,
-    /// The rules that each situation came by.
-    gone_by: HashSet<(usize, Rule)>,
+    /// What each situation came by.
+    gone_by: HashSet<(usize, Mark)>,
+}
+
+/// What a walk comes by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Mark {
+    Rule(Rule),
+    /// A condition of the node itself.
+    Fact(Fact),
 }
 
 /// Walks until every level is done.
-pub(super) fn explore(profile: Profile, seed: u64, progress: &mut dyn FnMut(&str)) -> Explored {
+pub(super) fn explore(profile: Profile, seed: u64, widths: Widths, progress: &mut dyn FnMut(&str)) -> Explored {
     let situations = situations::all(profile);
     let explored = Explored { situations, runs: Vec::new(), seen: HashSet::new(), steps: 0 };
-    let mut walk = Walk { profile, rng: Rng::with_seed(seed), explored, states: HashSet::new(), gone_by: HashSet::new() };
-    let start = || vec![Open { inputs: Vec::new(), new_rules: 1, gain: 0 }];
+    let mut walk =
+        Walk { profile, rng: Rng::with_seed(seed), explored, states: HashSet::new(), gone_by: HashSet::new() };
+    let start = || vec![Open { inputs: Vec::new(), new_marks: 1, gain: 0 }];
     let mut open: BTreeMap<usize, Vec<Open>> = (0..walk.explored.situations.len()).map(|at| (at, start())).collect();
-    for (level, width) in WIDTHS.into_iter().enumerate() {
+    for (level, width) in widths.iter().enumerate() {
         let mut next = BTreeMap::new();
         for (situation, states) in open {
-            let found = widest(states, width).iter().flat_map(|state| walk.expand(situation, state)).collect();
+            let found = widest(states, *width).iter().flat_map(|state| walk.expand(situation, state)).collect();
             next.insert(situation, found);
         }
         open = next;
@@ -144,14 +158,14 @@ pub(super) fn explore(profile: Profile, seed: u64, progress: &mut dyn FnMut(&str
     walk.explored
 }
 
-/// The states to go on from: first those that came by new rules, then those that showed the most.
-fn widest(mut states: Vec<Open>, (by_rules, by_gain): (usize, usize)) -> Vec<Open> {
-    states.sort_by_key(|state| Reverse((state.new_rules, state.gain)));
-    let rest = states.split_off(by_rules.min(states.len()));
+/// The states to go on from: first those that came by something new, then those that showed the most.
+fn widest(mut states: Vec<Open>, (by_marks, by_gain): (usize, usize)) -> Vec<Open> {
+    states.sort_by_key(|state| Reverse((state.new_marks, state.gain)));
+    let rest = states.split_off(by_marks.min(states.len()));
     let mut rest: Vec<Open> = rest.into_iter().filter(|state| state.gain > 0).collect();
     rest.sort_by_key(|state| Reverse(state.gain));
     rest.truncate(by_gain);
-    states.retain(|state| state.new_rules > 0);
+    states.retain(|state| state.new_marks > 0);
     states.extend(rest);
     states
 }
@@ -160,7 +174,7 @@ fn widest(mut states: Vec<Open>, (by_rules, by_gain): (usize, usize)) -> Vec<Ope
 struct Shown {
     letter: Letter,
     random: Random,
-    rules: Vec<Rule>,
+    marks: Vec<Mark>,
     features: Vec<Feature>,
 }
 
@@ -180,14 +194,14 @@ impl Walk {
         let mut shown: Vec<Shown> = tried.collect();
         let mut found = Vec::new();
         for one in &shown {
-            let new_rules = self.new_rules(situation, &one.rules);
-            if new_rules > 0 {
-                let gain = one.features.iter().filter(|feature| feature.rank() == 0).count();
-                self.open(&node, &open.inputs, one.input(now), (new_rules, gain), &mut found);
+            let new_marks = self.new_marks(situation, &one.marks);
+            if new_marks > 0 {
+                let gain = one.features.iter().filter(|feature| feature.is_first()).count();
+                self.open(&node, &open.inputs, one.input(now), (new_marks, gain), &mut found);
             }
         }
         while let Some(one) = self.best(&mut shown) {
-            let gain = one.features.iter().filter(|feature| feature.rank() == 0).count();
+            let gain = one.features.iter().filter(|feature| feature.is_first()).count();
             if gain > 0 {
                 self.open(&node, &open.inputs, one.input(now), (0, gain), &mut found);
             }
@@ -198,15 +212,15 @@ impl Walk {
         found
     }
 
-    fn new_rules(&mut self, situation: usize, rules: &[Rule]) -> usize {
-        rules.iter().filter(|&&rule| self.gone_by.insert((situation, rule))).count()
+    fn new_marks(&mut self, situation: usize, marks: &[Mark]) -> usize {
+        marks.iter().filter(|&&mark| self.gone_by.insert((situation, mark))).count()
     }
 
     /// Notes a state to go on from, unless it is known.
     fn open(&mut self, node: &Node, lead: &[Input], input: Input, worth: (usize, usize), found: &mut Vec<Open>) {
         if self.states.insert(state_after(node, input.clone())) {
             let inputs = lead.iter().cloned().chain([input]).collect();
-            found.push(Open { inputs, new_rules: worth.0, gain: worth.1 });
+            found.push(Open { inputs, new_marks: worth.0, gain: worth.1 });
         }
     }
 
@@ -214,9 +228,13 @@ impl Walk {
         let random = Random::new(self.rng.u64(..) >> 16);
         let (after_ms, event) = &letter;
         let input = Input { now: now.after(*after_ms), random, event: event.clone() };
-        let (rules, mut features) = shown_by(&mut node.clone(), last, input);
+        let mut after = node.clone();
+        let now = input.now;
+        let (rules, mut features) = shown_by(&mut after, last, input);
         features.retain(|feature| !self.explored.seen.contains(feature));
-        Shown { letter, random, rules, features }
+        let conditions = facts::of_node(&after, now).into_iter().map(Mark::Fact);
+        let marks = rules.into_iter().map(Mark::Rule).chain(conditions).collect();
+        Shown { letter, random, marks, features }
     }
 
     /// The letter that shows the most of what is still not shown, rules and guards before all else.
@@ -226,7 +244,7 @@ impl Walk {
         }
         shown.retain(|one| !one.features.is_empty());
         let worth = |one: &Shown| {
-            let first = one.features.iter().filter(|feature| feature.rank() == 0).count();
+            let first = one.features.iter().filter(|feature| feature.is_first()).count();
             (first, one.features.len())
         };
         let (index, _) = shown.iter().enumerate().rev().max_by_key(|(_, one)| worth(one))?;
@@ -271,7 +289,8 @@ pub(super) fn shown_by(node: &mut Node, last: Option<Rule>, input: Input) -> (Ve
         let pairs = paired(&facts)[index + 1..].iter().map(|two| (kind, one, two));
         features.extend(pairs.map(|pair| Feature::new(Sort::Outcomes, role, pair)));
     }
-    features.extend(effects.then.iter().filter_map(answer).map(|answer| Feature::new(Sort::Answer, role, (kind, answer))));
+    features
+        .extend(effects.then.iter().filter_map(answer).map(|answer| Feature::new(Sort::Answer, role, (kind, answer))));
     for fact in facts {
         features.extend(deciding.iter().map(|rule| Feature::new(Sort::Guard, role, (rule, fact))));
         features.push(Feature::new(Sort::Way, role, (&rules, kind, fact)));

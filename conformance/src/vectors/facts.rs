@@ -2,7 +2,9 @@
 //! Their outcomes are what vectors cover. They describe a step and decide nothing.
 
 use super::{CoreEvent, Message, Node};
-use slotbus_core::{Body, CLUSTER_SLOTS, Command, Flags, LinkId, Millis, NodeId, Peer, SlotChange, SlotSet, message::MessageFlags};
+use slotbus_core::{
+    Body, CLUSTER_SLOTS, Command, Flags, LinkId, Millis, NodeId, Peer, SlotChange, SlotSet, message::MessageFlags,
+};
 
 /// A condition and its outcome.
 pub(super) type Fact = (&'static str, bool);
@@ -83,7 +85,8 @@ pub(super) fn facts(node: &Node, event: &CoreEvent, now: Millis) -> Vec<Fact> {
     facts
 }
 
-fn of_node(node: &Node, now: Millis) -> Vec<Fact> {
+/// What is true of the node itself.
+pub(super) fn of_node(node: &Node, now: Millis) -> Vec<Fact> {
     let election = node.election();
     let others = || node.peers().iter().filter(|peer| peer.id != node.id());
     vec![
@@ -101,6 +104,17 @@ fn of_node(node: &Node, now: Millis) -> Vec<Fact> {
         ("votes are asked for", election.asked),
         ("a manual failover is under way", node.manual_failover().is_some()),
         ("a vote was given in this epoch", node.last_vote_epoch() == node.current_epoch()),
+        (
+            "a sibling is ahead",
+            others().any(|peer| {
+                peer.primary.is_some()
+                    && peer.primary == node.myself().primary
+                    && peer.offset > node.replication().offset
+            }),
+        ),
+        ("a linked node may vote", others().any(|peer| peer.is_voter() && peer.outbound.is_some())),
+        ("the data is fresh", node.replication().fresh_at.is_some()),
+        ("an own address is known", !node.myself().address.host.is_unknown()),
         ("the own epoch is the greatest", node.peers().iter().all(|peer| peer.config_epoch <= node.my_epoch())),
     ]
 }
@@ -129,7 +143,10 @@ fn of_tick(node: &Node, now: Millis, facts: &mut Vec<Fact>) {
         ("an answer is late", others().any(|peer| older(peer.ping_sent, timeout_ms))),
         ("an answer is half late", others().any(|peer| older(peer.ping_sent, timeout_ms / 2))),
         ("an answer is old", others().any(|peer| older(peer.pong_received, timeout_ms / 2))),
-        ("a report is old", others().any(|peer| peer.reports.iter().any(|report| older(Some(report.at), timing.report_valid_ms())))),
+        (
+            "a report is old",
+            others().any(|peer| peer.reports.iter().any(|report| older(Some(report.at), timing.report_valid_ms()))),
+        ),
         ("the election is due", election.at.is_some_and(|at| at <= now)),
         ("the election took too long", older(election.at, timing.election_timeout_ms())),
         ("the retry time is over", older(election.at, timing.election_retry_ms())),
@@ -213,7 +230,10 @@ fn of_message(node: &Node, link: LinkId, message: &Message, now: Millis, facts: 
         ("extensions are announced", header.mflags.contains(MessageFlags::EXTENSIONS)),
         ("the offset is greater", header.offset > node.replication().offset),
         ("the port is as recorded", known.is_some_and(|peer| peer.address.port == header.address.port)),
-        ("abstention is as recorded", known.is_some_and(|peer| peer.is(Flags::NOFAILOVER) == header.flags.contains(Flags::NOFAILOVER))),
+        (
+            "abstention is as recorded",
+            known.is_some_and(|peer| peer.is(Flags::NOFAILOVER) == header.flags.contains(Flags::NOFAILOVER)),
+        ),
         ("a vote about the primary was given lately", named.is_some_and(|peer| peer.voted_at.is_some())),
         ("the epoch is the election's", header.current_epoch == node.election().epoch),
         ("the sender has voted", node.election().voters.contains(&header.sender)),
@@ -243,12 +263,19 @@ fn of_sender(node: &Node, sender: NodeId, facts: &mut Vec<Fact>) {
     ]);
 }
 
-fn of_claim(node: &Node, claimant: Option<&Peer<CLUSTER_SLOTS>>, slots: &SlotSet<CLUSTER_SLOTS>, epoch: u64, facts: &mut Vec<Fact>) {
+fn of_claim(
+    node: &Node,
+    claimant: Option<&Peer<CLUSTER_SLOTS>>,
+    slots: &SlotSet<CLUSTER_SLOTS>,
+    epoch: u64,
+    facts: &mut Vec<Fact>,
+) {
     let none = SlotSet::new();
     let before = claimant.map_or(&none, |peer| &peer.slots);
     let gained = slots.without(before);
     let others = || node.peers().iter().filter(|peer| Some(peer.id) != claimant.map(|claimant| claimant.id));
-    let meets = |test: &dyn Fn(u64) -> bool| others().any(|peer| test(peer.config_epoch) && gained.overlaps(&peer.slots));
+    let meets =
+        |test: &dyn Fn(u64) -> bool| others().any(|peer| test(peer.config_epoch) && gained.overlaps(&peer.slots));
     let mut unowned = gained.clone();
     if node.owners().free() > 0 {
         others().for_each(|peer| unowned = unowned.without(&peer.slots));
@@ -259,7 +286,10 @@ fn of_claim(node: &Node, claimant: Option<&Peer<CLUSTER_SLOTS>>, slots: &SlotSet
         ("no slot is claimed", slots.is_empty()),
         ("slots are let go", !before.without(slots).is_empty()),
         ("slots of this node are claimed", slots.overlaps(&node.myself().slots)),
-        ("all slots of this node are claimed", !node.myself().slots.is_empty() && node.myself().slots.without(slots).is_empty()),
+        (
+            "all slots of this node are claimed",
+            !node.myself().slots.is_empty() && node.myself().slots.without(slots).is_empty(),
+        ),
         ("a free slot is claimed", !unowned.is_empty()),
         ("a slot that is not claimed by its owner is claimed", slots.overlaps(node.unclaimed())),
         ("a slot that is imported is claimed", node.importing().keys().any(|&slot| slots.contains(slot))),
@@ -285,9 +315,22 @@ fn of_body(node: &Node, message: &Message, now: Millis, facts: &mut Vec<Fact>) {
                 ("the node told of is suspected", subject.is_some_and(|peer| peer.is(Flags::PFAIL))),
                 ("the node told of is failed", subject.is_some_and(|peer| peer.is(Flags::FAIL))),
                 ("the node told of is reported", subject.is_some_and(|peer| !peer.reports.is_empty())),
-                ("the address told is as recorded", subject.is_some_and(|peer| told.is_some_and(|entry| entry.address == peer.address))),
-                ("the pong time told lies ahead", told.is_some_and(|entry| u64::from(entry.pong_received_s) * 1000 > now.0 + 1000)),
-                ("the pong time told is fresher", subject.is_some_and(|peer| told.is_some_and(|entry| peer.pong_received.is_none_or(|known| known.seconds() < entry.pong_received_s)))),
+                (
+                    "the address told is as recorded",
+                    subject.is_some_and(|peer| told.is_some_and(|entry| entry.address == peer.address)),
+                ),
+                (
+                    "the pong time told lies ahead",
+                    told.is_some_and(|entry| u64::from(entry.pong_received_s) * 1000 > now.0 + 1000),
+                ),
+                (
+                    "the pong time told is fresher",
+                    subject.is_some_and(|peer| {
+                        told.is_some_and(|entry| {
+                            peer.pong_received.is_none_or(|known| known.seconds() < entry.pong_received_s)
+                        })
+                    }),
+                ),
                 ("an answer of the node told of is outstanding", subject.is_some_and(|peer| peer.ping_sent.is_some())),
                 ("extensions follow", !heartbeat.extensions.is_empty()),
             ]);

@@ -2,7 +2,7 @@
 
 use super::{
     cover::{self, Report},
-    explore::{Run, explore},
+    explore::{Run, Widths, explore},
     live,
     reference::{Session, profile},
     shrink::shrink,
@@ -21,6 +21,8 @@ pub struct Options {
     pub budget: usize,
     /// What dice are drawn from.
     pub seed: u64,
+    /// How far and wide the walk goes.
+    pub widths: Widths,
 }
 
 /// What a generation led to.
@@ -34,7 +36,7 @@ pub struct Generated {
 /// Generates vectors.
 pub fn generate(options: &Options, progress: &mut dyn FnMut(&str)) -> Result<Generated, String> {
     let rules = profile(&options.profile)?;
-    let explored = explore(rules, options.seed, progress);
+    let explored = explore(rules, options.seed, options.widths, progress);
     let maker = Maker { options, profile: rules };
     let mut vectors = Vec::new();
     let mut names = BTreeSet::new();
@@ -57,7 +59,8 @@ pub fn generate(options: &Options, progress: &mut dyn FnMut(&str)) -> Result<Gen
             progress(&format!("{} vectors", vectors.len()));
         }
     }
-    let wanted = explored.runs.iter().filter(|run| run.rank() == 0).count();
+    let is_first = |run: &&Run| run.shows.iter().any(|feature| feature.is_first());
+    let wanted = explored.runs.iter().filter(is_first).count();
     progress(&format!("{wanted} of the runs show new rules, guard outcomes or answers"));
     let report = cover::report(&explored, &vectors, rules);
     Ok(Generated { vectors, report })

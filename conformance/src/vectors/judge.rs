@@ -60,7 +60,12 @@ fn replies(expect: &Expect) -> Vec<Effect> {
 
 /// The entries of the state that CLUSTER NODES shows.
 fn lines(expect: &Expect) -> super::vector::Delta {
-    expect.state.iter().filter(|(name, _)| name.starts_with("node ")).map(|(name, line)| (name.clone(), line.clone())).collect()
+    expect
+        .state
+        .iter()
+        .filter(|(name, _)| name.starts_with("node "))
+        .map(|(name, line)| (name.clone(), line.clone()))
+        .collect()
 }
 
 fn first(step: Option<usize>, expected: &Expect, seen: &Expect) -> Difference {

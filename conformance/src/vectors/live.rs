@@ -144,9 +144,7 @@ fn common(one: &Shown, others: &[&Shown], step: &Step) -> Option<Live> {
         news.sort();
         news
     };
-    let is_same = |other: &&Shown| {
-        news(other) == news(one) && (&other.reply, &other.nodes) == (&one.reply, &one.nodes)
-    };
+    let is_same = |other: &&Shown| news(other) == news(one) && (&other.reply, &other.nodes) == (&one.reply, &one.nodes);
     if !others.iter().all(is_same) {
         return None;
     }
@@ -283,7 +281,8 @@ impl Outside {
             Event::LinkUp { link, peer, .. } => self.call(link.0, *peer, step)?,
             Event::Received { link: Link(LinkId::Outbound(_)), from, .. } => {
                 let link = from.and_then(|from| self.outbound(from));
-                let (Some(link), CoreEvent::Received { message, .. }) = (link, step.event.core(self.node.config())?) else {
+                let (Some(link), CoreEvent::Received { message, .. }) = (link, step.event.core(self.node.config())?)
+                else {
                     return Ok(false);
                 };
                 self.step(CoreEvent::Received { link, message });

@@ -5,7 +5,9 @@ use super::{
     Node,
     vector::{Delta, Draws, Effect, Expect, Link, Persist, Step, Subject, grouped},
 };
-use slotbus_core::{CLUSTER_SLOTS, Config, Durable, Effects, Input, Millis, Mutant, Profile, Rule, next_deadline, step_with_draws};
+use slotbus_core::{
+    CLUSTER_SLOTS, Config, Durable, Effects, Input, Millis, Mutant, Profile, Rule, next_deadline, step_with_draws,
+};
 use slotbus_wire::nodes_conf;
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -120,10 +122,18 @@ fn project(node: &Node) -> BTreeMap<String, String> {
     state.insert("banned".into(), joined(node.banned().iter().map(|(id, until)| format!("{id}@{}", until.0))));
     let election = node.election();
     let voters = joined(election.voters.iter().map(ToString::to_string));
-    state.insert("election".into(), format!(
-        "at={} awake={} asked={} epoch={} rank={} votes={} {voters}",
-        shown(election.at), election.is_awake, election.asked, election.epoch, election.rank, election.votes
-    ));
+    state.insert(
+        "election".into(),
+        format!(
+            "at={} awake={} asked={} epoch={} rank={} votes={} {voters}",
+            shown(election.at),
+            election.is_awake,
+            election.asked,
+            election.epoch,
+            election.rank,
+            election.votes
+        ),
+    );
     let manual = node.manual_failover().map(|manual| {
         let replica = manual.replica.map_or_else(|| "-".to_owned(), |id| id.to_string());
         let offset = manual.primary_offset.map_or_else(|| "-".to_owned(), |offset| offset.to_string());

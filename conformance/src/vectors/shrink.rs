@@ -14,8 +14,8 @@ pub(super) fn shrink(situation: &Situation, run: &Run, profile: Profile) -> (Vec
     let mut inputs: Vec<Input> = situation.preamble.iter().chain(&run.inputs).cloned().collect();
     let mut preamble = situation.preamble.len();
     let Ok(start) = situation.start(profile) else { return (inputs, preamble) };
-    let rank = run.rank();
-    let wanted: Vec<Feature> = run.shows.iter().copied().filter(|feature| feature.rank() == rank).collect();
+    let first: Vec<Feature> = run.shows.iter().copied().filter(|feature| feature.is_first()).collect();
+    let wanted = if first.is_empty() { &run.shows } else { &first };
     let shows = |inputs: &[Input]| {
         let shown = point(&start, inputs);
         wanted.iter().all(|feature| shown.binary_search(feature).is_ok())

@@ -5,8 +5,13 @@ use super::{
     CoreEvent, Input,
     vector::{Event, Origin, Settings, Step, Subject},
 };
-use slotbus_core::{Effect, Effects, CLUSTER_SLOTS, Host, LinkId, Millis, Node, NodeId, Profile, Random, step};
-use std::{net::{IpAddr, Ipv4Addr}, sync::Arc};
+use slotbus_core::{
+    CLUSTER_SLOTS, Effect, Effects, Host, LinkId, Millis, Node, NodeId, Profile, Random, next_deadline, step,
+};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+};
 
 /// What the clock of the node under test shows when it starts: an instant that gossip can carry in seconds.
 const NOW_MS: u64 = 1_700_000_000_000;
@@ -42,6 +47,8 @@ pub(super) enum Ties {
     Linked,
     /// Every peer has answered.
     Heard,
+    /// So it is, and a replica's data is fresh.
+    Fresh,
 }
 
 /// Where a vector begins.
@@ -54,6 +61,7 @@ pub(super) struct Situation {
     pub(super) callers: Vec<NodeId>,
     /// What leads there.
     pub(super) preamble: Vec<Input>,
+    is_of_replica: bool,
 }
 
 /// One line of a situation's nodes.conf: the node's number, its flags, its primary, its epoch, its slots.
@@ -116,7 +124,12 @@ const SKETCHES: &[Sketch] = &[
     ),
     (
         "an empty primary",
-        &[(2, PRIMARY, 0, 1, "0-8191"), (3, REPLICA, 2, 1, ""), (5, PRIMARY, 0, 0, ""), (8, PRIMARY, 0, 2, "8192-16383")],
+        &[
+            (2, PRIMARY, 0, 1, "0-8191"),
+            (3, REPLICA, 2, 1, ""),
+            (5, PRIMARY, 0, 0, ""),
+            (8, PRIMARY, 0, 2, "8192-16383"),
+        ],
         2,
         0,
     ),
@@ -187,7 +200,12 @@ const SKETCHES: &[Sketch] = &[
     ),
     (
         "an empty primary beside a failed one",
-        &[(2, FAILED, 0, 4, "0-8191"), (3, REPLICA, 2, 4, ""), (5, PRIMARY, 0, 1, ""), (8, PRIMARY, 0, 3, "8192-16383")],
+        &[
+            (2, FAILED, 0, 4, "0-8191"),
+            (3, REPLICA, 2, 4, ""),
+            (5, PRIMARY, 0, 1, ""),
+            (8, PRIMARY, 0, 3, "8192-16383"),
+        ],
         4,
         0,
     ),
@@ -265,7 +283,12 @@ const SKETCHES: &[Sketch] = &[
     ),
     (
         "a replica of a replica",
-        &[(2, REPLICA, 7, 4, ""), (5, REPLICA, 2, 4, ""), (7, PRIMARY, 0, 4, "0-8191"), (8, PRIMARY, 0, 2, "8192-16383")],
+        &[
+            (2, REPLICA, 7, 4, ""),
+            (5, REPLICA, 2, 4, ""),
+            (7, PRIMARY, 0, 4, "0-8191"),
+            (8, PRIMARY, 0, 2, "8192-16383"),
+        ],
         4,
         0,
     ),
@@ -286,7 +309,12 @@ const SKETCHES: &[Sketch] = &[
     ),
     (
         "a member without an address",
-        &[(2, PRIMARY, 0, 1, "0-8191"), (3, "slave,noaddr", 5, 2, ""), (5, PRIMARY, 0, 2, "8192-16383"), (8, "master,noaddr,fail", 0, 0, "")],
+        &[
+            (2, PRIMARY, 0, 1, "0-8191"),
+            (3, "slave,noaddr", 5, 2, ""),
+            (5, PRIMARY, 0, 2, "8192-16383"),
+            (8, "master,noaddr,fail", 0, 0, ""),
+        ],
         2,
         0,
     ),
@@ -313,10 +341,15 @@ pub(super) fn all(profile: Profile) -> Vec<Situation> {
             (*name, told)
         }));
     }
-    let ties = [Ties::None, Ties::Linked, Ties::Heard];
+    let ties = [Ties::None, Ties::Linked, Ties::Heard, Ties::Fresh];
     let all = ties.into_iter().flat_map(|ties| subjects.iter().map(move |(name, subject)| (ties, *name, subject)));
     let built = all.map(|(ties, name, subject)| Situation::new(name, ties, subject.clone(), profile));
-    built.filter(|situation| situation.ties == Ties::None || !situation.callers.is_empty()).collect()
+    let is_distinct = |situation: &Situation| match situation.ties {
+        Ties::None => true,
+        Ties::Linked | Ties::Heard => !situation.callers.is_empty(),
+        Ties::Fresh => situation.is_of_replica,
+    };
+    built.filter(is_distinct).collect()
 }
 
 fn settings() -> Settings {
@@ -358,15 +391,20 @@ fn written(&(number, flags, primary, epoch, slots): &Line) -> String {
 
 impl Situation {
     fn new(name: &'static str, ties: Ties, subject: Subject, profile: Profile) -> Self {
-        let mut situation = Self { name, ties, subject, callers: Vec::new(), preamble: Vec::new() };
+        let mut situation =
+            Self { name, ties, subject, callers: Vec::new(), preamble: Vec::new(), is_of_replica: false };
         let Ok(mut node) = situation.start(profile) else { return situation };
+        situation.is_of_replica = !node.myself().is_primary();
         let others = node.peers().iter().filter(|peer| peer.id != node.id() && !peer.address.host.is_unknown());
         situation.callers = others.map(|peer| peer.id).collect();
         if ties > Ties::None {
             situation.connect(&mut node);
         }
-        if ties == Ties::Heard {
+        if ties > Ties::Linked {
             situation.hear_all(&mut node);
+        }
+        if ties > Ties::Heard {
+            situation.freshen(&mut node);
         }
         situation
     }
@@ -424,7 +462,8 @@ impl Situation {
         });
         let inbound = (0..self.callers.len()).map(|number| LinkId::Inbound(u32::try_from(number).unwrap_or_default()));
         for link in connects.chain(inbound).collect::<Vec<_>>() {
-            let _: Effects<CLUSTER_SLOTS> = self.take(node, CoreEvent::LinkUp { link, local: host(), remote: host() }, 1);
+            let _: Effects<CLUSTER_SLOTS> =
+                self.take(node, CoreEvent::LinkUp { link, local: host(), remote: host() }, 1);
         }
     }
 
@@ -435,6 +474,15 @@ impl Situation {
             let event = CoreEvent::Received { link: LinkId::Outbound(number), message: Box::new(message) };
             let _: Effects<CLUSTER_SLOTS> = self.take(node, event, 1);
         }
+    }
+
+    /// The data of a replica is that of its primary, as the next periodic work finds.
+    fn freshen(&mut self, node: &mut super::Node) {
+        let fresh_at = Some(self.now());
+        let replication = CoreEvent::Replication(slotbus_core::Replication { offset: 100, fresh_at });
+        let _: Effects<CLUSTER_SLOTS> = self.take(node, replication, 1);
+        let due_ms = next_deadline(node).at.since(self.now()) + 1;
+        let _: Effects<CLUSTER_SLOTS> = self.take(node, CoreEvent::Tick, due_ms);
     }
 
     /// Inputs as steps that nobody judges yet.

@@ -170,18 +170,33 @@ impl<'de> Deserialize<'de> for Link {
 #[serde(rename_all = "snake_case")]
 pub(super) enum Event {
     /// A link comes up; which node is at its other end is told to those who play that node.
-    LinkUp { link: Link, local: Host, remote: Host, peer: Option<NodeId> },
+    LinkUp {
+        link: Link,
+        local: Host,
+        remote: Host,
+        peer: Option<NodeId>,
+    },
     LinkDown(Link),
     LinkRefused(Link),
     Backlogged(Link),
     /// A packet arrives; who is at the other end is told to those who play that node.
-    Received { link: Link, packet: Packed, from: Option<NodeId> },
+    Received {
+        link: Link,
+        packet: Packed,
+        from: Option<NodeId>,
+    },
     Tick,
     /// A client's command in words, and as the core takes it.
-    Admin { words: Vec<String>, command: Command },
+    Admin {
+        words: Vec<String>,
+        command: Command,
+    },
     Configured(Settings),
     Loaded(SlotSet<CLUSTER_SLOTS>),
-    Replication { offset: u64, fresh_at_ms: Option<u64> },
+    Replication {
+        offset: u64,
+        fresh_at_ms: Option<u64>,
+    },
 }
 
 /// What comes of a step.
@@ -359,10 +374,9 @@ impl Event {
                 CoreEvent::Configured(Arc::new(Config { mutant: config.mutant, ..told }))
             }
             Self::Loaded(slots) => CoreEvent::Loaded { slots: slots.clone() },
-            Self::Replication { offset, fresh_at_ms } => CoreEvent::Replication(slotbus_core::Replication {
-                offset: *offset,
-                fresh_at: fresh_at_ms.map(Millis),
-            }),
+            Self::Replication { offset, fresh_at_ms } => {
+                CoreEvent::Replication(slotbus_core::Replication { offset: *offset, fresh_at: fresh_at_ms.map(Millis) })
+            }
         })
     }
 
@@ -433,9 +447,10 @@ pub(super) fn grouped(draws: &[slotbus_core::Draw]) -> Vec<Draws> {
     for draw in draws {
         match (draw, groups.last_mut()) {
             (slotbus_core::Draw::TemporaryId(id), _) => groups.push(Draws::TemporaryId(*id)),
-            (slotbus_core::Draw::Number { site, below, value }, Some(Draws::Numbers { site: same, below: limit, values }))
-                if (site, below) == (&*same, &*limit) =>
-            {
+            (
+                slotbus_core::Draw::Number { site, below, value },
+                Some(Draws::Numbers { site: same, below: limit, values }),
+            ) if (site, below) == (&*same, &*limit) => {
                 values.push(*value);
             }
             (slotbus_core::Draw::Number { site, below, value }, _) => {
@@ -476,9 +491,7 @@ pub(super) fn command_words(command: &Command) -> Vec<String> {
         Command::Failover(FailoverMode::Coordinated) => named("FAILOVER", vec![]),
         Command::Failover(FailoverMode::Force) => named("FAILOVER", vec!["FORCE".into()]),
         Command::Failover(FailoverMode::Takeover) => named("FAILOVER", vec!["TAKEOVER".into()]),
-        Command::Reset { hard, .. } => {
-            named("RESET", vec![if hard.is_some() { "HARD" } else { "SOFT" }.to_owned()])
-        }
+        Command::Reset { hard, .. } => named("RESET", vec![if hard.is_some() { "HARD" } else { "SOFT" }.to_owned()]),
         Command::Publish { publication, sharded } => {
             let name = if *sharded { "SPUBLISH" } else { "PUBLISH" };
             vec![name.to_owned(), text(&publication.channel), text(&publication.payload)]

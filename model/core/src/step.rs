@@ -24,10 +24,7 @@ pub fn step<const SLOTS: usize>(node: &mut Node<SLOTS>, input: Input<SLOTS>) -> 
 
 /// [`step`], and every draw that it made, in order: what a step depends on besides its input, in words
 /// that an implementation with other dice understands.
-pub fn step_with_draws<const SLOTS: usize>(
-    node: &mut Node<SLOTS>,
-    input: Input<SLOTS>,
-) -> (Effects<SLOTS>, Vec<Draw>) {
+pub fn step_with_draws<const SLOTS: usize>(node: &mut Node<SLOTS>, input: Input<SLOTS>) -> (Effects<SLOTS>, Vec<Draw>) {
     let mut draws = Vec::new();
     let mut turn = Turn { draws: Some(&mut draws), ..Turn::new(node, input.now, input.random) };
     turn.take(input.event);
