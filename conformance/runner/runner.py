@@ -29,53 +29,52 @@ def unpack(text):
 
 def pack(data):
     """The packed text of some bytes."""
-    return re.sub(r"(?s)(.)\1{4,}|.", lambda run: packed_run(run[0]), data.decode("latin-1"))
+    runs = re.sub(r"(\w\w)(?: \1){4,}", lambda run: f"({run[1]}*{(len(run[0]) + 1) // 3})", data.hex(" "))
+    return runs.replace(" ", "")
 
 
-def packed_run(run):
-    byte = f"{ord(run[0]):02x}"
-    return byte if len(run) == 1 else f"({byte}*{len(run)})"
-
-
-def is_free(port):
-    with socket.socket() as probe:
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True
+def bound(port):
+    """A socket that holds a port and does not listen; none if the port is taken."""
+    sock = socket.socket()
+    try:
+        sock.bind((HOST, port))
+        return sock
+    except OSError:
+        sock.close()
+        return None
 
 
 class Ports:
-    """Free client ports in place of those that a vector names, one for one."""
+    """Free client ports in place of those that a vector names, one for one, held so that nobody else takes them."""
 
-    next = PORT_MIN + (os.getpid() * 37) % (PORT_MAX - PORT_MIN)
+    next = PORT_MIN + (os.getpid() * 1009) % (PORT_MAX - PORT_MIN)
 
     def __init__(self):
-        self.real, self.named = {}, {}
+        self.real, self.named, self.held = {}, {}, {}
 
     def of(self, named):
         """The real port of a named one, be it of clients or of the bus."""
         offset = BUS_OFFSET if named >= BUS_OFFSET else 0
         port = named - offset
-        if port <= 0:
-            return named
-        if port not in self.real:
+        if port > 0 and port not in self.real:
             self.real[port] = self.take()
             self.named[self.real[port]] = port
-        return self.real[port] + offset
+        return self.real[port] + offset if port > 0 else named
 
     def back(self, real):
         """The named port of a real one."""
         offset = BUS_OFFSET if real - BUS_OFFSET in self.named else 0
         return self.named.get(real - offset, real - offset) + offset
 
-    @classmethod
-    def take(cls):
+    def take(self):
         for _ in range(PORT_MAX - PORT_MIN):
-            cls.next = cls.next + 1 if cls.next < PORT_MAX else PORT_MIN
-            if is_free(cls.next) and is_free(cls.next + BUS_OFFSET):
-                return cls.next
+            Ports.next = Ports.next + 1 if Ports.next < PORT_MAX else PORT_MIN
+            pair = [bound(Ports.next), bound(Ports.next + BUS_OFFSET)]
+            if all(pair):
+                self.held.update({sock.getsockname()[1]: sock for sock in pair})
+                return Ports.next
+            for sock in filter(None, pair):
+                sock.close()
         raise Trouble("there is no free port")
 
 
@@ -129,7 +128,8 @@ class Stage:
             address = re.fullmatch(r"127\.0\.0\.1:(\d+)@(\d+)\S*", words[1])
             if address is None or "myself" in words[2]:
                 continue
-            sock = socket.create_server((HOST, self.ports.of(int(address[2]))))
+            sock = self.ports.held[self.ports.of(int(address[2]))]
+            sock.listen()
             self.listeners[words[0]] = sock
             self.selector.register(sock, selectors.EVENT_READ, words[0])
 
@@ -145,6 +145,8 @@ class Stage:
         for name, value in self.config.items():
             if name not in ("port", "cluster-port"):
                 words += [f"--{name}", {True: "yes", False: "no"}.get(value, str(value))]
+        for port in (self.port, self.port + BUS_OFFSET):
+            self.ports.held.pop(port).close()
         with open(os.path.join(self.folder, "log"), "wb") as log:
             self.server = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self.until(START_TIMEOUT_S, self.answers, "the server does not answer")
@@ -254,8 +256,8 @@ class Stage:
         if self.server is not None:
             self.server.send_signal(signal.SIGKILL)
             self.server.wait()
-        for key in list(self.selector.get_map().values()):
-            key.fileobj.close()
+        for sock in [key.fileobj for key in self.selector.get_map().values()] + list(self.ports.held.values()):
+            sock.close()
         self.selector.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -281,9 +283,7 @@ def answer(stage, question, command):
 
 
 def main():
-    if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help"):
-        sys.exit(__doc__)
-    stage = None
+    stage = None if sys.argv[1:] and sys.argv[1] not in ("-h", "--help") else sys.exit(__doc__)
     try:
         for line in sys.stdin:
             try:

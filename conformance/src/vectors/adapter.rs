@@ -22,13 +22,17 @@ use std::{
         mpsc::{Receiver, RecvTimeoutError, channel},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// How long an adapter gathers packets after an input.
 const WAIT_MS: u64 = 150;
 /// No answer takes longer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// An adapter ends within this time, or is killed.
+const END_TIMEOUT: Duration = Duration::from_secs(5);
+/// A vector that could not be played, for want of a port for example, is tried so often.
+const TRIES: usize = 2;
 /// An answer with more packets than any step leads to is refused.
 const LINE_MAX: usize = 1 << 24;
 
@@ -76,13 +80,20 @@ struct Arrived {
 /// A running adapter.
 struct Adapter {
     child: Child,
-    stdin: ChildStdin,
+    /// None once it is to end.
+    stdin: Option<ChildStdin>,
     lines: Receiver<String>,
 }
 
 impl Drop for Adapter {
+    /// An adapter owns a server: the end of its questions lets it end that, too.
     fn drop(&mut self) {
-        // The process may have ended by itself; either way it is waited for.
+        self.stdin = None;
+        let begun = Instant::now();
+        while matches!(self.child.try_wait(), Ok(None)) && begun.elapsed() < END_TIMEOUT {
+            thread::sleep(Duration::from_millis(10));
+        }
+        // It may have ended by itself; either way it is waited for.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -97,8 +108,12 @@ pub(super) fn replay(vectors: &[Named], command: &str, level: Level, jobs: usize
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(named) = vectors.get(index) else { return adapter.finish() };
-            let verdict = adapter.play(named, level).unwrap_or_else(Verdict::Unplayed);
-            if matches!(verdict, Verdict::Unplayed(_)) {
+            let mut verdict = Verdict::Unplayed(String::new());
+            for _ in 0..TRIES {
+                verdict = adapter.play(named, level).unwrap_or_else(Verdict::Unplayed);
+                if !matches!(verdict, Verdict::Unplayed(_)) {
+                    break;
+                }
                 adapter = Adapter::start(command)?;
             }
             verdicts.lock().map_err(|_| "a worker panicked".to_owned())?[index] = verdict;
@@ -132,7 +147,7 @@ impl Adapter {
                 }
             }
         });
-        Ok(Self { child, stdin, lines })
+        Ok(Self { child, stdin: Some(stdin), lines })
     }
 
     /// Lets the adapter end by itself: it owns a server.
@@ -143,7 +158,8 @@ impl Adapter {
     fn ask(&mut self, ask: &Ask<'_>) -> Result<Answer, String> {
         let mut line = serde_json::to_string(ask).map_err(|error| error.to_string())?;
         line.push('\n');
-        let sent = self.stdin.write_all(line.as_bytes()).and_then(|()| self.stdin.flush());
+        let stdin = self.stdin.as_mut().ok_or("the adapter is to end")?;
+        let sent = stdin.write_all(line.as_bytes()).and_then(|()| stdin.flush());
         sent.map_err(|error| format!("the adapter does not listen: {error}"))?;
         let answer = self.lines.recv_timeout(ANSWER_TIMEOUT).map_err(|error| match error {
             RecvTimeoutError::Timeout => "the adapter does not answer".to_owned(),

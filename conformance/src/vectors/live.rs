@@ -8,8 +8,8 @@ use super::{
     vector::{Effect, Event, Expect, Level, Link, Live, LiveSend, Origin, Step, Vector},
 };
 use slotbus_core::{
-    CLUSTER_SLOTS, Command, Effects, Flags, LinkId, Millis, NodeId, Profile, Random, Reply, SlotSet, next_deadline,
-    step,
+    CLUSTER_SLOTS, Command, Effects, Flags, LinkId, Millis, NodeId, Profile, Random, Reply, Slot, SlotSet,
+    next_deadline, step,
 };
 use slotbus_wire::{bus, nodes_conf};
 use std::{
@@ -118,18 +118,18 @@ fn is_playable(step: &Step) -> bool {
     }
 }
 
-/// Whether a client can give the command to an empty server whose ids nobody chooses.
+/// Whether a client can give the command to an empty server whose ids nobody chooses. What no server
+/// takes for a slot does not reach the protocol.
 fn is_given_from_outside(command: &Command) -> bool {
+    let exists = |slot: &Slot| slot.index() < CLUSTER_SLOTS;
     match command {
-        Command::FlushSlots { has_keys } | Command::SetSlot { has_keys, .. } | Command::Replicate { has_keys, .. } => {
-            !has_keys
-        }
+        Command::SetSlot { slot, has_keys, .. } => !has_keys && exists(slot),
+        Command::AddSlots(slots) | Command::DelSlots(slots) => !slots.is_empty() && slots.iter().all(exists),
+        Command::FlushSlots { has_keys } | Command::Replicate { has_keys, .. } => !has_keys,
         Command::Reset { hard, has_keys } => hard.is_none() && !has_keys,
         Command::Publish { .. } => false,
         Command::Meet { .. }
         | Command::Forget(_)
-        | Command::AddSlots(_)
-        | Command::DelSlots(_)
         | Command::BumpEpoch
         | Command::SetConfigEpoch(_)
         | Command::SaveConfig
