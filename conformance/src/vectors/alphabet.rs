@@ -316,13 +316,14 @@ fn claims(node: &Node, base: &CoreHeader) -> Vec<Slots> {
     let my_shard = node.my_primary().map_or(node.me(), |pos| pos);
     let first: Slots = base.slots.iter().take(1).collect();
     let others = node.peers().iter().filter(|peer| peer.id != base.sender && peer.id != node.id());
-    let foreign = others.filter_map(|peer| peer.slots.iter().next()).next();
+    let foreign = others.map(|peer| &peer.slots).find(|slots| !slots.is_empty());
     let importing = node.importing().keys().next().copied();
     let mut claims = vec![
         Slots::new(),
         one(own_slot(node)),
         with(&node.peers()[my_shard].slots),
-        one(foreign),
+        one(foreign.and_then(|slots| slots.iter().next())),
+        foreign.map_or_else(Slots::new, with),
         one(free),
         one(importing),
         base.slots.without(&first),

@@ -3,7 +3,7 @@
 //! kept. The same seed gives the same runs.
 
 use super::{
-    Input, Node,
+    CoreEvent, Input, Node,
     alphabet::{self, Letter},
     facts::{self, Fact, Role},
     situations::{self, Situation},
@@ -21,13 +21,15 @@ use std::{
 /// a condition that the situation had not come by, and so many that showed something new.
 pub type Widths = &'static [(usize, usize)];
 /// For vectors that are kept.
-pub const FULL: Widths = &[(1, 0), (8, 2), (5, 1), (4, 1), (3, 1), (2, 0)];
+pub const FULL: Widths = &[(1, 0), (12, 2), (7, 1), (5, 1), (3, 0), (2, 0)];
 /// For those that are made in a test.
-pub const QUICK: Widths = &[(1, 0), (3, 1), (2, 0), (1, 0)];
+pub const QUICK: Widths = &[(1, 0), (5, 0), (3, 0), (2, 0)];
 /// One input after each situation.
 pub const SHALLOW: Widths = &[(1, 0)];
 /// Of the conditions of an event, so many are looked at in pairs: those that are of its own kind.
 const PAIRED_MAX: usize = 16;
+/// Where there are no more than this, all are.
+const ALL_PAIRED_MAX: usize = 45;
 
 /// What a run can show, packed: exploring compares some hundred of them for every step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,6 +46,8 @@ enum Sort {
     Pair,
     /// A rule fires, or a kind of event leads to nothing, while a guard's condition has an outcome.
     Guard,
+    /// Two conditions have their outcomes when the periodic work is due.
+    Moment,
     /// Two conditions have their outcomes when an event of a kind comes.
     Outcomes,
     /// An event of a kind takes one way through the rules while a condition has an outcome.
@@ -51,7 +55,8 @@ enum Sort {
 }
 
 impl Sort {
-    const ALL: [Self; 6] = [Self::Fired, Self::Answer, Self::Pair, Self::Guard, Self::Outcomes, Self::Way];
+    const ALL: [Self; 7] =
+        [Self::Fired, Self::Answer, Self::Pair, Self::Guard, Self::Moment, Self::Outcomes, Self::Way];
 
     fn name(self) -> &'static str {
         match self {
@@ -59,6 +64,7 @@ impl Sort {
             Self::Pair => "pair of rules x role",
             Self::Guard => "rule x guard outcome x role",
             Self::Answer => "answer x role x command",
+            Self::Moment => "pair of guard outcomes x role, at a tick",
             Self::Outcomes => "pair of guard outcomes x role x event",
             Self::Way => "way through the rules x guard outcome x role x event",
         }
@@ -68,9 +74,7 @@ impl Sort {
 impl Feature {
     /// The sort takes the lowest bits, so that it can be told from the rest.
     fn new(sort: Sort, role: Role, content: impl Hash) -> Self {
-        let mut hasher = DefaultHasher::new();
-        (role, content).hash(&mut hasher);
-        Self(hasher.finish() << 3 | sort as u64)
+        Self(digest(&(role, content)) << 3 | sort as u64)
     }
 
     fn sort(self) -> Sort {
@@ -80,7 +84,7 @@ impl Feature {
     /// Whether it is of rules, guards and answers: what must be covered before anything else.
     pub(super) fn is_first(self) -> bool {
         match self.sort() {
-            Sort::Fired | Sort::Pair | Sort::Guard | Sort::Answer => true,
+            Sort::Fired | Sort::Pair | Sort::Guard | Sort::Answer | Sort::Moment => true,
             Sort::Outcomes | Sort::Way => false,
         }
     }
@@ -115,8 +119,8 @@ pub(super) struct Explored {
 /// A state to go on from.
 struct Open {
     inputs: Vec<Input>,
-    /// How many rules it came by, and conditions, that its situation had not come by.
-    new_marks: usize,
+    /// How many conditions it came by, and how many rules, that its situation had not come by.
+    new_marks: (usize, usize),
     /// How much its last step showed.
     gain: usize,
 }
@@ -144,7 +148,7 @@ pub(super) fn explore(profile: Profile, seed: u64, widths: Widths, progress: &mu
     let explored = Explored { situations, runs: Vec::new(), seen: HashSet::new(), steps: 0 };
     let mut walk =
         Walk { profile, rng: Rng::with_seed(seed), explored, states: HashSet::new(), gone_by: HashSet::new() };
-    let start = || vec![Open { inputs: Vec::new(), new_marks: 1, gain: 0 }];
+    let start = || vec![Open { inputs: Vec::new(), new_marks: (0, 1), gain: 0 }];
     let mut open: BTreeMap<usize, Vec<Open>> = (0..walk.explored.situations.len()).map(|at| (at, start())).collect();
     for (level, width) in widths.iter().enumerate() {
         let mut next = BTreeMap::new();
@@ -165,7 +169,7 @@ fn widest(mut states: Vec<Open>, (by_marks, by_gain): (usize, usize)) -> Vec<Ope
     let mut rest: Vec<Open> = rest.into_iter().filter(|state| state.gain > 0).collect();
     rest.sort_by_key(|state| Reverse(state.gain));
     rest.truncate(by_gain);
-    states.retain(|state| state.new_marks > 0);
+    states.retain(|state| state.new_marks != (0, 0));
     states.extend(rest);
     states
 }
@@ -195,7 +199,7 @@ impl Walk {
         let mut found = Vec::new();
         for one in &shown {
             let new_marks = self.new_marks(situation, &one.marks);
-            if new_marks > 0 {
+            if new_marks != (0, 0) {
                 let gain = one.features.iter().filter(|feature| feature.is_first()).count();
                 self.open(&node, &open.inputs, one.input(now), (new_marks, gain), &mut found);
             }
@@ -203,7 +207,7 @@ impl Walk {
         while let Some(one) = self.best(&mut shown) {
             let gain = one.features.iter().filter(|feature| feature.is_first()).count();
             if gain > 0 {
-                self.open(&node, &open.inputs, one.input(now), (0, gain), &mut found);
+                self.open(&node, &open.inputs, one.input(now), ((0, 0), gain), &mut found);
             }
             let inputs = open.inputs.iter().cloned().chain([one.input(now)]).collect();
             self.explored.seen.extend(one.features.iter().copied());
@@ -212,12 +216,21 @@ impl Walk {
         found
     }
 
-    fn new_marks(&mut self, situation: usize, marks: &[Mark]) -> usize {
-        marks.iter().filter(|&&mark| self.gone_by.insert((situation, mark))).count()
+    fn new_marks(&mut self, situation: usize, marks: &[Mark]) -> (usize, usize) {
+        let new = marks.iter().filter(|&&mark| self.gone_by.insert((situation, mark)));
+        let (facts, rules): (Vec<&Mark>, Vec<&Mark>) = new.partition(|mark| matches!(mark, Mark::Fact(_)));
+        (facts.len(), rules.len())
     }
 
     /// Notes a state to go on from, unless it is known.
-    fn open(&mut self, node: &Node, lead: &[Input], input: Input, worth: (usize, usize), found: &mut Vec<Open>) {
+    fn open(
+        &mut self,
+        node: &Node,
+        lead: &[Input],
+        input: Input,
+        worth: ((usize, usize), usize),
+        found: &mut Vec<Open>,
+    ) {
         if self.states.insert(state_after(node, input.clone())) {
             let inputs = lead.iter().cloned().chain([input]).collect();
             found.push(Open { inputs, new_marks: worth.0, gain: worth.1 });
@@ -264,15 +277,14 @@ fn state_after(node: &Node, input: Input) -> u64 {
     let now = input.now;
     let mut after = node.clone();
     let _: Effects<CLUSTER_SLOTS> = step(&mut after, input);
-    let mut hasher = DefaultHasher::new();
-    after.rebased(now, now).hash(&mut hasher);
-    hasher.finish()
+    digest(&after.rebased(now, now))
 }
 
 /// The rules of a step, and all that it shows, in ascending order.
 pub(super) fn shown_by(node: &mut Node, last: Option<Rule>, input: Input) -> (Vec<Rule>, Vec<Feature>) {
     let (role, kind) = (Role::of(node), facts::kind(&input.event));
     let facts = facts::facts(node, &input.event, input.now);
+    let is_tick = input.event == CoreEvent::Tick;
     let effects = step(node, input);
     let rules = effects.rules;
     let mut features: Vec<Feature> = rules.iter().map(|rule| Feature::new(Sort::Fired, role, (rule, kind))).collect();
@@ -285,15 +297,18 @@ pub(super) fn shown_by(node: &mut Node, last: Option<Rule>, input: Input) -> (Ve
     if deciding.is_empty() {
         deciding.push(None);
     }
+    let facts: Vec<u64> = facts.iter().map(digest).collect();
+    let (way, kind_digest) = (digest(&(&rules, kind)), digest(&kind));
+    let of_pairs = if is_tick { Sort::Moment } else { Sort::Outcomes };
     for (index, one) in paired(&facts).iter().enumerate() {
-        let pairs = paired(&facts)[index + 1..].iter().map(|two| (kind, one, two));
-        features.extend(pairs.map(|pair| Feature::new(Sort::Outcomes, role, pair)));
+        let pairs = paired(&facts)[index + 1..].iter().map(|two| (kind_digest, one, two));
+        features.extend(pairs.map(|pair| Feature::new(of_pairs, role, pair)));
     }
     features
         .extend(effects.then.iter().filter_map(answer).map(|answer| Feature::new(Sort::Answer, role, (kind, answer))));
     for fact in facts {
         features.extend(deciding.iter().map(|rule| Feature::new(Sort::Guard, role, (rule, fact))));
-        features.push(Feature::new(Sort::Way, role, (&rules, kind, fact)));
+        features.push(Feature::new(Sort::Way, role, (way, fact)));
     }
     features.sort_unstable();
     features.dedup();
@@ -301,9 +316,16 @@ pub(super) fn shown_by(node: &mut Node, last: Option<Rule>, input: Input) -> (Ve
 }
 
 /// The conditions of which pairs are looked at: all of a tick, of others those that are of their kind.
-fn paired(facts: &[Fact]) -> &[Fact] {
-    let all = facts.len() <= 2 * PAIRED_MAX;
+fn paired(facts: &[u64]) -> &[u64] {
+    let all = facts.len() <= ALL_PAIRED_MAX;
     if all { facts } else { &facts[facts.len() - PAIRED_MAX..] }
+}
+
+/// A number in place of something that is hashed often.
+fn digest(content: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    content.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// In which way a command is answered, if it is.

@@ -112,6 +112,19 @@ pub(super) fn of_node(node: &Node, now: Millis) -> Vec<Fact> {
                     && peer.offset > node.replication().offset
             }),
         ),
+        (
+            "an old report is held",
+            others().any(|peer| {
+                peer.reports.iter().any(|report| now.since(report.at) > node.config().timing.report_valid_ms())
+            }),
+        ),
+        ("a primary is orphaned", others().any(|peer| peer.orphaned_at.is_some())),
+        ("a vote was counted", election.votes > 0),
+        (
+            "a manual failover waits for the primary",
+            node.manual_failover().is_some_and(|manual| manual.replica.is_none() && !manual.can_start),
+        ),
+        ("the primary paused", node.manual_failover().is_some_and(|manual| manual.primary_offset.is_some())),
         ("a linked node may vote", others().any(|peer| peer.is_voter() && peer.outbound.is_some())),
         ("the data is fresh", node.replication().fresh_at.is_some()),
         ("an own address is known", !node.myself().address.host.is_unknown()),
@@ -153,7 +166,6 @@ fn of_tick(node: &Node, now: Millis, facts: &mut Vec<Fact>) {
         ("the manual failover took too long", node.manual_failover().is_some_and(|manual| manual.end < now)),
         ("the data was never fresh", replication.fresh_at.is_none()),
         ("the data is old", older(replication.fresh_at, timing.data_age_max_ms(node.config().replica_validity_factor))),
-        ("a primary is orphaned", others().any(|peer| peer.orphaned_at.is_some())),
         ("a primary is orphaned for long", others().any(|peer| older(peer.orphaned_at, timing.migration_delay_ms))),
         ("this is the first tick", node.first_evaluated().is_none()),
         ("a minority was seen", node.minority_at().is_some()),
