@@ -320,8 +320,11 @@ const SKETCHES: &[Sketch] = &[
     ),
 ];
 
+/// What a node is told besides the defaults.
+type Telling = fn(&mut Settings);
+
 /// Situations whose node is told something else than the defaults.
-const TOLD: &[(&str, fn(&mut Settings))] = &[
+const TOLD: &[(&str, Telling)] = &[
     ("a primary where slots are free", |settings| settings.cluster_require_full_coverage = false),
     ("a primary of one slot", |settings| settings.cluster_allow_replica_migration = false),
     ("a replica of a failed primary", |settings| settings.cluster_replica_no_failover = true),
