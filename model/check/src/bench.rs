@@ -40,13 +40,14 @@ impl Measure {
     }
 }
 
-/// Measures every contender on a configuration, on one thread, and tells the ratios.
+/// Measures every contender on a configuration, on one thread, and tells the ratios. With `states_max`
+/// all of them stop after so many states: what is too large for one of them is compared as far as it goes.
 ///
 /// # Errors
 /// If this very program cannot be run, or says something else than it should.
-pub fn bench(config: &str) -> io::Result<String> {
-    let measured: Vec<(&str, Measure)> =
-        CONTENDERS.iter().map(|who| Ok((who.name, measure(config, who)?))).collect::<io::Result<_>>()?;
+pub fn bench(config: &str, states_max: Option<usize>) -> io::Result<String> {
+    let measure = |who: &Contender| Ok((who.name, measure(config, who, states_max)?));
+    let measured: Vec<(&str, Measure)> = CONTENDERS.iter().map(measure).collect::<io::Result<_>>()?;
     let mut text = format!(
         "{config:<28} {:>9} {:>10} {:>8} {:>12} {:>12}\n",
         "states", "edges", "cpu s", "edges/s", "bytes/state"
@@ -67,9 +68,9 @@ pub fn bench(config: &str) -> io::Result<String> {
     Ok(text)
 }
 
-fn measure(config: &str, who: &Contender) -> io::Result<Measure> {
-    let whole = explored(config, who, &[])?;
-    let nothing = explored(config, who, &["--max-states", "1"])?;
+fn measure(config: &str, who: &Contender, states_max: Option<usize>) -> io::Result<Measure> {
+    let whole = explored(config, who, states_max)?;
+    let nothing = explored(config, who, Some(1))?;
     let number = |run: &Value, field: &str| run[field].as_f64().unwrap_or_default();
     let bytes = number(&whole, "peak_rss_bytes") - number(&nothing, "peak_rss_bytes");
     let (states, edges, seconds) = (number(&whole, "states"), number(&whole, "edges"), number(&whole, "cpu_seconds"));
@@ -77,9 +78,13 @@ fn measure(config: &str, who: &Contender) -> io::Result<Measure> {
 }
 
 /// What a run of this very program says of itself.
-fn explored(config: &str, who: &Contender, limits: &[&str]) -> io::Result<Value> {
+fn explored(config: &str, who: &Contender, states_max: Option<usize>) -> io::Result<Value> {
     let mut command = Command::new(std::env::current_exe()?);
-    let output = command.args(["run", config, "--json"]).args(who.arguments).args(limits).output()?;
+    command.args(["run", config, "--json"]).args(who.arguments);
+    if let Some(states_max) = states_max {
+        command.args(["--max-states", &states_max.to_string()]);
+    }
+    let output = command.output()?;
     let document: Value = serde_json::from_slice(&output.stdout)?;
     Ok(document["runs"][0].clone())
 }

@@ -13,7 +13,7 @@ pub fn claims(name: &str) -> &'static [Goal] {
 
 use Goal::{
     Converge, CoverageReturns, Detect, EpochUnique, ExPrimaryRejoins, FailCleared, Failover, Flatten, ManualEnds,
-    MeetCompletes, OrphanServed, StaleCorrected, SuspicionCleared,
+    ManualSucceeds, MeetCompletes, OrphanServed, StaleCorrected, SuspicionCleared,
 };
 
 /// Where a primary is killed, elected anew, and returns.
@@ -52,4 +52,13 @@ const CLAIMS: &[(&str, &[Goal])] = &[
     ("lost_link_2", &[MeetCompletes]),
     ("takeover_epoch_2", &[EpochUnique, Converge, StaleCorrected]),
     ("crossed_2", &[Flatten]),
+    ("takeover_3", &[ExPrimaryRejoins]),
+    ("deaf_4", &[Detect]),
+    ("relay_4", &[Detect]),
+    ("reset_hard_4", &[Failover]),
+    ("siblings_4", &[Flatten]),
+    ("failover_4", &[Failover]),
+    ("last_slot_3", &[ExPrimaryRejoins]),
+    ("manual_3", &[ManualSucceeds]),
+    ("spare_5", &[OrphanServed]),
 ];

@@ -8,8 +8,9 @@ use crate::{
     },
     configs_findings::FINDINGS,
     configs_large::{
-        ELECTION_ANY_ORDER_5, ELECTION_PARTITION_4, FAILURES_3, MEET_LATE_3, PARTITIONS_3, RESHARD_FAILOVER_4,
-        TWO_DEATHS_ANY_ORDER_5, TWO_DEATHS_RETURN_5, TWO_ELECTIONS_RETURN_5, VOTE_CRASH_ANY_ORDER_5,
+        ELECTION_ANY_ORDER_5, ELECTION_PARTITION_4, FAILURES_3, MEET_LATE_3, MEET_RING_3, PARTITIONS_3,
+        RESHARD_FAILOVER_4, TWO_DEATHS_ANY_ORDER_5, TWO_DEATHS_RETURN_5, TWO_ELECTIONS_RETURN_5,
+        VOTE_CRASH_ANY_ORDER_5,
     },
     configs_museum::SHOWROOMS,
     configs_replicas::{BARRIER_5, MIGRATION_5},
@@ -68,7 +69,7 @@ impl Configuration {
         hosts: u8,
         build: fn(&mut Setup) -> World<SLOTS>,
     ) -> Self {
-        Self { name, summary, limits, witnesses: &[], rules: &[], is_quick: false, has_actors: false, hosts, build }
+        Self { name, summary, limits, witnesses: &[], rules: &[], is_quick: true, has_actors: false, hosts, build }
     }
 
     /// The configuration called `name`.
@@ -77,10 +78,14 @@ impl Configuration {
         Self::every().find(|configuration| configuration.name == name)
     }
 
-    /// Every configuration, those that run by name only included.
+    /// Every configuration that is exhausted: what `all` stands for.
+    pub fn standard() -> impl Iterator<Item = &'static Self> {
+        CONFIGURATIONS.iter().chain(FINDINGS).chain(SHOWROOMS)
+    }
+
+    /// Every configuration, those included that run by name only.
     pub fn every() -> impl Iterator<Item = &'static Self> {
-        let by_name = PENDING.iter().chain(FINDINGS).chain(SHOWROOMS);
-        CONFIGURATIONS.iter().chain(by_name)
+        Self::standard().chain(PENDING)
     }
 
     /// Its model, under a profile and with a deliberate fault if one is named.
@@ -291,11 +296,12 @@ pub const CONFIGURATIONS: &[Configuration] = &[
     ELECTION_PARTITION_4,
     RESHARD_FAILOVER_4,
     ELECTION_ANY_ORDER_5,
+    FAILURES_3,
 ];
 
 /// Configurations that have not been exhausted: they run by name only.
 pub const PENDING: &[Configuration] =
-    &[VOTE_CRASH_ANY_ORDER_5, TWO_ELECTIONS_RETURN_5, FAILURES_3, PARTITIONS_3, MEET_LATE_3];
+    &[VOTE_CRASH_ANY_ORDER_5, TWO_ELECTIONS_RETURN_5, PARTITIONS_3, MEET_LATE_3, MEET_RING_3];
 
 fn meet_2(setup: &mut Setup) -> World<SLOTS> {
     setup.pace = Pace::Free { ticks: 2 };

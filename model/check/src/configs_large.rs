@@ -165,6 +165,26 @@ pub(crate) const MEET_LATE_3: Configuration = Configuration {
     ..MEET_3
 };
 
+pub(crate) const MEET_RING_3: Configuration = Configuration {
+    name: "meet_ring_3",
+    summary: "Each of three nodes is told to MEET the next one, all at once: handshakes cross what gossip brings.",
+    limits: &[
+        "3 hosts without slots",
+        "2 ticks each, at any time: one opens links, one follows what gossip brought",
+        "no fault",
+    ],
+    is_quick: false,
+    build: meet_ring_3,
+    ..MEET_3
+};
+
+fn meet_ring_3(setup: &mut Setup) -> World<SLOTS> {
+    setup.pace = Pace::Free { ticks: 2 };
+    let ring = [(A, B), (B, C), (C, A)];
+    setup.scripts = ring.into_iter().map(|(host, guest)| vec![Setup::meet(host, guest)]).collect();
+    setup.world_after(&[])
+}
+
 pub(crate) const FAILURES_3: Configuration = Configuration {
     name: "failures_3",
     summary: "As failure_3, and a second primary is killed, or the same one again: at any moment, also both at once.",

@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use museum_command::MuseumArgs;
 use simulate_command::SimulateArgs;
 use slotbus_check::{
-    CONFIGURATIONS, Configuration, Ending, Engine, Limits, Plan, Progress, Run, bench,
+    Configuration, Ending, Engine, Limits, Plan, Progress, Run, bench,
     certificate::{self, Certificate},
     certify,
     counterexample::Counterexample,
@@ -106,6 +106,9 @@ enum Asked {
         /// Which configuration.
         #[arg(default_value = "meet_3")]
         name: String,
+        /// Stop each after so many states: for configurations that not all of them can hold.
+        #[arg(long)]
+        max_states: Option<usize>,
     },
     /// Serves a configuration to the browser, through Stateright's Explorer.
     Explore {
@@ -239,7 +242,7 @@ fn main() -> ExitCode {
         Asked::Simulate(args) => simulate_command::simulate(&args),
         Asked::Certify { file } => certify_file(&file),
         Asked::Explain(args) => explain(&args),
-        Asked::Bench { name } => bench_on(&name),
+        Asked::Bench { name, max_states } => bench_on(&name, max_states),
         Asked::Explore { name, addr } => serve(&name, addr),
     };
     match outcome {
@@ -283,7 +286,7 @@ fn configuration(name: &str) -> Result<&'static Configuration, Unusable> {
 
 fn configurations(names: &[String]) -> Result<Vec<&'static Configuration>, Unusable> {
     if names.iter().any(|name| name == "all") {
-        return Ok(CONFIGURATIONS.iter().collect());
+        return Ok(Configuration::standard().collect());
     }
     names.iter().map(|name| configuration(name)).collect()
 }
@@ -456,16 +459,17 @@ fn hunt_all(ids: &[String], json: bool) -> Result<End, Unusable> {
     Ok(if is_caught { End::AllHolds } else { End::Violated })
 }
 
-fn bench_on(name: &str) -> Result<End, Unusable> {
+fn bench_on(name: &str, states_max: Option<usize>) -> Result<End, Unusable> {
     let known = with_actors(configuration(name)?)?;
-    let text = bench::bench(known.name).map_err(|error| Unusable(format!("cannot run the contenders: {error}")))?;
+    let text = bench::bench(known.name, states_max)
+        .map_err(|error| Unusable(format!("cannot run the contenders: {error}")))?;
     say(text);
     Ok(End::AllHolds)
 }
 
 /// The configuration itself, if its hosts can be explored as actors.
 fn with_actors(configuration: &'static Configuration) -> Result<&'static Configuration, Unusable> {
-    let known = CONFIGURATIONS.iter().filter(|known| known.has_actors).map(|known| known.name);
+    let known = Configuration::every().filter(|known| known.has_actors).map(|known| known.name);
     let is_known = configuration.has_actors.then_some(configuration);
     is_known.ok_or_else(|| Unusable::unknown("configuration with actors", configuration.name, known))
 }

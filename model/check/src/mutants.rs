@@ -2,7 +2,7 @@
 //! property that catch it, or why none can. Knows no fault's inside.
 
 use crate::{
-    configs::{CONFIGURATIONS, Configuration},
+    configs::Configuration,
     explore::{Limits, Progress, Verdict},
     focus::focus,
     run::{Engine, Outcome, Plan, run},
@@ -46,7 +46,7 @@ pub fn hunt(mutant: Mutant, limits: Limits, progress: &mut dyn FnMut(Progress)) 
             found.filter(|outcome| outcome.verdict == Verdict::Violated).map(|outcome| (configuration, outcome))
         }),
         None if equivalence(mutant).is_some() => None,
-        None => CONFIGURATIONS.iter().filter(|configuration| configuration.is_quick).find_map(|configuration| {
+        None => Configuration::standard().filter(|configuration| configuration.is_quick).find_map(|configuration| {
             let found = run(plan(configuration, mutant, limits), progress);
             found.first_violation().map(|outcome| (configuration, outcome.clone()))
         }),

@@ -2,7 +2,7 @@
 
 use crate::{
     claims::claims,
-    configs::{CONFIGURATIONS, Configuration},
+    configs::{Configuration, PENDING},
     explore::{Ending, Verdict},
     goals::Goal,
     mutants::Hunt,
@@ -136,7 +136,7 @@ pub fn list_json() -> Value {
             "goals": claims(configuration.name).iter().map(|goal| goal.id()).collect::<Vec<_>>(),
             "rules_claimed": ids(configuration.rules),
             "actor": configuration.has_actors,
-            "in_all": CONFIGURATIONS.iter().any(|other| other.name == configuration.name),
+            "in_all": Configuration::standard().any(|other| other.name == configuration.name),
         })
     };
     let property = |(name, kind, sentence, assumes): (&str, &str, &str, &str)| json!({ "name": name, "kind": kind, "sentence": sentence, "assumes": assumes });
@@ -153,10 +153,9 @@ pub fn list_json() -> Value {
 #[must_use]
 pub fn list_text() -> String {
     let mut text = String::from("Configurations\n");
-    CONFIGURATIONS.iter().for_each(|configuration| list_configuration(configuration, &mut text));
-    text.push_str("By name only, not part of all: larger ones, and small ones in which single bugs are seen\n");
-    let by_name = Configuration::every().skip(CONFIGURATIONS.len());
-    by_name.for_each(|configuration| list_configuration(configuration, &mut text));
+    Configuration::standard().for_each(|configuration| list_configuration(configuration, &mut text));
+    text.push_str("By name only, not part of all: nobody has exhausted them\n");
+    PENDING.iter().for_each(|configuration| list_configuration(configuration, &mut text));
     text.push_str("Properties: S in every configuration, L in the end where a configuration claims them\n");
     for (name, _, sentence, assumes) in properties() {
         let condition = if assumes.is_empty() { String::new() } else { format!(" [{assumes}]") };

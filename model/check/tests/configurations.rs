@@ -1,6 +1,9 @@
 //! The standard configurations, run to exhaustion: pinned numbers, verdicts, witnesses, claimed rules.
 
-use slotbus_check::{CONFIGURATIONS, Configuration, Ending, Engine, Limits, Plan, Run, run};
+use slotbus_check::{
+    CONFIGURATIONS, Configuration, Ending, Engine, Limits, Plan, Run, claims::claims, goals::Goal, mutants::expected,
+    run,
+};
 use slotbus_core::{Mutant, Profile};
 use slotbus_world::Invariant;
 use std::collections::BTreeSet;
@@ -75,6 +78,32 @@ fn every_quick_configuration_is_exhausted_and_holds() {
         assert_eq!(run.outcomes.len(), Invariant::ALL.len() + configuration.witnesses.len());
         assert!(run.rules_missed().is_empty(), "{name}: {:?}", run.rules_missed());
     }
+}
+
+/// The worlds that are there for single bugs, without the bug.
+#[test]
+fn every_small_configuration_is_exhausted_and_holds() {
+    let is_small =
+        |configuration: &&Configuration| !CONFIGURATIONS.iter().any(|known| known.name == configuration.name);
+    for configuration in Configuration::standard().filter(is_small) {
+        assert!(configuration.is_quick, "{}", configuration.name);
+        let run = run(plan(configuration), &mut |_| ());
+        assert_eq!((run.ending, run.is_violated()), (Ending::Exhausted, false), "{}", configuration.name);
+    }
+}
+
+/// What `run all --quick --liveness` notices: at least nine of ten mutants, so that a merge check tells.
+#[test]
+fn nine_of_ten_mutants_are_caught_by_the_quick_set() {
+    let is_noticed = |&&mutant: &&Mutant| {
+        expected(mutant).is_some_and(|(name, property)| {
+            let is_quick = Configuration::standard().any(|known| known.name == name && known.is_quick);
+            let is_goal = Goal::ALL.iter().any(|goal| goal.id() == property);
+            is_quick && (!is_goal || claims(name).iter().any(|goal| goal.id() == property))
+        })
+    };
+    let caught = Mutant::ALL.iter().filter(is_noticed).count();
+    assert!(caught * 10 >= Mutant::ALL.len() * 9, "{caught} of {}", Mutant::ALL.len());
 }
 
 #[test]

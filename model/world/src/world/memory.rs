@@ -11,7 +11,7 @@ use std::{
 };
 
 /// How many reactions are remembered.
-const PLACES: usize = 1 << 14;
+const PLACES: usize = 1 << 12;
 
 /// Reactions that were worked out lately, for all threads of an exploration of one setup.
 pub struct Memory<const SLOTS: usize>(Box<[Mutex<Option<Remembered<SLOTS>>>]>);
