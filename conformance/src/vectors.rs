@@ -3,7 +3,7 @@
 //!
 //! [`generate`] explores what can happen to one node, chooses short runs that cover the rules and their
 //! guards, and writes down what the model does. [`replay`] holds the model, or a program behind
-//! [`adapter`], to that. Nothing here decides anything about the protocol: every expectation comes from
+//! an adapter, to that. Nothing here decides anything about the protocol: every expectation comes from
 //! [`slotbus_core::step`].
 
 mod adapter;
