@@ -15,6 +15,8 @@ use crate::{
     log::{Log, reason},
     nodes_file::NodesFile,
     slab::{Key, Slab},
+    stream::{self, Stream},
+    tls::Tls,
     trace::Trace,
     wake::Wake,
 };
@@ -50,6 +52,8 @@ pub struct BusOptions {
     pub inbound_max: usize,
     /// Seconds of silence after which an inbound connection is probed.
     pub keepalive_s: u64,
+    /// What TLS is done with; none if there is none.
+    pub tls: Option<Tls>,
 }
 
 /// A node that has just started.
@@ -206,9 +210,14 @@ impl Bus {
         self.steps
     }
 
-    /// Tells the core of a changed configuration.
-    pub fn configure(&mut self, config: Arc<Config>, waiting_max: usize) {
+    /// Acts on options that have changed, as far as links have not been made with the former ones.
+    pub fn adopt(&mut self, waiting_max: usize, tls: Option<Tls>) {
         self.options.waiting_max = waiting_max;
+        self.options.tls = tls;
+    }
+
+    /// Tells the core of a changed configuration.
+    pub fn configure(&mut self, config: Arc<Config>) {
         self.feed(Event::Configured(config));
     }
 
@@ -218,21 +227,25 @@ impl Bus {
     }
 
     /// Takes in a connection that a peer opened.
-    pub fn accept(&mut self, stream: TcpStream) {
+    pub fn accept(&mut self, socket: TcpStream) {
         if self.by_id.range(LinkId::Inbound(0)..).count() >= self.options.inbound_max {
             self.log.verbose(format_args!("Refusing a bus connection: there are {} already", self.links.len()));
             return;
         }
-        if let Err(error) = dial::tune(&stream, self.options.keepalive_s) {
-            self.log.verbose(format_args!("Error accepting cluster node: {}", reason(&error)));
-            return;
-        }
+        let tls = self.options.tls.as_ref().and_then(Tls::inbound_links);
+        let tuned = dial::tune(&socket, self.options.keepalive_s);
+        let stream = match tuned.and_then(|()| Stream::accepted(socket, tls)) {
+            Ok(stream) => stream,
+            Err(error) => {
+                self.log.verbose(format_args!("Error accepting cluster node: {}", reason(&error)));
+                return;
+            }
+        };
         let id = LinkId::Inbound(self.free_inbound());
-        let link = Link::new(id, stream, true, self.clock.now());
-        let (local, remote) = link.hosts();
+        let link = Link::new(id, stream, false, self.clock.now());
+        let key = self.links.next_key();
         if self.insert(link) {
-            self.log.debug(format_args!("Accepting cluster node connection from {remote}"));
-            self.feed(Event::LinkUp { link: id, local, remote });
+            self.finish_connecting(key);
         }
     }
 
@@ -247,6 +260,17 @@ impl Bus {
         }
         if can_read {
             self.read(key, scratch);
+        }
+    }
+
+    /// Drops connections that peers opened and in which they say nothing of TLS for too long.
+    pub fn drop_unfinished(&mut self) {
+        let now = self.clock.now();
+        let is_late = |link: &Link| !link.is_up && now.since(link.opened) > stream::HANDSHAKE_MAX_MS;
+        let late = self.by_id.range(LinkId::Inbound(0)..).filter(|(_, key)| self.links.get(**key).is_some_and(is_late));
+        for id in late.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.log.verbose(format_args!("Error accepting cluster node connection: the TLS handshake takes too long"));
+            self.remove(id);
         }
     }
 
@@ -290,16 +314,28 @@ impl Bus {
     fn finish_connecting(&mut self, key: Key) -> bool {
         let Some(link) = self.links.get_mut(key) else { return false };
         let id = link.id;
-        match link.established() {
+        let is_inbound = matches!(id, LinkId::Inbound(_));
+        match link.establish() {
             None => false,
             Some(Ok(())) => {
                 link.is_up = true;
+                // The first packet may have come with the end of a TLS handshake.
+                self.unread.push(key);
                 let (local, remote) = link.hosts();
+                if is_inbound {
+                    self.log.debug(format_args!("Accepting cluster node connection from {remote}"));
+                }
                 if link.waiting() > 0 {
                     self.unflushed.push(key);
                 }
                 self.feed(Event::LinkUp { link: id, local, remote });
                 self.links.get(key).is_some()
+            }
+            Some(Err(error)) if is_inbound => {
+                // The core has not heard of it.
+                self.log.verbose(format_args!("Error accepting cluster node connection: {}", reason(&error)));
+                self.remove(id);
+                false
             }
             Some(Err(error)) => {
                 self.log.verbose(format_args!("Connection with a node failed: {}", reason(&error)));
@@ -433,8 +469,10 @@ impl Bus {
 
     fn connect(&mut self, id: LinkId, address: &Address) {
         self.close(id);
+        let tls = self.options.tls.as_ref().and_then(Tls::outbound_links);
         let outcome = match address.host {
-            Host::Ip(ip) => dial::connect(SocketAddr::new(ip, address.cport), &self.options.sources),
+            Host::Ip(ip) => dial::connect(SocketAddr::new(ip, address.cport), &self.options.sources)
+                .and_then(|socket| Stream::opened(socket, ip, tls)),
             Host::Unknown | Host::Name(_) => Err(std::io::ErrorKind::InvalidInput.into()),
         };
         let is_connecting = match outcome {
@@ -496,7 +534,7 @@ impl Bus {
     fn insert(&mut self, mut link: Link) -> bool {
         let (id, key) = (link.id, self.links.next_key());
         let interest = Interest::READABLE | Interest::WRITABLE;
-        if let Err(error) = self.registry.register(link.stream_mut(), Wake::Link(key).token(), interest) {
+        if let Err(error) = self.registry.register(link.socket_mut(), Wake::Link(key).token(), interest) {
             self.log.warning(format_args!("Cannot watch a bus connection: {}", reason(&error)));
             return false;
         }
@@ -507,7 +545,7 @@ impl Bus {
     fn remove(&mut self, id: LinkId) {
         let Some(mut link) = self.by_id.remove(&id).and_then(|key| self.links.remove(key)) else { return };
         // The socket closes with the link; that it was watched no more matters to nobody then.
-        let _ = self.registry.deregister(link.stream_mut());
+        let _ = self.registry.deregister(link.socket_mut());
     }
 
     fn free_inbound(&self) -> u32 {

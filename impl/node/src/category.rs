@@ -7,6 +7,8 @@ use crate::command::{Command, Groups, Traits};
 /// What puts a command into a category.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Member {
+    /// With this trait, but no script: what that does is not known.
+    WithUnscripted(Traits),
     With(Traits),
     Without(Traits),
     Of(Groups),
@@ -33,7 +35,7 @@ const fn category(name: &'static str, members: Member) -> Category {
 /// Every category, in the order of redis-server.
 pub static CATEGORIES: [Category; 21] = [
     category("keyspace", Member::Of(Groups::KEYSPACE)),
-    category("read", Member::With(Traits::READONLY)),
+    category("read", Member::WithUnscripted(Traits::READONLY)),
     category("write", Member::With(Traits::WRITE)),
     category("set", Member::Of(Groups::SET)),
     category("sortedset", Member::Of(Groups::SORTED_SET)),
@@ -52,7 +54,7 @@ pub static CATEGORIES: [Category; 21] = [
     category("dangerous", Member::Dangerous),
     category("connection", Member::Of(Groups::CONNECTION)),
     category("transaction", Member::Of(Groups::TRANSACTION)),
-    category("scripting", Member::Nobody),
+    category("scripting", Member::Of(Groups::SCRIPTING)),
 ];
 
 impl Category {
@@ -68,6 +70,7 @@ impl Category {
         let (traits, groups) = (command.traits, command.groups);
         let is_admin = traits.contains(Traits::ADMIN) || groups.contains(Groups::ADMIN);
         match self.members {
+            Member::WithUnscripted(wanted) => traits.contains(wanted) && !groups.contains(Groups::SCRIPTING),
             Member::With(wanted) => traits.contains(wanted),
             Member::Without(unwanted) => !traits.contains(unwanted),
             Member::Of(wanted) => groups.contains(wanted),

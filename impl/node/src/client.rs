@@ -4,14 +4,17 @@
 
 use crate::{
     command::Command,
+    log::reason,
     pubsub::{Kind, Subscriptions},
     replication::replica_id,
     server::Server,
     slab::Key,
+    stream::{self, Stream},
     users::{self, User},
 };
 use mio::net::TcpStream;
 use slotbus_core::Millis;
+use slotbus_replication::OutputLimit;
 use slotbus_wire::resp::{Decoder, OwnedArgs, Progress, Protocol, Reply};
 use std::{
     fmt::Write as _,
@@ -73,6 +76,8 @@ pub struct Session {
     pub remote: Option<SocketAddr>,
     /// Where it connected to.
     pub local: Option<SocketAddr>,
+    /// Whether it speaks TLS.
+    pub is_tls: bool,
     /// The descriptor of its socket, for CLIENT LIST.
     pub descriptor: i32,
     /// When it connected.
@@ -99,6 +104,8 @@ pub struct Session {
     pub watched: Vec<Watch>,
     /// Whether its transaction is being carried out.
     pub is_executing: bool,
+    /// Whether its script is being run.
+    pub is_scripting: bool,
     /// Which replies it wants.
     pub reply_mode: ReplyMode,
     /// Whether the connection ends once the replies so far are sent.
@@ -203,12 +210,14 @@ pub enum Fate {
 pub struct Client {
     /// What the server remembers of it.
     pub session: Session,
-    stream: TcpStream,
+    stream: Stream,
     decoder: Decoder,
     /// The beginning of a request that is not complete.
     input: Vec<u8>,
     output: Vec<u8>,
     written: usize,
+    /// Since when more waits for it than may for long.
+    deaf_since: Option<Millis>,
     /// The socket may have more to read.
     can_read: bool,
     /// Requests are held that were complete, but for whose replies there was no room.
@@ -218,7 +227,7 @@ pub struct Client {
 impl Client {
     /// A client at this socket.
     #[must_use]
-    pub fn new(stream: TcpStream, session: Session) -> Self {
+    pub fn new(stream: Stream, session: Session) -> Self {
         Self {
             session,
             stream,
@@ -226,14 +235,15 @@ impl Client {
             input: Vec::new(),
             output: Vec::new(),
             written: 0,
+            deaf_since: None,
             can_read: false,
             is_throttled: false,
         }
     }
 
     /// The socket, to register it.
-    pub fn stream_mut(&mut self) -> &mut TcpStream {
-        &mut self.stream
+    pub fn socket_mut(&mut self) -> &mut TcpStream {
+        self.stream.socket_mut()
     }
 
     /// How many bytes of an incomplete request are held.
@@ -281,8 +291,7 @@ impl Client {
                     server.counters.reads += 1;
                     server.counters.bytes_in += count as u64;
                     self.session.last_active = server.now;
-                    // Less than there was room for: the socket has no more, and will say when it has.
-                    self.can_read = count == scratch.len();
+                    self.can_read = self.stream.may_have_more(count, scratch.len());
                     match self.session.waits {
                         None => self.take(server, &scratch[..count]),
                         Some(_) => self.input.extend_from_slice(&scratch[..count]),
@@ -290,7 +299,12 @@ impl Client {
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.can_read = false,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => return Fate::Ends,
+                Err(error) => {
+                    if self.stream.is_in_handshake() {
+                        self.tell_of_bad_handshake(server, &reason(&error));
+                    }
+                    return Fate::Ends;
+                }
             }
         }
         // What a step could not save must not be answered: the node ends before the reply gets out.
@@ -310,6 +324,26 @@ impl Client {
             0 if self.can_read || self.is_throttled => Fate::HasMore,
             _ => Fate::Stays,
         }
+    }
+
+    /// Whether more waits for it than may at all, or than may for so long.
+    pub fn is_overfull(&mut self, limit: OutputLimit, now: Millis) -> bool {
+        let waiting = self.waiting() as u64;
+        let exceeds = |most: u64| most > 0 && waiting >= most;
+        self.deaf_since = if exceeds(limit.soft) { self.deaf_since.or(Some(now)) } else { None };
+        exceeds(limit.hard) || self.deaf_since.is_some_and(|since| now.since(since) > limit.soft_ms)
+    }
+
+    /// Whether it has had enough time to say who it is, and has not.
+    #[must_use]
+    pub fn is_late(&self, now: Millis) -> bool {
+        self.stream.is_in_handshake() && now.since(self.session.created) > stream::HANDSHAKE_MAX_MS
+    }
+
+    /// Says why a client never became one.
+    pub fn tell_of_bad_handshake(&self, server: &Server, why: &str) {
+        let remote = self.session.remote.map_or_else(|| "?:0".to_owned(), |remote| remote.to_string());
+        server.log.warning(format_args!("Error accepting a client connection: {why} (addr={remote})"));
     }
 
     /// Sends a last message before the connection is over.
@@ -456,7 +490,7 @@ impl Client {
 }
 
 /// Writes once; 0 if the socket takes nothing now.
-fn write_some(stream: &mut TcpStream, bytes: &[u8]) -> io::Result<usize> {
+fn write_some(stream: &mut Stream, bytes: &[u8]) -> io::Result<usize> {
     loop {
         match stream.write(bytes) {
             Ok(0) => return Err(ErrorKind::WriteZero.into()),

@@ -47,6 +47,10 @@ bitflags! {
         const MAY_REPLICATE = 1 << 16;
         /// May have its client wait.
         const BLOCKING = 1 << 17;
+        /// Not shown to who watches every request as others are.
+        const SKIP_MONITOR = 1 << 18;
+        /// It has places for keys, and needs none.
+        const NO_MANDATORY_KEYS = 1 << 19;
     }
 
     /// What a command belongs to, beyond what follows from its traits.
@@ -74,6 +78,8 @@ bitflags! {
         const SORTED_SET = 1 << 9;
         /// Bits of strings.
         const BITMAP = 1 << 10;
+        /// Scripts.
+        const SCRIPTING = 1 << 11;
     }
 }
 
@@ -439,10 +445,12 @@ impl Command {
             _ if self.groups.contains(Groups::SET) => "set",
             _ if self.groups.contains(Groups::SORTED_SET) => "sorted-set",
             _ if self.groups.contains(Groups::TRANSACTION) => "transactions",
+            _ if self.groups.contains(Groups::SCRIPTING) => "scripting",
+            Some("script") => "scripting",
             Some("auth" | "client" | "echo" | "hello" | "ping" | "quit" | "reset" | "select") => "connection",
             Some(
-                "acl" | "bgsave" | "command" | "config" | "dbsize" | "flushall" | "flushdb" | "info" | "lastsave"
-                | "memory" | "role" | "save" | "shutdown" | "time",
+                "acl" | "bgrewriteaof" | "bgsave" | "command" | "config" | "dbsize" | "flushall" | "flushdb" | "info"
+                | "lastsave" | "memory" | "role" | "save" | "shutdown" | "time",
             ) => "server",
             _ if self.traits.contains(Traits::PUBSUB) => "pubsub",
             Some("pubsub") => "pubsub",

@@ -27,6 +27,7 @@ mod persistence;
 mod pubsub;
 mod replication;
 mod scan;
+mod scripting;
 mod server;
 mod sets;
 mod setslot;
@@ -59,6 +60,12 @@ const SESSION: Traits = ALWAYS.union(Traits::NOSCRIPT);
 const WATCH: Traits = ALWAYS.union(Traits::ADMIN);
 const ADMIN: Traits = SESSION.union(Traits::ADMIN);
 const GREETING: Traits = SESSION.union(Traits::FAST).union(Traits::NO_AUTH).union(Traits::ALLOW_BUSY);
+const EVALUATE: Traits = Traits::NOSCRIPT
+    .union(Traits::STALE)
+    .union(Traits::SKIP_MONITOR)
+    .union(Traits::NO_MANDATORY_KEYS)
+    .union(Traits::MAY_REPLICATE);
+const EVALUATE_READ: Traits = EVALUATE.difference(Traits::MAY_REPLICATE).union(Traits::READONLY);
 const BRACKET: Traits = SESSION.union(Traits::FAST).union(Traits::ALLOW_BUSY);
 const CLUSTER_READ: Traits = Traits::STALE;
 const CLUSTER_ADMIN_READ: Traits = Traits::STALE.union(Traits::ADMIN);
@@ -76,12 +83,14 @@ const ZSET: Groups = Groups::SORTED_SET;
 const CONN: Groups = Groups::CONNECTION;
 const TX: Groups = Groups::TRANSACTION;
 const DANGER: Groups = Groups::DANGEROUS;
+const SCRIPT_GROUP: Groups = Groups::SCRIPTING;
 const OFFICE: Groups = Groups::ADMIN;
 const VARIES: &[&str] = &["nondeterministic_output"];
 const VARIES_IN_ORDER: &[&str] = &["nondeterministic_output_order"];
 const SUM: &[&str] = &["request_policy:multi_shard", "response_policy:agg_sum"];
 const OF_ALL_NODES: &[&str] = &["nondeterministic_output", "request_policy:all_nodes", "response_policy:special"];
 const OF_ALL_SHARDS: &[&str] = &["nondeterministic_output", "request_policy:all_shards", "response_policy:special"];
+const ON_NODES: &[&str] = &["request_policy:all_nodes", "response_policy:all_succeeded"];
 const ON_ALL: &[&str] = &["request_policy:all_shards", "response_policy:all_succeeded"];
 
 /// Every command, by name.
@@ -91,6 +100,7 @@ pub static COMMANDS: &[Command] = &[
     Command::data("append", 3, FAST_FILL, strings::append).keys(1, 1, 1, &["RW", "insert"]).groups(STRING).about("2.0.0", "Adds to the end of a string."),
     Command::new("asking", 1, Traits::FAST, cluster::asking).groups(CONN).about("3.0.0", "Lets the next request touch a slot that is being imported."),
     Command::new("auth", -2, GREETING, connection::auth).groups(CONN).about("1.0.0", "Shows a password."),
+    Command::new("bgrewriteaof", 1, Traits::ADMIN.union(Traits::NO_ASYNC_LOADING).union(Traits::NOSCRIPT), persistence::bgrewriteaof).about("1.0.0", "Makes a new base of the append-only files while the node goes on."),
     Command::new("bgsave", -1, Traits::ADMIN.union(Traits::NO_ASYNC_LOADING).union(Traits::NOSCRIPT), persistence::bgsave).about("1.0.0", "Saves all keys while the node goes on."),
     Command::data("bitcount", -2, Traits::READONLY, bits::bitcount).keys(1, 1, 1, &["RO", "access"]).groups(BITMAP).about("2.6.0", "Counts the bits that are set."),
     Command::data("bitfield", -2, FILL, bits::bitfield).keys(1, 1, 1, &["RW", "access", "update", "variable_flags"]).note("This command allows both access and modification of the key").without(&["set", "incrby"], 2, &["RO", "access"]).groups(BITMAP).about("3.2.0", "Reads and changes numbers within a string."),
@@ -118,6 +128,10 @@ pub static COMMANDS: &[Command] = &[
     Command::new("discard", 1, BRACKET, transaction::discard).groups(TX).about("2.0.0", "Gives up a transaction."),
     Command::data("dump", 2, Traits::READONLY, transfer::dump).keys(1, 1, 1, &["RO", "access"]).groups(KEY).tips(VARIES).about("2.6.0", "Packs a value to be restored elsewhere."),
     Command::new("echo", 2, FAST_ALWAYS, connection::echo).groups(CONN).about("1.0.0", "Answers with its argument."),
+    Command::new("eval", -3, EVALUATE, scripting::eval).counted_keys(2, &["RW", "access", "update"]).note("We cannot tell how the keys will be used so we assume the worst, RW and UPDATE").groups(SCRIPT_GROUP).about("2.6.0", "Runs a script."),
+    Command::new("eval_ro", -3, EVALUATE_READ, scripting::eval_ro).counted_keys(2, &["RO", "access"]).note("We cannot tell how the keys will be used so we assume the worst, RO and ACCESS").groups(SCRIPT_GROUP).about("7.0.0", "Runs a script that only reads."),
+    Command::new("evalsha", -3, EVALUATE, scripting::evalsha).counted_keys(2, &["RW", "access", "update"]).groups(SCRIPT_GROUP).about("2.6.0", "Runs a script that is known."),
+    Command::new("evalsha_ro", -3, EVALUATE_READ, scripting::evalsha_ro).counted_keys(2, &["RO", "access"]).groups(SCRIPT_GROUP).about("7.0.0", "Runs a script that is known and only reads."),
     Command::new("exec", 1, SESSION.union(Traits::SKIP_SLOWLOG), transaction::exec).groups(TX).about("1.2.0", "Carries out a transaction."),
     Command::data("exists", -2, FAST_READ, keyspace::exists).keys(1, -1, 1, &["RO"]).groups(KEY).tips(SUM).about("1.0.0", "Counts which of the keys are there."),
     Command::data("expire", -3, FAST_WRITE, expiry::expire).keys(1, 1, 1, &["RW", "update"]).groups(KEY).about("1.0.0", "Has a key expire in some seconds."),
@@ -211,6 +225,7 @@ pub static COMMANDS: &[Command] = &[
     Command::new("save", 1, Traits::ADMIN.union(Traits::NO_ASYNC_LOADING).union(Traits::NO_MULTI).union(Traits::NOSCRIPT), persistence::save).about("1.0.0", "Saves all keys."),
     Command::data("scan", -2, Traits::READONLY, keyspace::scan).groups(KEY).tips(&["nondeterministic_output", "request_policy:special"]).about("2.8.0", "Walks through the keys."),
     Command::data("scard", 2, FAST_READ, sets::scard).keys(1, 1, 1, &["RO"]).groups(SET).about("1.0.0", "Counts the members."),
+    Command::new("script", -2, Traits::empty(), scripting::help).subcommands(SCRIPT).about("2.6.0", "Commands about scripts."),
     Command::data("sdiff", -2, Traits::READONLY, sets::sdiff).keys(1, -1, 1, &["RO", "access"]).groups(SET).tips(VARIES_IN_ORDER).about("1.0.0", "Takes the members of other sets from those of one."),
     Command::data("sdiffstore", -3, FILL, sets::sdiffstore).keys(1, 1, 1, &["OW", "update"]).keys(2, -1, 1, &["RO", "access"]).groups(SET).about("1.0.0", "Stores what SDIFF finds."),
     Command::new("select", 2, FAST_ALWAYS, connection::select).groups(CONN).about("1.0.0", "Chooses the database."),
@@ -383,6 +398,16 @@ static LATENCY: &[Command] = &[
     Command::new("latency|history", 3, ADMIN, latency::history).tips(OF_ALL_NODES).about("2.8.13", "Tells when an event took long."),
     Command::new("latency|latest", 2, ADMIN, latency::latest).tips(OF_ALL_NODES).about("2.8.13", "Tells when each event last took long."),
     Command::new("latency|reset", -2, ADMIN, latency::reset).tips(&["request_policy:all_nodes", "response_policy:all_succeeded"]).about("2.8.13", "Forgets what took long."),
+];
+
+#[rustfmt::skip]
+static SCRIPT: &[Command] = &[
+    Command::new("script|debug", 3, Traits::NOSCRIPT, scripting::debug).groups(SCRIPT_GROUP).about("3.2.0", "Debugs scripts."),
+    Command::new("script|exists", -3, Traits::NOSCRIPT, scripting::exists).groups(SCRIPT_GROUP).tips(&["request_policy:all_shards", "response_policy:agg_logical_and"]).about("2.6.0", "Tells which scripts are known."),
+    Command::new("script|flush", -2, Traits::NOSCRIPT, scripting::flush).groups(SCRIPT_GROUP).tips(ON_NODES).about("2.6.0", "Forgets all scripts."),
+    Command::new("script|help", 2, ALWAYS, scripting::help).groups(SCRIPT_GROUP).about("5.0.0", "Lists the subcommands."),
+    Command::new("script|kill", 2, Traits::NOSCRIPT.union(Traits::ALLOW_BUSY), scripting::kill).groups(SCRIPT_GROUP).tips(&["request_policy:all_shards", "response_policy:one_succeeded"]).about("2.6.0", "Ends the script that runs."),
+    Command::new("script|load", 3, Traits::NOSCRIPT.union(Traits::STALE), scripting::load).groups(SCRIPT_GROUP).tips(ON_NODES).about("2.6.0", "Has a script known without running it."),
 ];
 
 #[rustfmt::skip]

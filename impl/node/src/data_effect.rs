@@ -77,13 +77,32 @@ impl Server {
         let Some(client) = self.clients.get_mut(key) else { return };
         client.push(message);
         self.ready.insert(key);
-        if self.limits.subscriber_waiting_max > 0 && client.waiting() as u64 > self.limits.subscriber_waiting_max {
-            self.log.warning(format_args!(
-                "Client {} is closed: it does not read the messages that it listens to",
-                client.session.id
-            ));
-            self.doomed.push(key);
+        if client.is_overfull(self.limits.subscriber_output, self.now) {
+            self.end_overfull(key);
         }
+    }
+
+    /// Ends clients that have not read enough for too long. Replicas are the replication machine's.
+    pub fn end_deaf(&mut self) {
+        let (limits, now) = (self.limits, self.now);
+        let mut overfull = Vec::new();
+        for (key, client) in self.clients.iter_mut().filter(|(_, client)| !client.session.is_replica) {
+            let listens = self.subscriptions.has_any(key);
+            if client.is_overfull(if listens { limits.subscriber_output } else { limits.output }, now) {
+                overfull.push(key);
+            }
+        }
+        overfull.into_iter().for_each(|key| self.end_overfull(key));
+    }
+
+    fn end_overfull(&mut self, key: Key) {
+        let Some(client) = self.clients.get(key) else { return };
+        let line = client.session.line(client.held(), client.waiting(), self.now, &self.subscriptions);
+        self.log.warning(format_args!(
+            "Client {} scheduled to be closed ASAP for overcoming of output buffer limits.",
+            line.trim_end()
+        ));
+        self.doomed.push(key);
     }
 
     /// Ends subscriptions to channels of shards that this node serves no more.

@@ -6,7 +6,7 @@
 use crate::{
     bus::ClusterNode,
     client::Session,
-    command::{Command, Run, Traits},
+    command::{Command, Groups, Run, RunData, Traits},
     commands::COMMANDS,
     server::Server,
     users::Denial,
@@ -16,6 +16,7 @@ use slotbus_core::{
     route::{Decision, Keys, Presence, Request, route},
 };
 use slotbus_wire::resp::{Args, OwnedArgs, Protocol, Reply};
+use std::fmt;
 
 /// Carries out one request; nothing if it has to wait, and is to be tried again later.
 pub fn execute<'e>(server: &'e mut Server, session: &mut Session, args: Args<'e>) -> Option<Reply<'e>> {
@@ -83,6 +84,35 @@ pub fn look_up(args: Args<'_>) -> Result<&'static Command, Reply<'static>> {
     })
 }
 
+/// Why a request that no client makes cannot be carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unfit {
+    /// There is no such command.
+    Unknown(String),
+    /// It is about more than keys.
+    NotAboutKeys(String),
+    /// It has too many arguments, or too few.
+    WrongCount(String),
+}
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown(name) => write!(f, "this node does not know '{name}'"),
+            Self::NotAboutKeys(name) => write!(f, "'{name}' is not about keys"),
+            Self::WrongCount(name) => write!(f, "'{name}' has the wrong number of arguments"),
+        }
+    }
+}
+
+/// What carries out a request that no client makes: one of a primary, or of a file.
+pub fn look_up_data(args: Args<'_>) -> Result<RunData, Unfit> {
+    let name = || shown(args.at(0), usize::MAX);
+    let command = look_up(args).map_err(|_| Unfit::Unknown(name()))?;
+    let Run::Data(run) = command.run else { return Err(Unfit::NotAboutKeys(name())) };
+    if command.takes(args.len()) { Ok(run) } else { Err(Unfit::WrongCount(name())) }
+}
+
 /// Whether a request may be carried out, or queued.
 fn admit(server: &mut Server, session: &mut Session, args: Args<'_>) -> Result<&'static Command, Reply<'static>> {
     let command = match look_up(args) {
@@ -119,21 +149,24 @@ fn admit(server: &mut Server, session: &mut Session, args: Args<'_>) -> Result<&
     }
     check_user(server, session, command, args)
         .map_err(|denial| Reply::error(format!("NOPERM {}", denial_of(command, &denial, false))))?;
-    let refusal = locate(server, session, command, args)
-        .or_else(|| refuse_without_memory(server, session, command))
-        .or_else(|| refuse_without_disk(server, session, command))
-        .or_else(|| refuse_without_replicas(server, session, command))
-        .or_else(|| refuse_as_replica(server, session, command))
-        .or_else(|| refuse_to_listener(server, session, command));
-    match refusal {
-        None => Ok(command),
-        Some(redirection) => {
-            if command.name == "exec" {
-                session.transaction = None;
-            }
-            Err(redirection)
-        }
+    let traits = traits_of(server, session, command, args);
+    let redirection = locate(server, session, command, traits, args);
+    let is_redirected = redirection.is_some();
+    let refusal = redirection
+        .or_else(|| refuse_without_memory(server, traits))
+        .or_else(|| refuse_without_disk(server, command, traits))
+        .or_else(|| refuse_without_replicas(server, traits))
+        .or_else(|| refuse_as_replica(server, traits))
+        .or_else(|| refuse_to_listener(server, session, command))
+        .or_else(|| refuse_during_script(server, command));
+    let Some(refusal) = refusal else { return Ok(command) };
+    if command.name != "exec" {
+        return Err(refusal);
     }
+    session.transaction = None;
+    let reason = refusal.error_text().filter(|_| !is_redirected);
+    let aborted = reason.map(|text| format!("EXECABORT Transaction discarded because of: {text}"));
+    Err(aborted.map_or(refusal, Reply::error))
 }
 
 /// Whether the user may make this request; if not, a note is taken.
@@ -170,7 +203,13 @@ pub fn denial_of(command: &Command, denial: &Denial, tells_all: bool) -> String 
 }
 
 /// Where a request's keys are; nothing if they are here.
-fn locate(server: &Server, session: &Session, command: &'static Command, args: Args<'_>) -> Option<Reply<'static>> {
+fn locate(
+    server: &Server,
+    session: &Session,
+    command: &'static Command,
+    traits: Traits,
+    args: Args<'_>,
+) -> Option<Reply<'static>> {
     let bus = server.bus.as_ref()?;
     let decision = match &session.transaction {
         // A transaction is looked at as a whole once more: slots may have moved since it was queued.
@@ -178,31 +217,48 @@ fn locate(server: &Server, session: &Session, command: &'static Command, args: A
             let requests =
                 transaction.requests.iter().filter_map(|request| Some((look_up(request.args()).ok()?, request)));
             let keys = requests.flat_map(|(command, request)| command.keys_of(request.args()));
-            let request = Request { is_write: may_write(session, command), ..asked(server, session) };
+            let request = Request { is_write: traits.contains(Traits::WRITE), ..asked(server, session) };
             decide(server, bus.node(), request, keys)
         }
         Some(_) | None if !command.has_keys() => return None,
         Some(_) | None => {
-            let is_implied = command.traits.contains(Traits::ASKING);
-            let request = Request {
-                is_write: may_write(session, command),
-                is_sharded_pubsub: command.traits.contains(Traits::PUBSUB),
-                is_migrate: command.name == "migrate",
-                is_asking: session.is_asking || is_implied,
-                ..asked(server, session)
-            };
-            decide(server, bus.node(), request, command.keys_of(args))
+            decide(server, bus.node(), request_for(server, session, command, traits), command.keys_of(args))
         }
     };
-    refusal_of(server, decision)
+    refusal_of(server, session.is_tls, decision)
+}
+
+/// What the decision about a request of one command depends on, but for its keys.
+fn request_for(server: &Server, session: &Session, command: &Command, traits: Traits) -> Request {
+    let is_implied = command.traits.contains(Traits::ASKING);
+    Request {
+        is_write: traits.contains(Traits::WRITE),
+        is_sharded_pubsub: command.traits.contains(Traits::PUBSUB),
+        is_migrate: command.name == "migrate",
+        is_asking: session.is_asking || is_implied,
+        ..asked(server, session)
+    }
+}
+
+/// Where the keys of a script's request are, and their slot; none if that does not matter.
+pub(crate) fn locate_for_script(
+    server: &Server,
+    session: &Session,
+    command: &'static Command,
+    args: Args<'_>,
+) -> Option<(Decision, Option<Slot>)> {
+    let bus = server.bus.as_ref().filter(|_| command.has_keys())?;
+    let request = request_for(server, session, command, command.traits);
+    let decision = decide(server, bus.node(), request, command.keys_of(args));
+    Some((decision, Keys::of(command.keys_of(args)).slot))
 }
 
 /// What a client is told that asks for keys which are not here; nothing if they are.
-fn refusal_of(server: &Server, decision: Decision) -> Option<Reply<'static>> {
+fn refusal_of(server: &Server, is_tls: bool, decision: Decision) -> Option<Reply<'static>> {
     match decision {
         Decision::Serve => None,
-        Decision::Moved(slot, to) => Some(redirect(server, "MOVED", slot, to)),
-        Decision::Ask(slot, to) => Some(redirect(server, "ASK", slot, to)),
+        Decision::Moved(slot, to) => Some(redirect(server, is_tls, "MOVED", slot, to)),
+        Decision::Ask(slot, to) => Some(redirect(server, is_tls, "ASK", slot, to)),
         Decision::TryAgain => Some(Reply::error("TRYAGAIN Multiple keys request during rehashing of slot")),
         Decision::CrossSlot => Some(Reply::error("CROSSSLOT Keys in request don't hash to the same slot")),
         Decision::SlotUnserved => Some(Reply::error("CLUSTERDOWN Hash slot not served")),
@@ -213,10 +269,14 @@ fn refusal_of(server: &Server, decision: Decision) -> Option<Reply<'static>> {
 
 /// What a client is told that waits for keys, once they are not here any more.
 #[must_use]
-pub fn relocate<'k>(server: &Server, keys: impl Iterator<Item = &'k [u8]> + Clone) -> Option<Reply<'static>> {
+pub fn relocate<'k>(
+    server: &Server,
+    is_tls: bool,
+    keys: impl Iterator<Item = &'k [u8]> + Clone,
+) -> Option<Reply<'static>> {
     let bus = server.bus.as_ref()?;
     let request = Request { is_write: true, reads_when_down: server.limits.reads_when_down, ..Request::default() };
-    refusal_of(server, decide(server, bus.node(), request, keys))
+    refusal_of(server, is_tls, decide(server, bus.node(), request, keys))
 }
 
 /// What the session and the settings say about any request.
@@ -247,79 +307,74 @@ fn decide<'k>(
     route(node, &request, presence).1
 }
 
-/// Whether a request may change keys; for EXEC, whether one of the queued ones may.
-fn may_write(session: &Session, command: &Command) -> bool {
-    has_trait(session, command, Traits::WRITE)
-}
-
-fn has_trait(session: &Session, command: &Command, wanted: Traits) -> bool {
+/// What holds for a request: for EXEC, what holds for any of the queued ones, too; for a script that
+/// says what it does, that.
+fn traits_of(server: &Server, session: &Session, command: &Command, args: Args<'_>) -> Traits {
     match &session.transaction {
         Some(transaction) if command.name == "exec" => {
             let queued = transaction.requests.iter().filter_map(|request| look_up(request.args()).ok());
-            queued.into_iter().any(|command| command.traits.intersects(wanted))
+            queued.fold(command.traits, |traits, command| traits | command.traits)
         }
-        Some(_) | None => command.traits.intersects(wanted),
+        Some(_) | None if command.groups.contains(Groups::SCRIPTING) => server.scripts.traits(command, args),
+        Some(_) | None => command.traits,
     }
 }
 
-fn redirect(server: &Server, code: &str, slot: Slot, to: Pos) -> Reply<'static> {
+fn redirect(server: &Server, is_tls: bool, code: &str, slot: Slot, to: Pos) -> Reply<'static> {
     let peer = server.bus.as_ref().map(|bus| &bus.node().peers()[to]);
-    let (endpoint, port) =
-        peer.map_or((String::new(), 0), |peer| (server.endpoint(peer).unwrap_or_default(), peer.address.port));
+    let (endpoint, port) = peer.map_or((String::new(), 0), |peer| {
+        (server.endpoint(peer).unwrap_or_default(), server.port_for(is_tls, &peer.address))
+    });
     Reply::error(format!("{code} {slot} {endpoint}:{port}"))
 }
 
 /// What is refused when memory has run out, and no key may go for it.
-fn refuse_without_memory(server: &mut Server, session: &Session, command: &Command) -> Option<Reply<'static>> {
-    if server.store.eviction.bytes_max == 0 {
-        return None;
-    }
-    server.tell_time();
-    if !server.store.drops_expired() {
-        return None;
-    }
-    let fits = server.store.evict();
-    (!fits && has_trait(session, command, Traits::DENYOOM))
+fn refuse_without_memory(server: &mut Server, traits: Traits) -> Option<Reply<'static>> {
+    (server.is_out_of_memory() && traits.contains(Traits::DENYOOM))
         .then(|| Reply::error("OOM command not allowed when used memory > 'maxmemory'."))
 }
 
-/// What is refused after a snapshot has failed, if it is told so: to write what may never be saved.
-fn refuse_without_disk(server: &Server, session: &Session, command: &Command) -> Option<Reply<'static>> {
-    let is_refused = !server.saves.is_good
-        && server.limits.stops_unsaved
-        && !server.save_points.is_empty()
+/// What a script is refused that wants to write.
+pub(crate) fn refuse_write(server: &Server, command: &Command) -> Option<Reply<'static>> {
+    refuse_as_replica(server, command.traits)
+        .or_else(|| refuse_without_disk(server, command, command.traits))
+        .or_else(|| refuse_without_replicas(server, command.traits))
+}
+
+/// What is refused after the disk has failed: to write what may never be saved.
+fn refuse_without_disk(server: &Server, command: &Command, traits: Traits) -> Option<Reply<'static>> {
+    let is_unsaved = !server.saves.is_good && server.limits.stops_unsaved && !server.save_points.is_empty();
+    let is_refused = (is_unsaved || server.aof.error().is_some())
         && !server.is_replica()
-        && (may_write(session, command) || command.name == "ping");
-    is_refused.then(|| {
-        Reply::error(
+        && (traits.contains(Traits::WRITE) || command.name == "ping");
+    is_refused.then(|| match server.aof.error().filter(|_| !is_unsaved) {
+        Some(reason) => Reply::error(format!("MISCONF Errors writing to the AOF file: {reason}")),
+        None => Reply::error(
             "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands \
              that may modify the data set are disabled, because this instance is configured to report errors during \
              writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for \
              details about the RDB error.",
-        )
+        ),
     })
 }
 
 /// What is refused while too few replicas would have it.
-fn refuse_without_replicas(server: &Server, session: &Session, command: &Command) -> Option<Reply<'static>> {
+fn refuse_without_replicas(server: &Server, traits: Traits) -> Option<Reply<'static>> {
     let (least, lag_ms) = (server.limits.replicas_min, server.limits.replica_lag_max_ms);
     let is_refused = least > 0
         && lag_ms > 0
         && !server.is_replica()
-        && may_write(session, command)
+        && traits.contains(Traits::WRITE)
         && server.replication.machine.in_touch(server.now, lag_ms) < least;
     is_refused.then(|| Reply::error("NOREPLICAS Not enough good replicas to write."))
 }
 
 /// What a replica refuses: to write, and, cut off from its primary, to answer if it is told so.
-fn refuse_as_replica(server: &Server, session: &Session, command: &Command) -> Option<Reply<'static>> {
-    if !server.is_replica() {
-        return None;
-    }
-    if may_write(session, command) && server.limits.is_replica_read_only {
+fn refuse_as_replica(server: &Server, traits: Traits) -> Option<Reply<'static>> {
+    if server.is_replica() && traits.contains(Traits::WRITE) && server.limits.is_replica_read_only {
         return Some(Reply::error("READONLY You can't write against a read only replica."));
     }
-    if !server.limits.serves_stale_data && !server.replication.is_in_step() && !command.traits.contains(Traits::STALE) {
+    if server.is_stale_replica() && !traits.contains(Traits::STALE) {
         return Some(Reply::error("MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."));
     }
     None
@@ -340,12 +395,21 @@ fn refuse_to_listener(server: &Server, session: &Session, command: &Command) -> 
     })
 }
 
+/// What is refused while a script runs for too long.
+fn refuse_during_script(server: &Server, command: &Command) -> Option<Reply<'static>> {
+    (server.scripts.is_late() && !command.traits.contains(Traits::ALLOW_BUSY)).then(|| Reply::error(BUSY))
+}
+
+/// What is told to others while a script runs for too long.
+pub(crate) const BUSY: &str = "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.";
+
 /// Whether a request has to wait: clients are paused, or its keys are on their way to another node.
 fn must_wait(server: &Server, session: &Session, command: &'static Command, args: Args<'_>) -> bool {
     let is_carried = |command: &'static Command, args| command.keys_of(args).any(|key| server.migrations.carry(key));
     let queued = session.transaction.iter().filter(|_| command.name == "exec");
     let mut requests = queued.flat_map(|transaction| &transaction.requests).map(OwnedArgs::args);
-    server.pause.holds(server.now, has_trait(session, command, Traits::WRITE.union(Traits::MAY_REPLICATE)))
+    let traits = traits_of(server, session, command, args);
+    server.pause.holds(server.now, traits.intersects(Traits::WRITE | Traits::MAY_REPLICATE))
         || is_carried(command, args)
         || requests.any(|args| look_up(args).is_ok_and(|command| is_carried(command, args)))
 }

@@ -16,12 +16,21 @@ pub enum Kind {
     FastCommand,
     /// The search for expired keys.
     ExpireCycle,
+    /// A write to the append-only file.
+    AofWrite,
+    /// The disk's keeping of what was written, where replies wait for it.
+    AofFsyncAlways,
 }
 
 impl Kind {
     /// Every kind, by name.
-    pub const ALL: [(&'static str, Self); 3] =
-        [("command", Self::Command), ("expire-cycle", Self::ExpireCycle), ("fast-command", Self::FastCommand)];
+    pub const ALL: [(&'static str, Self); 5] = [
+        ("aof-fsync-always", Self::AofFsyncAlways),
+        ("aof-write", Self::AofWrite),
+        ("command", Self::Command),
+        ("expire-cycle", Self::ExpireCycle),
+        ("fast-command", Self::FastCommand),
+    ];
 
     /// Its name.
     #[must_use]

@@ -7,10 +7,13 @@
 //! its bytes are appended to the client's output.
 //!
 //! Deliberately absent: any decision about the protocol, which is the core's; any byte format, which
-//! is slotbus-wire's; threads, locks and blocking calls other than the poll and saving the nodes file.
+//! is slotbus-wire's; locks; threads other than those that wait for the disk; blocking calls other than the
+//! poll, saving the nodes file, and what the configuration has clients wait for.
 
+pub mod aof;
 pub mod bus;
 pub mod category;
+mod certificates;
 pub mod chronicle;
 pub mod cli;
 pub mod client;
@@ -23,13 +26,18 @@ pub mod counters;
 pub mod data_effect;
 pub mod dial;
 pub mod dispatch;
+pub mod doors;
+pub mod files;
 pub mod glob;
+pub mod image_file;
 pub mod latency;
 pub mod link;
 pub mod log;
+pub mod lua;
 pub mod migration;
 pub mod nodes_file;
 pub mod offline;
+pub mod overtime;
 pub mod pause;
 pub mod pubsub;
 pub mod replication;
@@ -41,6 +49,8 @@ pub mod slow_log;
 pub mod snapshot;
 pub mod start;
 pub mod store;
+pub mod stream;
+pub mod tls;
 pub mod trace;
 pub mod users;
 pub mod waiters;

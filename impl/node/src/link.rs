@@ -2,7 +2,7 @@
 //!
 //! Must not know a packet's content, nor whose link it is.
 
-use crate::dial;
+use crate::stream::Stream;
 use mio::net::TcpStream;
 use slotbus_core::{Host, LinkId, Millis};
 use std::{
@@ -19,7 +19,7 @@ pub struct Link {
     pub opened: Millis,
     /// Whether it is established.
     pub is_up: bool,
-    stream: TcpStream,
+    stream: Stream,
     input: Vec<u8>,
     output: Vec<u8>,
     written: usize,
@@ -39,18 +39,18 @@ pub enum Arrived {
 impl Link {
     /// A connection over this socket.
     #[must_use]
-    pub fn new(id: LinkId, stream: TcpStream, is_up: bool, opened: Millis) -> Self {
+    pub fn new(id: LinkId, stream: Stream, is_up: bool, opened: Millis) -> Self {
         Self { id, opened, is_up, stream, input: Vec::new(), output: Vec::new(), written: 0 }
     }
 
     /// The socket, to register it.
-    pub fn stream_mut(&mut self) -> &mut TcpStream {
-        &mut self.stream
+    pub fn socket_mut(&mut self) -> &mut TcpStream {
+        self.stream.socket_mut()
     }
 
-    /// Whether a connection attempt has come to its end: none while it has not.
-    pub fn established(&self) -> Option<io::Result<()>> {
-        dial::established(&self.stream)
+    /// Goes on with what comes before the first packet; none while that is not over.
+    pub fn establish(&mut self) -> Option<io::Result<()>> {
+        self.stream.establish()
     }
 
     /// The addresses of this end and of the other.
@@ -59,7 +59,8 @@ impl Link {
         let host = |address: io::Result<SocketAddr>| {
             address.map_or(Host::Unknown, |address| Host::Ip(address.ip().to_canonical()))
         };
-        (host(self.stream.local_addr()), host(self.stream.peer_addr()))
+        let socket = self.stream.socket();
+        (host(socket.local_addr()), host(socket.peer_addr()))
     }
 
     /// Reads once, by way of `scratch`.

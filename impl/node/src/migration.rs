@@ -4,11 +4,11 @@
 //! Must not touch the keys here: it says which of them have arrived.
 
 use crate::{
-    dial,
     slab::{Key, Slab},
+    stream::Stream,
     wake::Wake,
 };
-use mio::{Interest, Registry, net::TcpStream};
+use mio::{Interest, Registry};
 use slotbus_core::Millis;
 use slotbus_wire::resp::{Protocol, Reply};
 use std::{
@@ -83,7 +83,7 @@ impl Outcome {
 #[derive(Debug)]
 pub struct Migration {
     client: Key,
-    stream: TcpStream,
+    stream: Stream,
     is_up: bool,
     cargo: Cargo,
     written: usize,
@@ -100,7 +100,7 @@ pub struct Migration {
 impl Migration {
     /// A migration over a connection that is being established.
     #[must_use]
-    pub fn new(client: Key, stream: TcpStream, cargo: Cargo, is_copy: bool, timeout_ms: u64, now: Millis) -> Self {
+    pub fn new(client: Key, stream: Stream, cargo: Cargo, is_copy: bool, timeout_ms: u64, now: Millis) -> Self {
         Self {
             client,
             stream,
@@ -120,7 +120,7 @@ impl Migration {
     /// Goes on as far as the socket allows; true once everything is acknowledged.
     fn advance(&mut self, scratch: &mut [u8], now: Millis) -> io::Result<bool> {
         if !self.is_up {
-            match dial::established(&self.stream) {
+            match self.stream.establish() {
                 None => return Ok(false),
                 Some(outcome) => outcome?,
             }
@@ -226,7 +226,7 @@ impl Migrations {
     /// Sends keys on their way.
     pub fn begin(&mut self, mut migration: Migration) -> io::Result<()> {
         let token = Wake::Migration(self.under_way.next_key()).token();
-        self.registry.register(&mut migration.stream, token, Interest::READABLE | Interest::WRITABLE)?;
+        self.registry.register(migration.stream.socket_mut(), token, Interest::READABLE | Interest::WRITABLE)?;
         for key in &migration.keys {
             *self.keys.entry(key.clone()).or_default() += 1;
         }
@@ -253,7 +253,7 @@ impl Migrations {
     fn end(&mut self, key: Key, is_complete: bool) -> Option<Outcome> {
         let mut migration = self.under_way.remove(key)?;
         // The socket closes with the migration; that it was watched no more matters to nobody then.
-        let _ = self.registry.deregister(&mut migration.stream);
+        let _ = self.registry.deregister(migration.stream.socket_mut());
         for key in &migration.keys {
             if let Some(count) = self.keys.get_mut(key) {
                 *count -= 1;

@@ -7,7 +7,7 @@
 //! so the new file is locked before it gets the name; and the former one stays locked until the next
 //! save, for somebody may have opened it just before it lost the name.
 
-use crate::log::reason;
+use crate::{files, log::reason};
 use slotbus_core::{CLUSTER_SLOTS, Durable};
 use slotbus_wire::nodes_conf;
 use std::{
@@ -58,7 +58,6 @@ pub struct NodesFile {
     current: File,
     /// Holds the lock of the file that had it before.
     former: Option<File>,
-    saves: u64,
 }
 
 impl NodesFile {
@@ -66,6 +65,7 @@ impl NodesFile {
     pub fn open(path: PathBuf) -> Result<(Self, Option<Durable<CLUSTER_SLOTS>>), BadNodesFile> {
         let unusable = |error| BadNodesFile::Unusable(path.clone(), error);
         let mut current = lock_named(&path)?;
+        files::sweep(&path);
         let mut bytes = Vec::new();
         current.read_to_end(&mut bytes).map_err(unusable)?;
         let image = match bytes.as_slice() {
@@ -75,13 +75,13 @@ impl NodesFile {
                 Some(nodes_conf::parse(bytes).map_err(|error| corrupted(&error))?)
             }
         };
-        Ok((Self { path, current, former: None, saves: 0 }, image))
+        Ok((Self { path, current, former: None }, image))
     }
 
     /// Puts an image in the place of the last one: all of it or nothing. With `sync` it survives a
     /// power loss.
     pub fn save(&mut self, image: &Durable<CLUSTER_SLOTS>, sync: bool) -> io::Result<()> {
-        let temporary = self.temporary();
+        let temporary = files::temporary(&self.path);
         let saved = self.write_and_rename(&temporary, &nodes_conf::write(image), sync);
         if saved.is_err() {
             let _ = fs::remove_file(&temporary);
@@ -102,25 +102,9 @@ impl NodesFile {
         fs::rename(temporary, &self.path)?;
         self.former = Some(std::mem::replace(&mut self.current, file));
         if sync {
-            File::open(parent(&self.path))?.sync_all()?;
+            files::sync_folder_of(&self.path)?;
         }
         Ok(())
-    }
-
-    /// A name that no other process uses: the lock on the file proper keeps them out, and the
-    /// process id keeps leftovers of a crash apart.
-    fn temporary(&mut self) -> PathBuf {
-        self.saves += 1;
-        let mut name = self.path.clone().into_os_string();
-        name.push(format!(".tmp-{}-{}", std::process::id(), self.saves));
-        name.into()
-    }
-}
-
-fn parent(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        Some(_) | None => Path::new("."),
     }
 }
 
@@ -169,6 +153,19 @@ mod tests {
         drop(file);
         let (_, found) = NodesFile::open(path).unwrap();
         assert_eq!(found.map(|image| image.nodes.len()), Some(1));
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_swept_away_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("nodes.conf");
+        let others = ["nodes.conf.tmp-x-1", "nodes.conf.tmp-1", "nodes.conf.bak", "other.conf.tmp-1-1"];
+        for name in ["nodes.conf.tmp-1-1", "nodes.conf.tmp-77-123456"].iter().chain(&others) {
+            fs::write(folder.path().join(name), "half a file").unwrap();
+        }
+        NodesFile::open(path).unwrap();
+        assert!(others.iter().all(|name| folder.path().join(name).exists()));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), others.len() + 1);
     }
 
     #[test]

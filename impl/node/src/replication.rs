@@ -19,10 +19,11 @@ pub use writes::Writes;
 use self::{copies::Copies, primary_link::PrimaryLink};
 use crate::{config::Settings, dial::BindAddress, server::Server, slab::Key};
 use mio::Registry;
+use rustls::ClientConfig;
 use slotbus_core::{Address, Millis, NodeId};
 use slotbus_replication::{Config, Effect, Event, History, OutputLimit, ReplicaId, Replication, Stage, StreamId};
 use slotbus_wire::resp::Limits;
-use std::{collections::BTreeSet, net::IpAddr};
+use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
 /// The machine, and what it works on.
 #[derive(Debug)]
@@ -41,6 +42,8 @@ pub struct Replicating {
     safe_until: u64,
     registry: Registry,
     sources: Vec<IpAddr>,
+    /// How the connection to the primary is secured; none if it is not.
+    pub tls: Option<Arc<ClientConfig>>,
     link: PrimaryLink,
     intake: Option<Intake>,
     copies: Copies,
@@ -59,6 +62,7 @@ impl Replicating {
             safe_until: u64::MAX,
             registry,
             sources: sources(settings),
+            tls: None,
             link: PrimaryLink::default(),
             intake: None,
             copies: Copies::default(),
@@ -108,6 +112,7 @@ fn sources(settings: &Settings) -> Vec<IpAddr> {
 fn config(settings: &Settings) -> Config {
     let size = |name: &str| usize::try_from(settings.number(name)).unwrap_or(usize::MAX);
     let announced_port = match settings.port("replica-announce-port") {
+        0 if settings.flag("tls-replication") && settings.port("tls-port") != 0 => settings.port("tls-port"),
         0 => settings.port("port"),
         port => port,
     };
@@ -121,14 +126,16 @@ fn config(settings: &Settings) -> Config {
         backlog_bytes: settings.number("repl-backlog-size"),
         delay_ms: settings.number("repl-diskless-sync-delay").saturating_mul(1000),
         delayed_max: size("repl-diskless-sync-max-replicas"),
-        output: output_limit(settings),
+        output: output_limit(settings, "slave"),
         request: Limits { bulk_max: settings.number("proto-max-bulk-len"), is_stranger: false },
         transaction_max: size("client-query-buffer-limit"),
     }
 }
 
-fn output_limit(settings: &Settings) -> OutputLimit {
-    let [hard, soft, soft_s] = settings.buffer_limits("slave");
+/// How much may wait for a client of this class.
+#[must_use]
+pub fn output_limit(settings: &Settings, class: &str) -> OutputLimit {
+    let [hard, soft, soft_s] = settings.buffer_limits(class);
     OutputLimit { hard, soft, soft_ms: soft_s.saturating_mul(1000) }
 }
 
@@ -179,7 +186,12 @@ impl Server {
         let replication = &mut self.replication;
         match effect {
             Effect::Connect(address) => {
-                let is_begun = replication.link.connect(&address, &replication.sources, &replication.registry);
+                let is_begun = replication.link.connect(
+                    &address,
+                    &replication.sources,
+                    replication.tls.clone(),
+                    &replication.registry,
+                );
                 if let Err(error) = is_begun {
                     self.log.warning(format_args!("Unable to connect to MASTER: {}", crate::log::reason(&error)));
                     self.replicate(Event::Lost);

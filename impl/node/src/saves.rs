@@ -1,14 +1,14 @@
 //! Owns when snapshots are made, and what came of the last one.
 //!
-//! Must not know the file: that is `snapshot`.
+//! Must not know the file: that is `image_file`.
 
-use crate::{log::reason, server::Server, snapshot::SnapshotWriter};
-use slotbus_wire::rdb;
+use crate::{
+    image_file::{Form, ImageFile, Progress},
+    log::reason,
+    server::Server,
+};
 use std::io;
 
-/// The image grows by about so much, or visits so many slots, before others get their turn.
-const BYTES_MAX: usize = 128 * 1024;
-const SLOTS_MAX: usize = 256;
 /// After a failure, the next attempt waits so long.
 const PATIENCE_S: u64 = 5;
 
@@ -16,6 +16,8 @@ const PATIENCE_S: u64 = 5;
 #[derive(Debug)]
 pub struct Saves {
     under_way: Option<UnderWay>,
+    /// Whether one is to be made as soon as nothing else writes all keys.
+    is_scheduled: bool,
     /// When the last one was completed, in seconds since the epoch.
     pub last_s: u64,
     /// Whether the last attempt succeeded.
@@ -25,10 +27,7 @@ pub struct Saves {
 
 #[derive(Debug)]
 struct UnderWay {
-    writer: SnapshotWriter,
-    /// Bytes for which there was no room.
-    held: Option<Vec<u8>>,
-    is_finished: bool,
+    file: ImageFile,
     /// How many changes it includes.
     changes: u64,
 }
@@ -37,7 +36,7 @@ impl Saves {
     /// None yet; the data at the start count as saved.
     #[must_use]
     pub fn new(now_s: u64) -> Self {
-        Self { under_way: None, last_s: now_s, is_good: true, last_attempt_s: 0 }
+        Self { under_way: None, is_scheduled: false, last_s: now_s, is_good: true, last_attempt_s: 0 }
     }
 
     /// Whether a snapshot is being made.
@@ -52,84 +51,63 @@ impl Server {
         self.now.0 / 1000
     }
 
+    /// Whether all keys are on their way somewhere: to a file, or to replicas.
+    #[must_use]
+    pub fn is_copying(&self) -> bool {
+        self.saves.is_under_way() || self.aof.is_rewriting() || self.store.has_image()
+    }
+
+    /// Has all keys saved once nothing else writes them.
+    pub fn schedule_save(&mut self) {
+        self.saves.is_scheduled = true;
+    }
+
     /// Begins to save all keys while the node goes on.
     pub fn begin_save(&mut self) -> io::Result<()> {
         self.saves.last_attempt_s = self.now_s();
-        let writer = self.start_writer().inspect_err(|_| self.saves.is_good = false)?;
+        let file = self.begin_snapshot().inspect_err(|_| self.saves.is_good = false)?;
         let changes = self.store.news.changes;
         self.log.notice(format_args!("Background saving started"));
-        self.saves.under_way = Some(UnderWay { writer, held: None, is_finished: false, changes });
+        self.saves.is_scheduled = false;
+        self.saves.under_way = Some(UnderWay { file, changes });
         Ok(())
     }
 
-    /// A file with its head, and the image of what follows.
-    fn start_writer(&mut self) -> io::Result<SnapshotWriter> {
-        let has_checksum = self.settings.flag("rdbchecksum");
-        let writer = SnapshotWriter::start(self.settings.path("dbfilename"), has_checksum).inspect_err(|error| {
-            self.log.warning(format_args!("Failed opening the temp RDB file: {}", reason(error)))
-        })?;
-        let mut head = Vec::new();
-        rdb::put_header(&mut head, self.header());
-        writer.send(head);
-        self.store.begin_image();
-        Ok(writer)
+    fn begin_snapshot(&mut self) -> io::Result<ImageFile> {
+        let form = Form::Snapshot { has_checksum: self.settings.flag("rdbchecksum") };
+        let (path, header) = (self.settings.path("dbfilename"), self.header());
+        ImageFile::begin(path, form, header, &mut self.store).inspect_err(|error| {
+            self.log.warning(format_args!("Failed opening the temp RDB file: {}", reason(error)));
+        })
     }
 
     /// Whether there is something to do for a snapshot at once.
     #[must_use]
     pub fn has_to_save(&self) -> bool {
-        self.saves.under_way.as_ref().is_some_and(|save| save.held.is_none() && !save.is_finished)
+        self.saves.under_way.as_ref().is_some_and(|save| save.file.has_more())
     }
 
     /// Goes on with a snapshot, and takes note of its end.
     pub fn go_on_saving(&mut self) {
         let Some(save) = &mut self.saves.under_way else { return };
-        if let Some(outcome) = save.writer.poll() {
-            let (changes, has_image) = (save.changes, !save.is_finished);
-            self.saves.under_way = None;
-            // Once all is handed over, an image that is under way is another one.
-            if has_image {
-                self.store.end_image();
+        let changes = save.changes;
+        match save.file.go_on(&mut self.store) {
+            Progress::UnderWay => {}
+            Progress::GivenUp => {
+                self.log.warning(format_args!("Background saving given up: all keys were dropped meanwhile"));
+                self.saves.under_way = None;
             }
-            return self.conclude_save(outcome, changes);
-        }
-        if save.is_finished {
-            return;
-        }
-        if !self.store.has_image() {
-            self.log.warning(format_args!("Background saving given up: all keys were dropped meanwhile"));
-            self.saves.under_way = None;
-            return;
-        }
-        if save.held.is_none() {
-            let has_more = self.store.go_on_with_image(BYTES_MAX, SLOTS_MAX);
-            let bytes = self.store.take_image_bytes();
-            save.held = save.writer.offer(bytes);
-            if !has_more && save.held.is_none() {
-                save.is_finished = save.writer.finish();
-                if save.is_finished {
-                    self.store.end_image();
-                }
+            Progress::Done(outcome) => {
+                self.saves.under_way = None;
+                self.conclude_save(outcome, changes);
             }
-        } else {
-            save.held = save.held.take().and_then(|bytes| save.writer.offer(bytes));
         }
     }
 
     /// Saves all keys before anything else happens.
     pub fn save(&mut self) -> io::Result<()> {
         let changes = self.store.news.changes;
-        let outcome = self.start_writer().and_then(|writer| {
-            loop {
-                let has_more = self.store.go_on_with_image(BYTES_MAX, SLOTS_MAX);
-                writer.send(self.store.take_image_bytes());
-                if !has_more {
-                    break;
-                }
-            }
-            self.store.end_image();
-            writer.wait()
-        });
+        let outcome = self.begin_snapshot().and_then(|file| file.complete(&mut self.store));
         let error = outcome.as_ref().err().map(io::Error::kind);
         self.conclude_save(outcome, changes);
         error.map_or(Ok(()), |kind| Err(kind.into()))
@@ -149,24 +127,30 @@ impl Server {
 
     /// Begins a snapshot if so many changes have happened in so much time as is configured.
     pub fn save_if_due(&mut self) {
-        let (now_s, changes) = (self.now_s(), self.store.news.changes);
+        let now_s = self.now_s();
         let is_patient = !self.saves.is_good && now_s < self.saves.last_attempt_s + PATIENCE_S;
-        if self.saves.is_under_way() || self.store.has_image() || is_patient {
-            return;
-        }
-        let since_s = now_s.saturating_sub(self.saves.last_s);
-        let is_due = self.save_points.iter().any(|&(seconds, least)| changes >= least && since_s > seconds);
-        if is_due && changes > 0 {
-            self.log.notice(format_args!("{changes} changes in {since_s} seconds. Saving..."));
+        if !self.is_copying() && !is_patient && (self.saves.is_scheduled || self.has_changed_enough()) {
             // What went wrong is logged, and shown by INFO.
             let _ = self.begin_save();
         }
+    }
+
+    fn has_changed_enough(&self) -> bool {
+        let (since_s, changes) = (self.now_s().saturating_sub(self.saves.last_s), self.store.news.changes);
+        let is_due = self.save_points.iter().any(|&(seconds, least)| changes >= least && since_s > seconds);
+        if is_due && changes > 0 {
+            self.log.notice(format_args!("{changes} changes in {since_s} seconds. Saving..."));
+        }
+        is_due && changes > 0
     }
 
     /// Saves before the process ends, if that is configured or asked for; false if that failed.
     pub fn save_before_end(&mut self, is_asked: Option<bool>) -> bool {
         if self.saves.under_way.take().is_some() {
             self.log.warning(format_args!("There is a snapshot under way: it is given up"));
+        }
+        if !self.close_aof() {
+            return false;
         }
         self.store.end_image();
         if !is_asked.unwrap_or(!self.save_points.is_empty()) {

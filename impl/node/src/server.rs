@@ -4,6 +4,7 @@
 //! Must not wait for anything: it is called when something has happened.
 
 use crate::{
+    aof::AppendOnly,
     bus::Bus,
     client::{Client, Session},
     clock::Clock,
@@ -11,22 +12,25 @@ use crate::{
     command_stats::CommandStats,
     config::Settings,
     counters::ClientCounters,
+    doors::Doors,
     latency::{self, Latency},
     log::{Level, Log},
+    lua::Scripts,
     migration::{Migrations, Outcome},
     pause::Pause,
     pubsub::Subscriptions,
-    replication::{Replicating, replica_id},
+    replication::{Replicating, output_limit, replica_id},
     saves::{Saves, save_points},
     slab::{Key, Slab},
     slow_log::{self, SlowLog},
     store::{Expired, Store, eviction::Eviction, limits, news::Class},
+    tls::Tls,
     users::{Context, Refusal, Refusals, User, Users},
     waiters::Waiters,
 };
 use mio::Registry;
-use slotbus_core::{CLUSTER_SLOTS, Flags, Host, Millis, Peer};
-use slotbus_replication::Event;
+use slotbus_core::{Address, CLUSTER_SLOTS, Flags, Host, Millis, Peer};
+use slotbus_replication::{Event, OutputLimit};
 use slotbus_wire::{
     resp::{Args, Limits, Reply},
     words,
@@ -43,6 +47,8 @@ use std::{
 pub struct ClientLimits {
     /// The most bytes of one argument.
     pub bulk_max: u64,
+    /// Whether members know each other by their ports for TLS.
+    pub is_bus_tls: bool,
     /// The most bytes of an incomplete request.
     pub held_max: u64,
     /// The most clients.
@@ -63,8 +69,12 @@ pub struct ClientLimits {
     pub slow_us: Option<u64>,
     /// From so many milliseconds on anything took too long; 0 if nothing does.
     pub latency_ms: u64,
-    /// The most bytes that may wait for a client that listens to channels; 0 for no limit.
-    pub subscriber_waiting_max: u64,
+    /// How much may wait for a client ...
+    pub output: OutputLimit,
+    /// ... and for one that listens to channels.
+    pub subscriber_output: OutputLimit,
+    /// After so long others are told that a script runs; none for never.
+    pub script_patience: Option<Duration>,
     /// Nothing is written unless so many replicas ...
     pub replicas_min: usize,
     /// ... were heard of within that time.
@@ -77,15 +87,20 @@ impl ClientLimits {
     pub fn new(settings: &Settings) -> Self {
         Self {
             bulk_max: settings.number("proto-max-bulk-len"),
+            is_bus_tls: settings.flag("tls-cluster"),
             held_max: settings.number("client-query-buffer-limit"),
             clients_max: settings.number("maxclients"),
             silence_max_s: settings.number("timeout"),
             reads_when_down: settings.flag("cluster-allow-reads-when-down"),
             pubsub_when_down: settings.flag("cluster-allow-pubsubshard-when-down"),
             is_replica_read_only: settings.flag("replica-read-only"),
-            subscriber_waiting_max: settings.buffer_limits("pubsub")[0],
+            output: output_limit(settings, "normal"),
+            subscriber_output: output_limit(settings, "pubsub"),
             slow_us: settings.text("slowlog-log-slower-than").parse().ok(),
             latency_ms: settings.number("latency-monitor-threshold"),
+            script_patience: Some(settings.number("busy-reply-threshold"))
+                .filter(|&threshold_ms| threshold_ms > 0)
+                .map(Duration::from_millis),
             replicas_min: usize::try_from(settings.number("min-replicas-to-write")).unwrap_or(usize::MAX),
             replica_lag_max_ms: settings.number("min-replicas-max-lag").saturating_mul(1000),
             stops_unsaved: settings.flag("stop-writes-on-bgsave-error"),
@@ -119,16 +134,22 @@ pub struct Server {
     pub bus: Option<Bus>,
     /// The keys.
     pub store: Store,
+    /// Where connections come in.
+    pub doors: Doors,
     /// Every client but the one that is being served.
     pub clients: Slab<Box<Client>>,
     /// The primary that is followed, and the replicas that follow.
     pub replication: Replicating,
     /// What has become of snapshots.
     pub saves: Saves,
+    /// The append-only files.
+    pub aof: AppendOnly,
     /// After how many seconds a snapshot is made if there were so many changes.
     pub save_points: Vec<(u64, u64)>,
     /// Which requests have to wait.
     pub pause: Pause,
+    /// Scripts.
+    pub scripts: Scripts,
     /// Keys on their way to other servers.
     pub migrations: Migrations,
     /// Who listens to which channel.
@@ -149,6 +170,8 @@ pub struct Server {
     pub refusals: Refusals,
     /// The configuration.
     pub settings: Settings,
+    /// What TLS is done with; none if there is none.
+    pub tls: Option<Tls>,
     /// The configuration file, if there is one.
     pub config_file: Option<PathBuf>,
     /// What the configuration says about clients.
@@ -186,8 +209,10 @@ impl Server {
     #[must_use]
     pub fn new(
         settings: Settings,
+        tls: Option<Tls>,
         config_file: Option<PathBuf>,
         bus: Option<Bus>,
+        doors: Doors,
         [registry, replication_registry]: [Registry; 2],
         clock: Clock,
         log: Log,
@@ -197,14 +222,17 @@ impl Server {
         let mut users = Users::new(hears_all(&settings));
         users.set_password(settings.text("requirepass"));
         let digit = || char::from_digit(fastrand::u32(0..16), 16).unwrap_or('0');
-        Self {
+        let mut server = Self {
             bus,
             store,
+            doors,
             clients: Slab::default(),
             replication: Replicating::new(&settings, replication_registry),
             saves: Saves::new(clock.now().0 / 1000),
+            aof: AppendOnly::new(&settings),
             save_points: save_points(settings.text("save")),
             pause: Pause::default(),
+            scripts: Scripts::new(log.clone()),
             migrations: Migrations::new(registry),
             subscriptions: Subscriptions::default(),
             waiters: Waiters::default(),
@@ -216,6 +244,7 @@ impl Server {
             refusals: Refusals::default(),
             limits: ClientLimits::new(&settings),
             settings,
+            tls,
             config_file,
             counters: ClientCounters::default(),
             command_stats: CommandStats::default(),
@@ -230,13 +259,30 @@ impl Server {
             run_id: std::iter::repeat_with(digit).take(40).collect(),
             next_client: 1,
             is_ending: false,
-        }
+        };
+        server.adopt_tls();
+        server
     }
 
     /// Whether this node is a replica.
     #[must_use]
     pub fn is_replica(&self) -> bool {
         self.bus.as_ref().is_some_and(|bus| bus.node().myself().is(Flags::REPLICA))
+    }
+
+    /// Whether this node is a replica that has lost its primary, and is not to answer then.
+    #[must_use]
+    pub fn is_stale_replica(&self) -> bool {
+        self.is_replica() && !self.limits.serves_stale_data && !self.replication.is_in_step()
+    }
+
+    /// Whether memory has run out, and no key may go for it.
+    pub fn is_out_of_memory(&mut self) -> bool {
+        if self.store.eviction.bytes_max == 0 {
+            return false;
+        }
+        self.tell_time();
+        self.store.drops_expired() && !self.store.evict()
     }
 
     /// Tells the store the time. Keys expire on a primary that writes; elsewhere they are hidden until it says so.
@@ -303,10 +349,14 @@ impl Server {
     /// Takes a note of somebody who was turned away.
     pub fn note_refusal(&mut self, session: &Session, reason: &'static str, object: &[u8], user: &str) {
         let most = usize::try_from(self.settings.number("acllog-max-len")).unwrap_or(usize::MAX);
-        let is_queued = session.transaction.is_some() || session.is_executing;
+        let context = match (session.is_scripting, session.transaction.is_some() || session.is_executing) {
+            (true, _) => Context::Lua,
+            (false, true) => Context::Multi,
+            (false, false) => Context::Toplevel,
+        };
         let refusal = Refusal {
             reason,
-            context: if is_queued { Context::Multi } else { Context::Toplevel },
+            context,
             object: object.to_vec(),
             user: user.to_owned(),
             client: session.line(0, 0, self.now, &self.subscriptions),
@@ -370,6 +420,7 @@ impl Server {
         }
         let now = self.clock.since_epoch();
         let remote = session.remote.map_or_else(|| "?:0".to_owned(), |remote| remote.to_string());
+        let remote = if session.is_scripting { "lua".to_owned() } else { remote };
         let mut line = format!("{}.{:06} [0 {remote}]", now.as_secs(), now.subsec_micros());
         for arg in slow_log::without_secrets(command.name, args) {
             line.push(' ');
@@ -398,10 +449,16 @@ impl Server {
         self.replicate(Event::Gone { replica: replica_id(session.key) });
     }
 
+    /// Why the node cannot go on, if it cannot.
+    #[must_use]
+    pub fn fatal(&self) -> Option<&str> {
+        self.bus.as_ref().and_then(Bus::fatal).or(self.aof.fatal())
+    }
+
     /// Whether nothing more may leave the node.
     #[must_use]
     pub fn must_end(&self) -> bool {
-        self.is_ending || self.bus.as_ref().is_some_and(|bus| bus.fatal().is_some())
+        self.is_ending || self.fatal().is_some()
     }
 
     /// Acts on settings that have changed.
@@ -412,13 +469,27 @@ impl Server {
         self.users.hears_all = hears_all(&self.settings);
         self.replication.adopt(&self.settings);
         self.log.set_level(Level::named(self.settings.text("loglevel")));
-        let waiting_max = usize::try_from(self.settings.number("cluster-link-sendbuf-limit")).unwrap_or(usize::MAX);
+        self.adopt_tls();
         if let Some(bus) = &mut self.bus {
             let config = self.settings.protocol();
             if **bus.node().config() != *config {
-                bus.configure(config, waiting_max);
+                bus.configure(config);
             }
         }
+    }
+
+    fn adopt_tls(&mut self) {
+        self.replication.tls = self.tls.as_ref().and_then(Tls::to_primary);
+        let waiting_max = usize::try_from(self.settings.number("cluster-link-sendbuf-limit")).unwrap_or(usize::MAX);
+        if let Some(bus) = &mut self.bus {
+            bus.adopt(waiting_max, self.tls.clone());
+        }
+    }
+
+    /// The port at which a client finds a node, which speaks TLS or does not.
+    #[must_use]
+    pub fn port_for(&self, is_tls: bool, address: &Address) -> u16 {
+        if self.limits.is_bus_tls && !is_tls && address.pport != 0 { address.pport } else { address.port }
     }
 
     /// What clients are told about where a node is; none for "where you are".

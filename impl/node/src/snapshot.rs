@@ -1,7 +1,6 @@
-//! Owns the file of a snapshot: how it is written by a thread that has nothing else to do, and how it
-//! is read at the start.
+//! Owns how a snapshot is read, from a file at the start or as it arrives.
 //!
-//! Must not know when to save: that is `saves`. The former file stays until the new one is complete.
+//! Must not know how one is written: that is `image_file`.
 
 use crate::{
     log::reason,
@@ -13,119 +12,13 @@ use slotbus_wire::{
     resp::parse_i64,
 };
 use std::{
-    fmt,
-    fs::{self, File},
-    io::{self, ErrorKind, Read, Write},
-    path::{Path, PathBuf},
-    sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel},
-    thread,
+    fs::File,
+    io::{ErrorKind, Read},
+    path::Path,
 };
 
-/// So many pieces wait for the disk at most.
-const PIECES_MAX: usize = 16;
 /// Read at once.
 const CHUNK_BYTES: usize = 1024 * 1024;
-
-enum Piece {
-    Bytes(Vec<u8>),
-    End,
-}
-
-/// A file that is being written.
-pub struct SnapshotWriter {
-    pieces: SyncSender<Piece>,
-    outcome: Receiver<io::Result<()>>,
-}
-
-impl fmt::Debug for SnapshotWriter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SnapshotWriter")
-    }
-}
-
-impl SnapshotWriter {
-    /// Begins to write a file that takes the place of the one at `path` once it is complete.
-    pub fn start(path: PathBuf, has_checksum: bool) -> io::Result<Self> {
-        let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
-        let temporary = folder.join(format!("temp-{}.rdb", std::process::id()));
-        let file = File::create(&temporary)?;
-        let (pieces, incoming) = sync_channel(PIECES_MAX);
-        let (told, outcome) = sync_channel(1);
-        thread::Builder::new().name("snapshot".into()).spawn(move || {
-            let written = write_all(file, &incoming, has_checksum)
-                .and_then(|is_complete| if is_complete { put_in_place(&temporary, &path, &folder) } else { Ok(()) });
-            // Whatever is left of a file that is not complete is of no use.
-            let _ = fs::remove_file(&temporary);
-            // Nobody asks any more once the process is about to end.
-            let _ = told.send(written);
-        })?;
-        Ok(Self { pieces, outcome })
-    }
-
-    /// Hands on bytes; gives them back if too many wait already.
-    pub fn offer(&self, bytes: Vec<u8>) -> Option<Vec<u8>> {
-        match self.pieces.try_send(Piece::Bytes(bytes)) {
-            Err(TrySendError::Full(Piece::Bytes(bytes))) => Some(bytes),
-            // Why the thread has ended is told by the outcome.
-            Ok(()) | Err(TrySendError::Full(Piece::End) | TrySendError::Disconnected(_)) => None,
-        }
-    }
-
-    /// Hands on bytes, and waits until there is room for them.
-    pub fn send(&self, bytes: Vec<u8>) {
-        // Why the thread has ended is told by the outcome.
-        let _ = self.pieces.send(Piece::Bytes(bytes));
-    }
-
-    /// Says that nothing follows; false if that has to be said again later.
-    #[must_use]
-    pub fn finish(&self) -> bool {
-        !matches!(self.pieces.try_send(Piece::End), Err(TrySendError::Full(_)))
-    }
-
-    /// What came of it, once that is known.
-    pub fn poll(&self) -> Option<io::Result<()>> {
-        match self.outcome.try_recv() {
-            Ok(outcome) => Some(outcome),
-            Err(TryRecvError::Empty) => None,
-            Err(TryRecvError::Disconnected) => Some(Err(ErrorKind::BrokenPipe.into())),
-        }
-    }
-
-    /// Says that nothing follows, and waits for what came of it.
-    pub fn wait(self) -> io::Result<()> {
-        // Why the thread has ended is told by the outcome.
-        let _ = self.pieces.send(Piece::End);
-        self.outcome.recv().unwrap_or_else(|_| Err(ErrorKind::BrokenPipe.into()))
-    }
-}
-
-/// Writes all pieces; false if their end never came.
-fn write_all(mut file: File, pieces: &Receiver<Piece>, has_checksum: bool) -> io::Result<bool> {
-    let mut checksum = Checksum::default();
-    loop {
-        match pieces.recv() {
-            Ok(Piece::Bytes(bytes)) => {
-                checksum.update(&bytes);
-                file.write_all(&bytes)?;
-            }
-            Ok(Piece::End) => {
-                let mut end = Vec::new();
-                rdb::put_end(&mut end, has_checksum.then_some(checksum));
-                file.write_all(&end)?;
-                file.sync_all()?;
-                return Ok(true);
-            }
-            Err(_) => return Ok(false),
-        }
-    }
-}
-
-fn put_in_place(temporary: &Path, path: &Path, folder: &Path) -> io::Result<()> {
-    fs::rename(temporary, path)?;
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    File::open(folder)?.sync_all()
-}
 
 /// What came in from a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -186,13 +79,21 @@ impl Loader {
         Ok(self.is_complete)
     }
 
+    /// Whether all keys have arrived.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.is_complete
+    }
+
+    /// What has come behind the end of the keys.
+    #[must_use]
+    pub fn into_tail(self) -> Vec<u8> {
+        self.held
+    }
+
     fn take_held(&mut self, store: &mut Store) -> Result<(), String> {
         if self.is_complete {
-            return if self.held.is_empty() {
-                Ok(())
-            } else {
-                Err("Something follows behind the end of the keys".into())
-            };
+            return Ok(());
         }
         let held = std::mem::take(&mut self.held);
         let (used, is_complete) = self.take_records(store, &held)?;

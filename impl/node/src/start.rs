@@ -8,12 +8,14 @@ use crate::{
     commands::users_of_file,
     config::{Loaded, Settings},
     dial::{self, BindAddress},
+    doors::{ClientListener, Doors},
     log::{Level, Log, reason},
     nodes_file::NodesFile,
     runtime::{Runtime, Stop},
     server::Server,
     snapshot,
     store::Expired,
+    tls::Tls,
     trace::Trace,
     wake::{Ending, Wake},
 };
@@ -93,8 +95,8 @@ fn start(
     raise_descriptors(settings, log);
     let poll = Poll::new().map_err(|error| failed("Cannot wait for events", error))?;
     let signals = watch_signals(&poll).map_err(|error| failed("Cannot watch signals", error))?;
-    let port = settings.port("port");
-    let client_listeners = listen(settings, port, "TCP", log)?;
+    let tls = load_tls(settings, log)?;
+    let client_listeners = listen_for_clients(settings, log)?;
     let is_clustered = settings.flag("cluster-enabled");
     let (mut node_listeners, mut bus) = (Vec::new(), None);
     if is_clustered {
@@ -105,7 +107,7 @@ fn start(
              port. Your Redis port number must be 55535 or less.",
         )?;
         node_listeners = listen(settings, bus_port, "cluster", log)?;
-        bus = Some(Bus::start(started, clock, registry, bus_options(settings), log.clone()));
+        bus = Some(Bus::start(started, clock, registry, bus_options(settings, tls.clone()), log.clone()));
     }
     if client_listeners.is_empty() && node_listeners.is_empty() {
         return Err("Configured to not listen anywhere, exiting.".into());
@@ -114,11 +116,13 @@ fn start(
         return Err(fatal.to_owned());
     }
     let mode = if is_clustered { "cluster" } else { "standalone" };
-    log.notice(format_args!("Running mode={mode}, port={port}."));
+    log.notice(format_args!("Running mode={mode}, port={}.", settings.first_port()));
     log.warning(format_args!("Server initialized"));
     let another = || poll.registry().try_clone().map_err(|error| failed("Cannot wait for events", error));
     let registries = [another()?, another()?];
-    let mut server = Server::new(settings.clone(), config_file, bus, registries, clock, log.clone());
+    let doors = Doors::new(poll, client_listeners, node_listeners);
+    let doors = doors.map_err(|error| failed("Cannot watch the listeners", error))?;
+    let mut server = Server::new(settings.clone(), tls, config_file, bus, doors, registries, clock, log.clone());
     admit_users(&mut server, users)?;
     load(&mut server)?;
     let filled = server.store.filled_slots();
@@ -126,8 +130,7 @@ fn start(
         bus.loaded(filled);
     }
     server.settle();
-    Runtime::new(poll, server, client_listeners, node_listeners, signals)
-        .map_err(|error| failed("Cannot watch the listeners", error))
+    Ok(Runtime::new(server, signals))
 }
 
 /// Makes the users that the configuration, or a file of their own, tells of.
@@ -149,14 +152,24 @@ fn admit_users(server: &mut Server, lines: &[String]) -> Result<(), String> {
     Ok(())
 }
 
-/// The keys of the last snapshot.
+/// The keys of the append-only files, or of the last snapshot.
 fn load(server: &mut Server) -> Result<(), String> {
-    let start = Instant::now();
-    server.store.set_time(server.now, Expired::Dropped);
-    let loaded = snapshot::load(&server.settings.path("dbfilename"), &mut server.store)?;
+    server.aof.read_manifest()?;
+    if server.settings.flag("appendonly") {
+        server.start_appending()?;
+    } else {
+        load_snapshot(server)?;
+    }
     // Nobody is there yet whom it could concern.
     server.store.news.take_events();
     server.store.news.changes = 0;
+    Ok(())
+}
+
+fn load_snapshot(server: &mut Server) -> Result<(), String> {
+    let start = Instant::now();
+    server.store.set_time(server.now, Expired::Dropped);
+    let loaded = snapshot::load(&server.settings.path("dbfilename"), &mut server.store)?;
     if let Some(snapshot::Loaded { keys, stream }) = loaded {
         let seconds = start.elapsed().as_secs_f64();
         server.log.notice(format_args!("DB loaded from disk: {seconds:.3} seconds, {keys} keys"));
@@ -210,7 +223,7 @@ pub fn fresh_id() -> Result<NodeId, String> {
     Ok(NodeId(id))
 }
 
-fn bus_options(settings: &Settings) -> BusOptions {
+fn bus_options(settings: &Settings, tls: Option<Tls>) -> BusOptions {
     const INBOUND_MIN: usize = 1000;
     let source: Option<IpAddr> = settings.text("bind-source-addr").parse().ok();
     let bound = BindAddress::list(settings.text("bind")).filter_map(|address| address.ip());
@@ -220,7 +233,25 @@ fn bus_options(settings: &Settings) -> BusOptions {
         waiting_max: limit("cluster-link-sendbuf-limit"),
         inbound_max: limit("maxclients").max(INBOUND_MIN),
         keepalive_s: settings.number("cluster-node-timeout") / 1000 * 2,
+        tls,
     }
+}
+
+fn load_tls(settings: &Settings, log: &Log) -> Result<Option<Tls>, String> {
+    Tls::load(settings).map_err(|why| {
+        log.warning(format_args!("{why}"));
+        "Failed to configure TLS. Check logs for more info.".into()
+    })
+}
+
+/// Listens for clients, plain ones and those that speak TLS.
+fn listen_for_clients(settings: &Settings, log: &Log) -> Result<Vec<ClientListener>, String> {
+    let mut listeners = Vec::new();
+    for (name, kind, is_tls) in [("port", "TCP", false), ("tls-port", "TLS", true)] {
+        let sockets = listen(settings, settings.port(name), kind, log)?;
+        listeners.extend(sockets.into_iter().map(|socket| ClientListener { socket, is_tls }));
+    }
+    Ok(listeners)
 }
 
 /// Listens at every address of `bind`; port 0 stands for not listening.

@@ -191,6 +191,10 @@ impl Server {
 
     /// Tells what has happened to keys, to all whom it concerns, until nothing more happens.
     pub fn follow_up(&mut self, mut session: Option<&mut Session>) {
+        // What a script does is told once it has ended.
+        if self.scripts.running.is_some() {
+            return;
+        }
         self.end_unit(session.as_deref_mut());
         while self.store.news.is_pending() {
             for event in self.store.news.take_events() {
@@ -267,7 +271,8 @@ impl Server {
     pub(crate) fn end_unserved_waits(&mut self) {
         let moved = self.waiters.by_client.iter().filter_map(|(client, waiter)| {
             let keys = waiter.waiting.keys.iter().map(|key| &**key);
-            Some((*client, dispatch::relocate(self, keys)?))
+            let is_tls = self.clients.get(*client).is_some_and(|client| client.session.is_tls);
+            Some((*client, dispatch::relocate(self, is_tls, keys)?))
         });
         for (client, reply) in moved.collect::<Vec<_>>() {
             self.end_wait(client, &reply);

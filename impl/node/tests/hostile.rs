@@ -14,7 +14,7 @@ use std::{
     net::TcpStream,
     time::Duration,
 };
-use support::{Client, NODE, PATIENCE, Server, text, wait_for};
+use support::{Client, NODE, PATIENCE, REDIS, Server, text, wait_for};
 
 /// A stream of numbers that look random and are the same in every run.
 fn noise(seed: u64) -> impl Iterator<Item = u8> {
@@ -201,6 +201,38 @@ fn a_client_that_does_not_read_does_not_fill_the_memory() {
     deaf.set_read_timeout(Some(PATIENCE)).unwrap();
     while bytes < 100 << 20 {
         bytes += deaf.read(&mut chunk).unwrap();
+    }
+}
+
+#[test]
+fn a_client_that_reads_too_little_is_closed_where_there_is_a_limit() {
+    const BIG: usize = 24 << 20;
+    for program in [NODE, REDIS] {
+        let limits = ["--client-output-buffer-limit", "normal 8mb 0 0 pubsub 0 64kb 1"];
+        let server = Server::start(program, &limits);
+        let mut client = server.client();
+        client.send_request(&[b"SET", b"big", &vec![b'v'; BIG]]);
+        assert_eq!(client.reply().unwrap(), b"+OK\r\n");
+        let mut listeners = [server.client(), server.client()];
+        for listener in &mut listeners {
+            listener.send(b"SUBSCRIBE news\r\n");
+            assert!(listener.reply().unwrap().ends_with(b":1\r\n"));
+        }
+        let mut deaf = server.client();
+        deaf.send(b"GET big\r\n");
+        let [deaf_listener, reader] = &mut listeners;
+        let news = vec![b'n'; 4 << 20];
+        for _ in 0..4 {
+            client.send_request(&[b"PUBLISH", b"news", &news]);
+            assert_eq!(client.reply().unwrap(), b":2\r\n");
+            assert!(reader.reply().unwrap().len() > news.len());
+        }
+        let closed = "for overcoming of output buffer limits.";
+        let is_closed = || server.log().matches(closed).count() == 2;
+        wait_for(&format!("{program} to close both"), || is_closed().then_some(()));
+        assert!(deaf.rest().len() < BIG && deaf_listener.rest().len() < 4 * news.len(), "{program}");
+        client.send_request(&[b"PUBLISH", b"news", b"x"]);
+        assert_eq!(client.reply().unwrap(), b":1\r\n", "who reads is kept");
     }
 }
 

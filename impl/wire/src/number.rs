@@ -25,18 +25,25 @@ pub fn parse_f64(text: &[u8]) -> Option<f64> {
 /// A number with 17 significant digits, as `%.17g` shows it.
 #[must_use]
 pub fn format_f64(number: f64) -> String {
-    const DIGITS: i32 = 17;
+    format_significant(number, 17)
+}
+
+/// A number with so many significant digits, at least one, as `%g` with that precision shows it.
+#[must_use]
+pub fn format_significant(number: f64, digits: usize) -> String {
     if number.is_infinite() {
         return if number > 0.0 { "inf" } else { "-inf" }.to_owned();
     }
     if number.is_nan() {
         return "nan".to_owned();
     }
-    let scientific = format!("{number:.16e}");
+    let decimals = digits.saturating_sub(1);
+    let scientific = format!("{number:.decimals$e}");
     let Some((mantissa, exponent)) = scientific.split_once('e') else { return scientific };
     let exponent: i32 = exponent.parse().unwrap_or_default();
-    if (-4..DIGITS).contains(&exponent) {
-        let decimals = usize::try_from(DIGITS - 1 - exponent).unwrap_or_default();
+    let whole = i32::try_from(decimals).unwrap_or(i32::MAX);
+    if (-4..=whole).contains(&exponent) {
+        let decimals = usize::try_from(whole - exponent).unwrap_or_default();
         return without_zeros(&format!("{number:.decimals$}")).to_owned();
     }
     let sign = if exponent < 0 { '-' } else { '+' };

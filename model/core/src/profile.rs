@@ -85,6 +85,8 @@ variants! {
     own_update_ignored: 1 0 0 0 0, "this project (S7)";
     /// Only a primary's header raises the config epoch recorded for it; a replica's repeats its primary's.
     epochs_from_primaries: 1 0 0 1 1, "valkey #754 (8.0)";
+    /// Only a heartbeat raises the config epoch recorded for its sender: with it come the slots that are claimed under it.
+    epochs_with_claims: 1 0 0 0 0, "this project (S13)";
     /// A primary that becomes a replica in its own shard hands its slots to its new primary, if that claims under a greater epoch.
     demotion_hands_over: 1 0 0 1 1, "redis #13055 (7.4), valkey 8.0";
     /// A header whose epoch is older than the recorded one changes no role.

@@ -31,7 +31,8 @@ struct Gift {
     to: Place,
     /// Who has seen it there.
     learned: Places,
-    /// Who has taken a new epoch without having seen it: their claims may still win.
+    /// Who has taken a new epoch without having seen it, or while it held the slot for one of these: their
+    /// claims may still win.
     blind: Places,
 }
 
@@ -84,9 +85,12 @@ impl Claims {
         let Some(gift) = &mut self.gift else { return };
         let owner = seen.after.owner(gift.slot).and_then(|peer| seen.setup.owner_of(&peer.id));
         let takes_epoch = seen.before.is_some_and(|before| before.my_epoch() < seen.after.my_epoch());
+        let former = seen.before.and_then(|before| before.owner(gift.slot));
+        let follows_blind =
+            former.and_then(|peer| seen.setup.owner_of(&peer.id)).is_some_and(|former| gift.blind.contains(former));
         if owner == Some(gift.to) {
             gift.learned = gift.learned.with(seen.place);
-        } else if takes_epoch && !gift.learned.contains(seen.place) {
+        } else if takes_epoch && (follows_blind || !gift.learned.contains(seen.place)) {
             gift.blind = gift.blind.with(seen.place);
         }
     }

@@ -158,7 +158,8 @@ pub(crate) fn count_once<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, ghost: &Gho
 /// was last told to follow, and a replica validity factor.
 pub(crate) fn no_foreign_history<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
     let (Some(before), Some(data)) = (seen.before, (seen.data)(seen.place)) else { return true };
-    let is_automatic = has_fired(seen, Rule::ElectAsked) && before.manual_failover().is_none();
+    let is_manual = before.manual_failover().or(seen.after.manual_failover()).is_some();
+    let is_automatic = has_fired(seen, Rule::ElectAsked) && !is_manual;
     let factor = before.config().replica_validity_factor;
     let primary = before.myself().primary.and_then(|id| seen.setup.owner_of(&id));
     !is_automatic || factor == 0 || (data.fresh_at.is_some() && data.follows == primary)

@@ -26,8 +26,8 @@ use crate::{
     world::World,
 };
 use slotbus_core::{
-    Body, ClusterState, Command, Durable, Effect, Effects, Flags, LinkId, Message, Millis, Node, NodeId, Origin, Peer,
-    Reply, Rule, message::Claim, peer::Report,
+    Body, ClusterState, Command, Durable, Effect, Effects, Flags, LinkId, Message, Millis, Node, NodeId, NodeView,
+    Origin, Peer, Reply, Rule, message::Claim, peer::Report,
 };
 
 /// One step of one node, as an invariant sees it.
@@ -99,10 +99,10 @@ invariants! {
     NoStaleVote "S5" no_stale_vote "No vote goes to a request of an epoch that has passed, nor to a claim older than what the voter recorded of a claimed slot's owner, if that still claims it." "";
     VoteDue "S5" vote_due "No replica asks for votes, and no owner of slots gives one, unless its primary is held failed or an administrator wants it replaced; nobody else votes." "";
     CountOnce "S27" count_once "A candidate counts each owner of slots once, nobody else, and only the answer to its own request." "";
-    NoFollowDead "S22" no_follow_dead "No node chooses a failed node as its primary, nor a replica when it is told whom to replicate." "";
+    NoFollowDead "S22" no_follow_dead "No node chooses a failed node as its primary of its own accord, unless it heads its own shard, nor a replica when it is told whom to replicate." "";
     ManualLossless "S23" manual_lossless "Who wins a manual failover that its primary paused for has every write of that primary." "nobody stalls for as long as the pause lasts";
-    NoForeignHistory "S24" no_foreign_history "No replica stands for election without having been in step with the primary that failed." "the driver calls it fresh only once it is in step; a validity factor";
-    Monotone "S6" monotone "No epoch that a node holds ever falls, and none is below its disk after a restart." "no RESET HARD; no power loss without sync";
+    NoForeignHistory "S24" no_foreign_history "No replica stands for election of its own accord without having been in step with the primary that failed." "the driver calls it fresh only once it is in step; a validity factor";
+    Monotone "S6" monotone "No epoch that a node holds ever falls, and none but those that replicas echo is below its disk after a restart." "no RESET HARD; no power loss without sync";
     CurDominates "S7" cur_dominates "A node's current epoch is at least every config epoch in its table." "";
     EpochFresh "S7" epoch_fresh "An epoch in which a node asks for votes, and one that it takes without any, exceeds every epoch that it has seen; a replica that starts has none." "";
     RequestSaved "S8" request_saved "No request for votes carries an epoch that is not on its sender's disk." "process kill";
@@ -113,7 +113,7 @@ invariants! {
     MarkHasOwner "S11" mark_has_owner "A slot that is marked as no longer claimed has an owner, who dropped it." "";
     ImageLoads "S25" image_loads "Every image that is saved can be loaded, and saving what was loaded gives it back." "";
     SelfWellFormed "S17" self_well_formed "A node is exactly one of primary and replica in its own table, a replica has a primary, nobody holds itself suspected or failed, and a RESET leaves nothing else." "RESET HARD aside";
-    FailSound "S18" fail_sound "A node fails another only by reports of a majority of the voters it counts, or because a member said that one did." "";
+    FailSound "S18" fail_sound "A node fails another only by reports of a majority of the voters it counts, because a member said that one did, or because another id answers at its address." "";
     ReportSound "S18" report_sound "A failure report is recorded only when a primary's gossip calls the node suspected or failed, once for each primary, and goes when its gossip does not." "";
     ReportersKnown "S19" reporters_known "Every failure report is by a node in the table." "";
     MembershipIsolation "S20" membership_isolation "Every member of a table was introduced to the node's cluster by an administrator." "addresses are not reused";
@@ -206,7 +206,8 @@ fn monotone<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
     match seen.cause {
         Cause::Started(None) => true,
         Cause::Started(Some(image)) => {
-            let is_kept = |own: &slotbus_core::NodeView<SLOTS>| seen.after.my_epoch() >= own.config_epoch;
+            let is_kept =
+                |own: &NodeView<SLOTS>| own.flags.contains(Flags::REPLICA) || seen.after.my_epoch() >= own.config_epoch;
             seen.after.current_epoch() >= image.current_epoch
                 && seen.after.last_vote_epoch() >= image.last_vote_epoch
                 && own_view(image).is_some_and(is_kept)
@@ -235,7 +236,7 @@ fn epoch_fresh<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
     if !seen.effects.rules.iter().any(takes) {
         return true;
     }
-    let own = seen.after.my_epoch();
+    let own = seen.after.myself().config_epoch;
     let others = seen.after.peers().iter().filter(|peer| peer.id != seen.after.id());
     own > before.current_epoch() && others.into_iter().all(|peer| peer.config_epoch < own)
 }
@@ -317,11 +318,26 @@ fn fail_sound<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
         | Body::Module(_)
         | Body::PublishShard(_) => None,
     });
+    if is_replaced(seen, before) {
+        return true;
+    }
     let is_told = |id| {
         let subject = seen.after.peers().get(id);
         subject.is_some_and(|peer| is_failed_by_majority(before, seen.after, peer, seen.now))
     };
     fails_by_majority(before, seen.after, &seen.changes(), seen.cause.message(), seen.now).is_ok() && tells.all(is_told)
+}
+
+/// Whether a link to a member is answered by another id: that member fails, nobody else.
+fn is_replaced<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, before: &Node<SLOTS>) -> bool {
+    let Cause::Received { link, message } = seen.cause else { return false };
+    let at_end = before.links().get(*link).and_then(|link| link.peer).map(|pos| before.peers()[pos].id);
+    let is_new = |peer: &Peer<SLOTS>| before.peers().get(&peer.id).is_some_and(|peer| !peer.is(Flags::FAIL));
+    let mut failed = seen.after.peers().iter().filter(|peer| peer.is(Flags::FAIL) && is_new(peer));
+    matches!(link, LinkId::Outbound(_))
+        && at_end.is_some_and(|id| id != message.header.sender)
+        && failed.all(|peer| Some(peer.id) == at_end)
+        && seen.effects.rules.contains(&Rule::HandshakeWrongIdFailed)
 }
 
 fn report_sound<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {

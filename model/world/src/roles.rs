@@ -31,7 +31,9 @@ pub(crate) fn no_follow_dead<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Gho
     let speaks = seen.cause.message().is_some_and(|message| message.header.sender == id);
     let is_replica = seen.after.peers().get(&id).is_some_and(|peer| peer.is(Flags::REPLICA));
     let is_told = matches!(seen.cause, Cause::Admin(Command::Replicate { .. }));
-    (!is_dead || speaks || epoch(before) < epoch(seen.after)) && !(is_told && is_replica)
+    // Out of a chain to the head of its own shard: from there it may stand for election.
+    let leaves_chain = old.and_then(|old| before.peers().get(&old)?.primary) == Some(id);
+    (!is_dead || is_told || speaks || leaves_chain || epoch(before) < epoch(seen.after)) && !(is_told && is_replica)
 }
 
 /// A primary that steps down for a node of its own shard hands its slots over: none is left without an

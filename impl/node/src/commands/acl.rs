@@ -6,13 +6,13 @@ use super::{every, help_of, options::integer};
 use crate::{
     category::{CATEGORIES, Category},
     client::Session,
-    dispatch,
+    dispatch, files,
     log::reason,
     server::Server,
     users::{self, Access, BadRule, Users, merge_selectors, name_of},
 };
 use slotbus_wire::resp::{Args, Reply, parse_i64};
-use std::{fs, io::Write, path::Path};
+use std::{fs, path::Path};
 
 const NO_FILE: &str = "This Redis instance is not configured to use an ACL file. You may want to specify users via the \
     ACL SETUSER command and then issue a CONFIG REWRITE (assuming you have a Redis configuration file set) in order to \
@@ -226,24 +226,13 @@ pub(super) fn save<'e>(server: &'e mut Server, _: &mut Session, _: Args<'e>) -> 
     }
     let mut text = server.users.lines().join(&b'\n');
     text.push(b'\n');
-    match replace(&server.settings.path("aclfile"), &text) {
+    match files::replace(&server.settings.path("aclfile"), &text) {
         Ok(()) => Reply::OK,
         Err(error) => {
             server.log.warning(format_args!("Saving the ACL file failed: {}", reason(&error)));
             Reply::err("There was an error trying to save the ACLs. Please check the server logs for more information")
         }
     }
-}
-
-/// Puts a text in the place of a file, which is never half written.
-fn replace(path: &Path, text: &[u8]) -> std::io::Result<()> {
-    let temporary = path.with_extension(format!("tmp-{}", std::process::id()));
-    let written = fs::File::create(&temporary).and_then(|mut file| file.write_all(text).and_then(|()| file.sync_all()));
-    let outcome = written.and_then(|()| fs::rename(&temporary, path));
-    if outcome.is_err() {
-        let _ = fs::remove_file(&temporary);
-    }
-    outcome
 }
 
 fn unknown_form(args: Args<'_>) -> Reply<'static> {

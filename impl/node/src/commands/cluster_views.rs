@@ -8,7 +8,9 @@ use super::{
     not_an_integer,
 };
 use crate::{bus::ClusterNode, client::Session, server::Server};
-use slotbus_core::{CLUSTER_SLOTS, ClusterState, Flags, Host, LinkId, NodeId, Peer, Pos, Slot, route::key_slot};
+use slotbus_core::{
+    Address, CLUSTER_SLOTS, ClusterState, Flags, Host, LinkId, NodeId, Peer, Pos, Slot, route::key_slot,
+};
 use slotbus_wire::{
     nodes_conf::node_line,
     resp::{Args, Reply, parse_i64},
@@ -22,51 +24,60 @@ pub(super) fn myid<'e>(server: &'e mut Server, _: &mut Session, _: Args<'e>) -> 
 }
 
 pub(super) fn myshardid<'e>(server: &'e mut Server, _: &mut Session, _: Args<'e>) -> Reply<'e> {
-    show(server, |node| Ok(Reply::text(node.shard(node.me()).to_string())))
+    show(server, |_, node| Ok(Reply::text(node.shard(node.me()).to_string())))
 }
 
 pub(super) fn keyslot<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {
     bus(server).map_or_else(|refusal| refusal, |_| Reply::Integer(key_slot(args.at(2)).0.into()))
 }
 
-pub(super) fn nodes<'e>(server: &'e mut Server, _: &mut Session, _: Args<'e>) -> Reply<'e> {
-    bus(server).map_or_else(
-        |refusal| refusal,
-        |bus| {
-            let node = bus.node();
-            let lines: String = node.peers().positions().map(|pos| line(node, pos) + "\n").collect();
-            Reply::Verbatim(lines.into())
-        },
-    )
+pub(super) fn nodes<'e>(server: &'e mut Server, session: &mut Session, _: Args<'e>) -> Reply<'e> {
+    if let Err(refusal) = bus(server) {
+        return refusal;
+    }
+    let Some(bus) = &server.bus else { return Reply::Null };
+    let positions = bus.node().peers().positions();
+    let lines: String = positions.map(|pos| line(server, session, bus.node(), pos) + "\n").collect();
+    Reply::Verbatim(lines.into())
 }
 
-fn line(node: &ClusterNode, pos: Pos) -> String {
-    node_line(&node.view(pos), node.migrating(), node.importing())
+/// A node as CLUSTER NODES shows it to a client like this.
+fn line(server: &Server, session: &Session, node: &ClusterNode, pos: Pos) -> String {
+    let mut view = node.view(pos);
+    view.address.port = server.port_for(session.is_tls, &view.address);
+    node_line(&view, node.migrating(), node.importing())
 }
 
-pub(super) fn replicas<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {
-    show(server, |node| {
+pub(super) fn replicas<'e>(server: &'e mut Server, session: &mut Session, args: Args<'e>) -> Reply<'e> {
+    show(server, |server, node| {
         let id = node_id(args.at(2))?;
         let peer = node.peers().get(&id).ok_or_else(|| unknown_node(args.at(2)))?;
         if !peer.is_primary() {
             return Err(Reply::err("The specified node is not a master"));
         }
         let positions = node.peers().positions().filter(|&pos| node.peers()[pos].primary == Some(id));
-        Ok(Reply::Array(positions.map(|pos| Reply::text(line(node, pos))).collect()))
+        Ok(Reply::Array(positions.map(|pos| Reply::text(line(server, session, node, pos))).collect()))
     })
 }
 
 pub(super) fn count_failure_reports<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {
     let now = server.now;
-    show(server, |node| {
+    show(server, |_, node| {
         let id = node_id(args.at(2))?;
         node.failure_reports(&id, now).map(Reply::count).ok_or_else(|| unknown_node(args.at(2)))
     })
 }
 
 /// Shows something of the core's state, if there is one.
-fn show<'e>(server: &mut Server, view: impl FnOnce(&ClusterNode) -> Result<Reply<'e>, Reply<'static>>) -> Reply<'e> {
-    bus(server).and_then(|bus| view(bus.node())).unwrap_or_else(|refusal| refusal)
+fn show<'e>(
+    server: &mut Server,
+    view: impl FnOnce(&Server, &ClusterNode) -> Result<Reply<'e>, Reply<'static>>,
+) -> Reply<'e> {
+    if let Err(refusal) = bus(server) {
+        return refusal;
+    }
+    let Some(bus) = &server.bus else { return Reply::Null };
+    view(server, bus.node()).unwrap_or_else(|refusal| refusal)
 }
 
 pub(super) fn info<'e>(server: &'e mut Server, _: &mut Session, _: Args<'e>) -> Reply<'e> {
@@ -154,7 +165,7 @@ fn slot_of(number: i64) -> Option<Slot> {
     u16::try_from(number).ok().filter(|&number| usize::from(number) < CLUSTER_SLOTS).map(Slot)
 }
 
-pub(super) fn slots<'e>(server: &'e mut Server, _: &mut Session, _: Args<'e>) -> Reply<'e> {
+pub(super) fn slots<'e>(server: &'e mut Server, session: &mut Session, _: Args<'e>) -> Reply<'e> {
     if let Err(refusal) = bus(server) {
         return refusal;
     }
@@ -163,9 +174,10 @@ pub(super) fn slots<'e>(server: &'e mut Server, _: &mut Session, _: Args<'e>) ->
     let node = bus.node();
     let ranges = owned_ranges(node).into_iter().map(|(start, end, owner)| {
         let owner = &node.peers()[owner];
-        let mut range = vec![Reply::Integer(start.0.into()), Reply::Integer(end.0.into()), place(server, owner)];
+        let mut range =
+            vec![Reply::Integer(start.0.into()), Reply::Integer(end.0.into()), place(server, session, owner)];
         let replicas = replicas_of(node, owner.id).filter(|replica| !replica.is(Flags::FAIL) && replica.offset != 0);
-        range.extend(replicas.map(|replica| place(server, replica)));
+        range.extend(replicas.map(|replica| place(server, session, replica)));
         Reply::Array(range)
     });
     Reply::Array(ranges.collect())
@@ -189,7 +201,7 @@ fn replicas_of(node: &ClusterNode, primary: NodeId) -> impl Iterator<Item = &Clu
 }
 
 /// A node as CLUSTER SLOTS shows it.
-fn place(server: &Server, peer: &ClusterPeer) -> Reply<'static> {
+fn place(server: &Server, session: &Session, peer: &ClusterPeer) -> Reply<'static> {
     let preferred = server.settings.text("cluster-preferred-endpoint-type");
     let mut details = Vec::new();
     if preferred != "ip" {
@@ -200,7 +212,7 @@ fn place(server: &Server, peer: &ClusterPeer) -> Reply<'static> {
     }
     Reply::Array(vec![
         server.endpoint(peer).map_or(Reply::Null, Reply::text),
-        Reply::Integer(peer.address.port.into()),
+        Reply::Integer(server.port_for(session.is_tls, &peer.address).into()),
         Reply::text(peer.id.to_string()),
         Reply::Map(details),
     ])
@@ -241,9 +253,10 @@ fn member(server: &Server, peer: &ClusterPeer) -> Reply<'static> {
         "online"
     };
     let mut fields = vec![(Reply::text("id"), Reply::text(peer.id.to_string()))];
-    if peer.address.port != 0 {
-        fields.push((Reply::text("port"), Reply::Integer(peer.address.port.into())));
-    }
+    let Address { port, pport, .. } = peer.address;
+    let (plain, secured) = if server.limits.is_bus_tls { (pport, port) } else { (port, 0) };
+    let ports = [("port", plain), ("tls-port", secured)].into_iter().filter(|(_, port)| *port != 0);
+    fields.extend(ports.map(|(name, port)| (Reply::text(name), Reply::Integer(port.into()))));
     fields.push((Reply::text("ip"), Reply::text(host(peer))));
     fields.push((Reply::text("endpoint"), Reply::text(server.endpoint(peer).unwrap_or_default())));
     if !peer.hostname.is_empty() {

@@ -9,6 +9,7 @@ use crate::{
     glob,
     log::reason,
     server::Server,
+    tls::Tls,
 };
 use slotbus_wire::resp::{Args, Reply};
 use std::collections::{BTreeMap, BTreeSet};
@@ -78,8 +79,29 @@ pub(super) fn set<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) -
             ));
         }
     }
-    server.settings = settings;
+    if let Some((_, name, _)) = changes.iter().find(|(index, ..)| DIRECTIVES[*index].name.starts_with("tls-")) {
+        match Tls::load(&settings) {
+            Ok(tls) => server.tls = tls,
+            Err(why) => {
+                server.log.warning(format_args!("{why}"));
+                return Reply::err(format_args!(
+                    "CONFIG SET failed (possibly related to argument '{name}') - Unable to update TLS configuration. \
+                     Check server logs."
+                ));
+            }
+        }
+    }
+    let former = std::mem::replace(&mut server.settings, settings);
     server.adopt_settings();
+    if server.adopt_aof().is_err() {
+        server.settings = former;
+        server.adopt_settings();
+        // What holds again asks for no file.
+        let _ = server.adopt_aof();
+        return Reply::err(
+            "CONFIG SET failed (possibly related to argument 'appendonly') - Unable to turn on AOF. Check server logs.",
+        );
+    }
     if changes.iter().any(|(index, ..)| DIRECTIVES[*index].name == "requirepass") {
         server.users.set_password(server.settings.text("requirepass"));
     }

@@ -38,6 +38,7 @@ pub(super) fn debug<'e>(server: &'e mut Server, session: &mut Session, args: Arg
             server.seeks_expired = args.at(2) != b"0";
             Reply::OK
         }
+        (b"loadaof", 2) => load_aof(server),
         (b"reload", 2..) => reload(server, args),
         (b"error", 3) => Reply::error(String::from_utf8_lossy(args.at(2)).into_owned()),
         (b"log", 3) => {
@@ -60,6 +61,7 @@ fn help() -> Reply<'static> {
             ("DIGEST", "A digest of all keys and values."),
             ("DIGEST-VALUE <key> [<key> ...]", "Digests of values."),
             ("ERROR <text>", "Answer with an error."),
+            ("LOADAOF", "Load all keys from the append-only files again."),
             ("LOG <text>", "Write to the log."),
             ("OBJECT <key>", "How a value is held."),
             ("POPULATE <count> [<prefix>] [<size>]", "Make keys."),
@@ -117,6 +119,19 @@ fn reload(server: &mut Server, args: Args<'_>) -> Reply<'static> {
     match snapshot::load(&server.settings.path("dbfilename"), &mut server.store) {
         Ok(_) => Reply::OK,
         Err(_) => Reply::err("Error trying to load the RDB dump, check server logs."),
+    }
+}
+
+fn load_aof(server: &mut Server) -> Reply<'static> {
+    match server.reload_aof() {
+        Ok(()) => {
+            server.log.warning(format_args!("Append Only File loaded by DEBUG LOADAOF"));
+            Reply::OK
+        }
+        Err(message) => {
+            server.log.warning(format_args!("{message}"));
+            Reply::err("Error trying to load the AOF files, check server logs.")
+        }
     }
 }
 

@@ -64,7 +64,7 @@ fn about_server(server: &Server, fields: &mut Fields) {
     fields.put("arch_bits", usize::BITS);
     fields.put("process_id", std::process::id());
     fields.put("run_id", &server.run_id);
-    fields.put("tcp_port", server.settings.text("port"));
+    fields.put("tcp_port", server.settings.first_port());
     fields.put("server_time_usec", server.clock.since_epoch().as_micros());
     fields.put("uptime_in_seconds", uptime.as_secs());
     fields.put("uptime_in_days", uptime.as_secs() / 86_400);
@@ -91,6 +91,20 @@ fn about_memory(server: &Server, fields: &mut Fields) {
     fields.put("used_memory_human", format_args!("{:.2}M", used as f64 / f64::from(1 << 20)));
     fields.put("used_memory_rss", resident);
     fields.put("used_memory_peak", resident);
+    let (machine, scripts) = (server.scripts.bytes(), server.scripts.cache.bytes());
+    for (name, bytes) in [
+        ("used_memory_lua", machine),
+        ("used_memory_vm_eval", machine),
+        ("used_memory_scripts_eval", scripts),
+        ("number_of_cached_scripts", server.scripts.cache.len()),
+        ("number_of_functions", 0),
+        ("used_memory_vm_functions", 0),
+        ("used_memory_vm_total", machine),
+        ("used_memory_functions", 0),
+        ("used_memory_scripts", scripts),
+    ] {
+        fields.put(name, bytes);
+    }
     fields.put("maxmemory", server.settings.text("maxmemory"));
     fields.put("maxmemory_policy", server.settings.text("maxmemory-policy"));
     fields.put("mem_allocator", "system");
@@ -104,14 +118,37 @@ pub(super) fn resident_bytes() -> u64 {
 }
 
 fn about_persistence(server: &Server, fields: &mut Fields) {
-    for name in ["loading", "async_loading", "aof_enabled", "aof_rewrite_in_progress"] {
-        fields.put(name, 0);
-    }
+    fields.put("loading", 0);
+    fields.put("async_loading", 0);
     fields.put("rdb_changes_since_last_save", server.store.news.changes);
     fields.put("rdb_bgsave_in_progress", u8::from(server.saves.is_under_way()));
     fields.put("rdb_last_save_time", server.saves.last_s);
     fields.put("rdb_last_bgsave_status", if server.saves.is_good { "ok" } else { "err" });
-    fields.put("aof_last_write_status", "ok");
+    about_aof(server, fields);
+}
+
+fn about_aof(server: &Server, fields: &mut Fields) {
+    let (aof, rewrites) = (&server.aof, server.aof.rewrites());
+    let status = |is_good| if is_good { "ok" } else { "err" };
+    let seconds = |seconds: Option<u64>| seconds.map_or(-1, |seconds| i64::try_from(seconds).unwrap_or(i64::MAX));
+    fields.put("aof_enabled", u8::from(aof.is_on()));
+    fields.put("aof_rewrite_in_progress", u8::from(aof.is_rewriting()));
+    fields.put("aof_rewrite_scheduled", u8::from(rewrites.is_scheduled));
+    fields.put("aof_last_rewrite_time_sec", seconds(rewrites.last_s));
+    let current_s = aof.rewriting_since().map(|begun| server.now.since(begun) / 1000);
+    fields.put("aof_current_rewrite_time_sec", seconds(current_s));
+    fields.put("aof_last_bgrewrite_status", status(rewrites.is_good));
+    fields.put("aof_rewrites", rewrites.count);
+    fields.put("aof_rewrites_consecutive_failures", rewrites.failures);
+    fields.put("aof_last_write_status", status(aof.is_written()));
+    if aof.is_on() {
+        fields.put("aof_current_size", aof.bytes());
+        fields.put("aof_base_size", rewrites.bytes);
+        fields.put("aof_pending_rewrite", u8::from(rewrites.is_scheduled));
+        fields.put("aof_buffer_length", aof.waiting());
+        fields.put("aof_pending_bio_fsync", aof.syncs_under_way());
+        fields.put("aof_delayed_fsync", aof.delayed());
+    }
 }
 
 fn about_stats(server: &Server, fields: &mut Fields) {

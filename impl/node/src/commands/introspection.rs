@@ -66,7 +66,12 @@ pub(super) fn getkeys<'e>(_: &'e mut Server, _: &mut Session, args: Args<'e>) ->
         return Reply::err("Invalid number of arguments specified for command");
     }
     let keys: Vec<_> = command.keys_of(request).map(Reply::bulk).collect();
-    if keys.is_empty() { Reply::err("Invalid arguments specified for command") } else { Reply::Array(keys) }
+    let needs_keys = !command.traits.contains(Traits::NO_MANDATORY_KEYS);
+    if keys.is_empty() && needs_keys {
+        Reply::err("Invalid arguments specified for command")
+    } else {
+        Reply::Array(keys)
+    }
 }
 
 pub(super) fn list<'e>(_: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {
@@ -113,7 +118,7 @@ fn describe(command: &Command) -> Reply<'static> {
 }
 
 fn flags(command: &Command) -> Vec<&'static str> {
-    const NAMES: [(Traits, &str); 17] = [
+    const NAMES: [(Traits, &str); 19] = [
         (Traits::WRITE, "write"),
         (Traits::READONLY, "readonly"),
         (Traits::DENYOOM, "denyoom"),
@@ -123,6 +128,7 @@ fn flags(command: &Command) -> Vec<&'static str> {
         (Traits::BLOCKING, "blocking"),
         (Traits::LOADING, "loading"),
         (Traits::STALE, "stale"),
+        (Traits::SKIP_MONITOR, "skip_monitor"),
         (Traits::SKIP_SLOWLOG, "skip_slowlog"),
         (Traits::ASKING, "asking"),
         (Traits::FAST, "fast"),
@@ -130,6 +136,7 @@ fn flags(command: &Command) -> Vec<&'static str> {
         (Traits::NO_ASYNC_LOADING, "no_async_loading"),
         (Traits::NO_MULTI, "no_multi"),
         (Traits::ALLOW_BUSY, "allow_busy"),
+        (Traits::NO_MANDATORY_KEYS, "no_mandatory_keys"),
         (Traits::MOVABLE_KEYS, "movablekeys"),
     ];
     NAMES.into_iter().filter(|(flag, _)| command.traits.contains(*flag)).map(|(_, name)| name).collect()

@@ -10,6 +10,8 @@ use crate::{
     dial,
     migration::{Cargo, Migration, Outcome},
     server::Server,
+    stream::Stream,
+    tls::Tls,
 };
 use slotbus_wire::{
     dump,
@@ -36,7 +38,9 @@ fn begin(server: &mut Server, session: &mut Session, args: Args<'_>) -> Result<R
     let port = parse_i64(args.at(2)).and_then(|port| u16::try_from(port).ok());
     let Some(ip) = ip(args.at(1)) else { return Err(Outcome::unreachable()) };
     let Some(port) = port else { return Err(Outcome::unsent()) };
-    let stream = dial::connect(SocketAddr::new(ip, port), &[]).map_err(|_| Outcome::unsent())?;
+    let tls = server.tls.as_ref().and_then(Tls::outbound_links);
+    let socket = dial::connect(SocketAddr::new(ip, port), &[]);
+    let stream = socket.and_then(|socket| Stream::opened(socket, ip, tls)).map_err(|_| Outcome::unsent())?;
     let migration = Migration::new(session.key, stream, cargo, options.is_copy, timeout_ms, server.now);
     server.migrations.begin(migration).map_err(|_| Outcome::unsent())?;
     session.waits = Some(Wait::Reply);

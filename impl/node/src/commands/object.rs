@@ -60,6 +60,8 @@ pub(super) fn stats<'e>(server: &'e mut Server, _: &mut Session, _: Args<'e>) ->
     let fields = [
         ("peak.allocated", Reply::count(resident)),
         ("total.allocated", Reply::count(resident)),
+        ("lua.caches", Reply::count(server.scripts.cache.bytes())),
+        ("functions.caches", Reply::count(0)),
         ("keys.count", Reply::count(keys)),
         ("keys.bytes-per-key", Reply::count(data / keys.max(1))),
         ("dataset.bytes", Reply::count(data)),

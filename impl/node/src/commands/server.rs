@@ -1,7 +1,7 @@
 //! Owns the commands about the process: TIME, SHUTDOWN.
 
 use super::syntax_error;
-use crate::{client::Session, server::Server};
+use crate::{client::Session, dispatch::BUSY, server::Server};
 use slotbus_wire::resp::{Args, Reply};
 
 pub(super) fn time<'e>(server: &'e mut Server, _: &mut Session, _: Args<'e>) -> Reply<'e> {
@@ -16,6 +16,9 @@ pub(super) fn shutdown<'e>(server: &'e mut Server, session: &mut Session, args: 
     let is_contradictory = has(b"save") && has(b"nosave") || has(b"abort") && args.len() > 2;
     if !args.from(1).all(is_known) || is_contradictory {
         return syntax_error();
+    }
+    if server.scripts.is_late() && !has(b"nosave") {
+        return Reply::error(BUSY);
     }
     if has(b"abort") {
         return Reply::err("No shutdown in progress.");

@@ -6,14 +6,9 @@ use super::{
     directive::{DIRECTIVES, Directive},
     settings::Settings,
 };
-use crate::users::Users;
+use crate::{files, users::Users};
 use slotbus_wire::words;
-use std::{
-    collections::BTreeSet,
-    fs::{self, File},
-    io::{self, Write},
-    path::Path,
-};
+use std::{collections::BTreeSet, fs, io, path::Path};
 
 const HEADING: &str = "# Written by CONFIG REWRITE";
 
@@ -24,16 +19,7 @@ pub fn rewrite(path: &Path, settings: &Settings, users: &Users) -> io::Result<()
     let has_own_file = !settings.text("aclfile").is_empty();
     let users = if has_own_file { Vec::new() } else { users.lines() };
     let users: Vec<String> = users.iter().map(|line| String::from_utf8_lossy(line).into_owned()).collect();
-    let temporary = path.with_extension(format!("tmp-{}", std::process::id()));
-    let written = File::create(&temporary).and_then(|mut file| {
-        file.write_all(rewritten(&former, settings, users).as_bytes())?;
-        file.sync_all()
-    });
-    let outcome = written.and_then(|()| fs::rename(&temporary, path));
-    if outcome.is_err() {
-        let _ = fs::remove_file(&temporary);
-    }
-    outcome
+    files::replace(path, rewritten(&former, settings, users).as_bytes())
 }
 
 fn rewritten(former: &str, settings: &Settings, users: Vec<String>) -> String {

@@ -103,8 +103,35 @@ impl Settings {
     #[must_use]
     pub fn bus_port(&self) -> Option<u16> {
         match self.port("cluster-port") {
-            0 => self.port("port").checked_add(BUS_PORT_DISTANCE),
+            0 => self.members_port().checked_add(BUS_PORT_DISTANCE),
             port => Some(port),
+        }
+    }
+
+    /// The client port by which members know this node: that for TLS, if the bus uses it.
+    #[must_use]
+    pub fn members_port(&self) -> u16 {
+        self.port(if self.flag("tls-cluster") { "tls-port" } else { "port" })
+    }
+
+    /// The client port that is shown where there is room for one.
+    #[must_use]
+    pub fn first_port(&self) -> u16 {
+        match self.port("port") {
+            0 => self.port("tls-port"),
+            port => port,
+        }
+    }
+
+    /// The client port to announce, and the plain one beside it; 0 if there is none.
+    fn announced_ports(&self) -> (u16, u16) {
+        let (plain, secured) = (self.port("cluster-announce-port"), self.port("cluster-announce-tls-port"));
+        let plain_beside = if self.flag("tls-cluster") { self.port("port") } else { 0 };
+        match (plain, secured) {
+            (plain, secured) if self.flag("tls-cluster") && secured != 0 => (secured, plain),
+            (0, _) => (self.members_port(), plain_beside),
+            // Even if members know this node by its port for TLS.
+            (plain, _) => (plain, plain_beside),
         }
     }
 
@@ -127,11 +154,12 @@ impl Settings {
     pub fn protocol(&self) -> Arc<Config> {
         let or_own = |announced: u16, own: u16| if announced == 0 { own } else { announced };
         let Ok(announce_host) = self.text("cluster-announce-ip").parse::<Host>();
+        let (port, pport) = self.announced_ports();
         let mut config = Config {
             announce_host,
-            port: or_own(self.port("cluster-announce-port"), self.port("port")),
+            port,
             cport: or_own(self.port("cluster-announce-bus-port"), self.bus_port().unwrap_or_default()),
-            pport: 0,
+            pport,
             hostname: self.text("cluster-announce-hostname").into(),
             require_full_coverage: self.flag("cluster-require-full-coverage"),
             allow_replica_migration: self.flag("cluster-allow-replica-migration"),

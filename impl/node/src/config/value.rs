@@ -112,6 +112,9 @@ impl Kind {
             Self::BaseName(directive, noun) if word.contains(['/', '\\']) => {
                 Err(format!("{directive} can't be a path, just a {noun}"))
             }
+            Self::BaseName(directive, _) if word.is_empty() && directive.starts_with("append") => {
+                Err(format!("{directive} can't be empty"))
+            }
             Self::Directory => match std::fs::metadata(word) {
                 Ok(found) if found.is_dir() => Ok(word.into()),
                 Ok(_) => Err("Not a directory".into()),

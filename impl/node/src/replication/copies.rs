@@ -62,6 +62,7 @@ impl Server {
             created_s: self.now.0 / 1000,
             used_memory: self.store.bytes() as u64,
             stream: self.replication.place().map(|(id, offset)| (id.to_string(), offset)),
+            is_base: false,
         }
     }
 

@@ -5,7 +5,6 @@
 
 use super::Done;
 use crate::{
-    command::Run,
     config::Settings,
     dispatch,
     server::Server,
@@ -36,8 +35,11 @@ impl Intake {
     }
 
     fn finish(mut self) -> Result<Store, String> {
-        let is_complete = self.loader.finish(&mut self.store)?;
-        if is_complete { Ok(self.store) } else { Err("The keys end too soon".into()) }
+        match self.loader.finish(&mut self.store)? {
+            false => Err("The keys end too soon".into()),
+            true if self.loader.into_tail().is_empty() => Ok(self.store),
+            true => Err("Something follows behind the end of the keys".into()),
+        }
     }
 }
 
@@ -62,6 +64,7 @@ impl Server {
         match intake.finish() {
             Ok(store) => {
                 self.store.take_over(store);
+                self.rebase_aof();
                 self.log.notice(format_args!("MASTER <-> REPLICA sync: {} keys loaded", self.store.len()));
                 self.replicate(Event::Loaded);
                 Done::Well
@@ -74,6 +77,9 @@ impl Server {
     pub(super) fn apply(&mut self, requests: &[OwnedArgs]) -> Done {
         self.store.set_time(self.now, Expired::There);
         let outcome = requests.iter().try_for_each(|request| apply_one(&mut self.store, request.args()));
+        if outcome.is_ok() {
+            self.record_applied(requests);
+        }
         self.counters.commands += requests.len() as u64;
         self.follow_up(None);
         match outcome {
@@ -88,14 +94,9 @@ impl Server {
 }
 
 fn apply_one(store: &mut Store, args: Args<'_>) -> Result<(), String> {
-    let name = String::from_utf8_lossy(args.at(0)).into_owned();
-    let command = dispatch::look_up(args).map_err(|_| format!("this node does not know '{name}'"))?;
-    let Run::Data(run) = command.run else { return Err(format!("'{name}' is not about keys")) };
-    if !command.takes(args.len()) {
-        return Err(format!("'{name}' has the wrong number of arguments"));
-    }
+    let run = dispatch::look_up_data(args).map_err(|unfit| unfit.to_string())?;
     match run(store, args) {
         Ok(_) => Ok(()),
-        Err(refusal) => Err(format!("'{name}' is answered with {refusal:?}")),
+        Err(refusal) => Err(format!("'{}' is answered with {refusal:?}", String::from_utf8_lossy(args.at(0)))),
     }
 }

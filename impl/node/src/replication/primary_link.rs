@@ -2,12 +2,14 @@
 //!
 //! Must not know what is said on it.
 
-use crate::{dial, wake::Wake};
-use mio::{Interest, Registry, net::TcpStream};
+use crate::{dial, stream::Stream, wake::Wake};
+use mio::{Interest, Registry};
+use rustls::ClientConfig;
 use slotbus_core::{Address, Host};
 use std::{
     io::{self, ErrorKind, Read, Write},
     net::{IpAddr, SocketAddr},
+    sync::Arc,
 };
 
 /// So many reads in a row, and others get their turn.
@@ -16,7 +18,7 @@ const READS_MAX: usize = 16;
 /// The connection to the primary, if there is one.
 #[derive(Debug, Default)]
 pub(super) struct PrimaryLink {
-    stream: Option<TcpStream>,
+    stream: Option<Stream>,
     /// The how manieth connection this is: what was said of another does not concern it.
     generation: u32,
     is_up: bool,
@@ -34,13 +36,20 @@ impl PrimaryLink {
         self.has_more
     }
 
-    /// Begins to connect.
-    pub(super) fn connect(&mut self, address: &Address, sources: &[IpAddr], registry: &Registry) -> io::Result<()> {
+    /// Begins to connect; in TLS if this says how.
+    pub(super) fn connect(
+        &mut self,
+        address: &Address,
+        sources: &[IpAddr],
+        tls: Option<Arc<ClientConfig>>,
+        registry: &Registry,
+    ) -> io::Result<()> {
         self.close(registry);
         let Host::Ip(ip) = address.host else { return Err(ErrorKind::InvalidInput.into()) };
-        let mut stream = dial::connect(SocketAddr::new(ip, address.port), sources)?;
+        let socket = dial::connect(SocketAddr::new(ip, address.port), sources)?;
+        let mut stream = Stream::opened(socket, ip, tls)?;
         let token = Wake::Primary(self.generation).token();
-        registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
+        registry.register(stream.socket_mut(), token, Interest::READABLE | Interest::WRITABLE)?;
         self.stream = Some(stream);
         Ok(())
     }
@@ -48,7 +57,7 @@ impl PrimaryLink {
     pub(super) fn close(&mut self, registry: &Registry) {
         if let Some(mut stream) = self.stream.take() {
             // The socket closes all the same; that it was watched no more matters to nobody then.
-            let _ = registry.deregister(&mut stream);
+            let _ = registry.deregister(stream.socket_mut());
         }
         *self = Self { generation: self.generation.wrapping_add(1), ..Self::default() };
     }
@@ -58,7 +67,7 @@ impl PrimaryLink {
         if self.is_up {
             return Some(Ok(false));
         }
-        let outcome = dial::established(self.stream.as_ref()?)?;
+        let outcome = self.stream.as_mut()?.establish()?;
         self.is_up = outcome.is_ok();
         Some(outcome.map(|()| true))
     }

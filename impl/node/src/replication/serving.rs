@@ -58,10 +58,10 @@ impl Server {
     }
 
     /// Whether a client's replies are held: what it wrote must be on its way to a replica before it is
-    /// acknowledged.
+    /// acknowledged, and what anybody wrote in the append-only file.
     #[must_use]
     pub fn must_hold(&self, session: &Session) -> bool {
-        session.written > self.replication.safe_until
+        session.written > self.replication.safe_until || self.aof.holds_replies() || self.must_end()
     }
 
     /// Takes note of how much of the stream is safe.

@@ -1,12 +1,12 @@
-//! Owns how writes of this node get into the stream: each as a request that does the same on any copy of
+//! Owns how writes of this node get into the stream and the append-only file: each as a request that does the same on any copy of
 //! the keys, and what belongs together as one transaction.
 //!
 //! Must not know who reads the stream.
 
 use super::rewrite::{self, Form};
-use crate::{client::Session, command::Command, server::Server, waiters::Wish};
+use crate::{aof::requests, client::Session, command::Command, server::Server, waiters::Wish};
 use slotbus_replication::Event;
-use slotbus_wire::resp::{Args, Protocol, Reply};
+use slotbus_wire::resp::{Args, OwnedArgs, Reply};
 
 /// Writes that are not in the stream yet, as requests.
 #[derive(Debug, Default)]
@@ -17,9 +17,7 @@ pub struct Writes {
 
 impl Writes {
     fn add<'w>(&mut self, words: impl IntoIterator<Item = &'w [u8]>) {
-        // A request has the form of an array of byte strings.
-        let request = Reply::Array(words.into_iter().map(Reply::bulk).collect());
-        request.encode(Protocol::Two, &mut self.bytes);
+        requests::put(&mut self.bytes, words);
         self.count += 1;
     }
 
@@ -27,6 +25,11 @@ impl Writes {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.count == 0
+    }
+
+    /// Forgets all of them.
+    pub fn clear(&mut self) {
+        *self = Self::default();
     }
 
     /// Takes all of them: as a transaction, if there are several.
@@ -41,21 +44,33 @@ impl Writes {
 
 impl Server {
     /// Whether writes go into a stream of this node's own.
+    fn is_streaming(&self) -> bool {
+        self.replication.machine.is_active() && self.replication.machine.upstream().is_none()
+    }
+
+    /// Whether writes are told to anybody: to replicas, or to the append-only file.
     #[must_use]
     pub fn is_recording(&self) -> bool {
-        self.replication.machine.is_active() && self.replication.machine.upstream().is_none()
+        self.is_streaming() || self.aof.is_on()
     }
 
     /// Records what a command has done, and before it the keys that were lost on its way.
     pub fn record(&mut self, command: &Command, args: Args<'_>, reply: &Reply<'_>, has_changed: bool) {
         self.record_losses();
-        if !has_changed || reply.is_error() {
+        if !has_changed || reply.is_error() || !self.scripts.terms.replicates.get() {
             return;
         }
         match rewrite::form(command.name, args, reply, &self.store) {
             Form::Same => self.replication.writes.add(args.from(0)),
             Form::Other(words) => self.replication.writes.add(words.iter().map(|word| &**word)),
             Form::Nothing => {}
+        }
+    }
+
+    /// Records requests of the primary that were carried out here: they are in the stream already.
+    pub(super) fn record_applied(&mut self, requests: &[OwnedArgs]) {
+        if self.aof.is_on() {
+            requests.iter().for_each(|request| self.replication.writes.add(request.args().from(0)));
         }
     }
 
@@ -87,13 +102,17 @@ impl Server {
         self.record_drops(lost.iter().map(|key| &**key));
     }
 
-    /// Puts what was recorded into the stream, as one.
+    /// Puts what was recorded into the stream and the append-only file, as one.
     pub fn end_unit(&mut self, session: Option<&mut Session>) {
         self.record_losses();
         if self.replication.writes.is_empty() {
             return;
         }
         let bytes = self.replication.writes.take();
+        self.aof.append(&bytes, self.now.0 / 1000);
+        if !self.is_streaming() {
+            return;
+        }
         self.replicate(Event::Produced(&bytes));
         self.note_what_is_safe();
         if let Some(session) = session {

@@ -119,7 +119,7 @@ mod tests {
     /// The keys that an image holds.
     fn keys(bytes: &[u8]) -> BTreeMap<Vec<u8>, Value> {
         let mut all = Vec::new();
-        rdb::put_header(&mut all, Header { version: "7", created_s: 0, used_memory: 0, stream: None });
+        rdb::put_header(&mut all, Header { version: "7", created_s: 0, used_memory: 0, stream: None, is_base: false });
         all.extend(bytes);
         let (mut reader, mut at, mut found) = (RecordReader::default(), 0, BTreeMap::new());
         while at < all.len() {

@@ -15,6 +15,8 @@ pub enum Context {
     Toplevel,
     /// A client's transaction.
     Multi,
+    /// A client's script.
+    Lua,
 }
 
 impl Context {
@@ -24,6 +26,7 @@ impl Context {
         match self {
             Self::Toplevel => "toplevel",
             Self::Multi => "multi",
+            Self::Lua => "lua",
         }
     }
 }

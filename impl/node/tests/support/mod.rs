@@ -4,7 +4,9 @@
 #![allow(dead_code, reason = "each test binary uses a part of this")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up ends at once")]
 
+pub(crate) mod keys;
 pub(crate) mod shards;
+pub(crate) mod tls;
 
 use std::{
     fs::{self, File},
@@ -106,6 +108,11 @@ impl Server {
             let is_it = text(&reply).contains(&format!("process_id:{}\r\n", self.child.id()));
             (is_it || reply.starts_with(b"-NOAUTH")).then_some(true)
         })
+    }
+
+    /// The process's id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Sends the process a signal.

@@ -36,6 +36,8 @@ pub struct Header<'a> {
     pub used_memory: u64,
     /// The place in the stream of writes that the data are at: its name, and how many bytes of it.
     pub stream: Option<(String, u64)>,
+    /// Whether requests follow it, in other files, as those of an append-only file do.
+    pub is_base: bool,
 }
 
 /// Begins a snapshot.
@@ -50,7 +52,7 @@ pub fn put_header(out: &mut Vec<u8>, header: Header<'_>) {
         ("redis-bits", usize::BITS.to_string()),
         ("ctime", header.created_s.to_string()),
         ("used-mem", header.used_memory.to_string()),
-        ("aof-base", "0".to_owned()),
+        ("aof-base", u8::from(header.is_base).to_string()),
     ];
     for (name, value) in remarks.into_iter().chain(place.into_iter().flatten()) {
         out.push(code::AUX);

@@ -10,13 +10,16 @@ use crate::{
 };
 
 impl<const SLOTS: usize> Turn<'_, SLOTS> {
-    /// Takes over the epochs in a member's header.
-    pub(super) fn hear_epochs(&mut self, pos: Pos, header: &Header<SLOTS>) {
+    /// Takes over the epochs in a member's header. That of its claim is recorded together with what is
+    /// claimed, which only heartbeats are asked for: else it would be recorded for slots that are not.
+    pub(super) fn hear_epochs(&mut self, pos: Pos, header: &Header<SLOTS>, is_heartbeat: bool) {
         if header.current_epoch > self.node.current_epoch && self.unless(Mutant::EpochNotRaised) {
             self.rule(Rule::EpochRaised);
             self.node.current_epoch = header.current_epoch;
         }
-        let counts = header.primary.is_none() || !self.node.config.profile.epochs_from_primaries;
+        let profile = &self.node.config.profile;
+        let counts = (header.primary.is_none() || !profile.epochs_from_primaries)
+            && (is_heartbeat || !profile.epochs_with_claims);
         let recorded = self.node.peers[pos].config_epoch;
         let falls = header.config_epoch < recorded && self.is_mutant(Mutant::EpochFalls);
         if counts && (header.config_epoch > recorded || falls) {

@@ -11,6 +11,7 @@ use crate::{
 
 impl<const SLOTS: usize> Turn<'_, SLOTS> {
     pub(crate) fn receive(&mut self, link: LinkId, message: Message<SLOTS>) {
+        let is_heartbeat = message.heartbeat().is_some();
         let Message { header, body } = message;
         if self.node.links.get(link).is_none() {
             self.rule(Rule::LinkUnknown);
@@ -19,7 +20,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         let sender = self.identify(link, &header);
         let member = self.member(sender);
         if let Some(pos) = member {
-            self.heard(pos, &header);
+            self.heard(pos, &header, is_heartbeat);
         }
         match &body {
             Body::Ping(heartbeat) => self.pinged(link, &header, heartbeat, sender, false),
@@ -50,10 +51,10 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
     }
 
     /// What every message of a known sender tells: it is alive, and which epochs it has seen.
-    fn heard(&mut self, pos: Pos, header: &Header<SLOTS>) {
+    fn heard(&mut self, pos: Pos, header: &Header<SLOTS>, is_heartbeat: bool) {
         self.node.peers[pos].data_received = Some(self.now);
         if !self.node.peers[pos].is(Flags::HANDSHAKE) {
-            self.hear_epochs(pos, header);
+            self.hear_epochs(pos, header, is_heartbeat);
             self.node.peers[pos].offset = header.offset;
             self.hear_pause(pos, header);
         }

@@ -1,0 +1,77 @@
+//! Owns what is known of the script that runs: what it may do, since when it runs, whether it is to end.
+//!
+//! Must not know Lua.
+
+use super::shebang::Flags;
+use slotbus_core::Slot;
+use slotbus_wire::resp::Protocol;
+use std::{
+    cell::Cell,
+    time::{Duration, Instant},
+};
+
+/// What both the node and the functions that the script calls look at.
+#[derive(Debug)]
+pub(crate) struct Terms {
+    /// The version of the protocol that the script speaks.
+    pub(crate) protocol: Cell<Protocol>,
+    /// Whether what it writes goes to replicas.
+    pub(crate) replicates: Cell<bool>,
+    /// When it began.
+    pub(crate) since: Cell<Instant>,
+    /// After so long others are told that it runs; none for never.
+    pub(crate) patience: Cell<Option<Duration>>,
+    /// Whether it is to end.
+    pub(crate) is_killed: Cell<bool>,
+}
+
+impl Terms {
+    /// Those of no script.
+    pub(super) fn new() -> Self {
+        Self {
+            protocol: Cell::new(Protocol::Two),
+            replicates: Cell::new(true),
+            since: Cell::new(Instant::now()),
+            patience: Cell::new(None),
+            is_killed: Cell::new(false),
+        }
+    }
+
+    /// Those with which a script begins.
+    pub(super) fn begin(&self, patience: Option<Duration>) {
+        self.protocol.set(Protocol::Two);
+        self.replicates.set(true);
+        self.since.set(Instant::now());
+        self.patience.set(patience);
+        self.is_killed.set(false);
+    }
+
+    /// What holds again once it has ended.
+    pub(super) fn end(&self) {
+        self.replicates.set(true);
+    }
+
+    /// Whether the script has run for too long.
+    pub(super) fn is_late(&self) -> bool {
+        self.patience.get().is_some_and(|patience| self.since.get().elapsed() >= patience)
+    }
+}
+
+/// The script that runs.
+#[derive(Clone, Debug)]
+pub(crate) struct Running {
+    /// Its name.
+    pub(crate) name: String,
+    /// What it says of itself.
+    pub(crate) flags: Flags,
+    /// Whether it must not write.
+    pub(crate) is_readonly: bool,
+    /// Whether it has asked to write.
+    pub(crate) has_written: bool,
+    /// Whether memory had run out when it began.
+    pub(crate) is_out_of_memory: bool,
+    /// The slot of the keys that it has used.
+    pub(crate) slot: Option<Slot>,
+    /// Whether it has run for so long that others are told.
+    pub(crate) is_late: bool,
+}
