@@ -5,6 +5,7 @@ use slotbus_core::Profile;
 pub(crate) mod capture;
 pub(crate) mod chaos;
 pub(crate) mod probe;
+pub(crate) mod vectors;
 
 /// The profile of this name.
 pub(crate) fn profile_named(name: &str) -> Result<Profile, String> {

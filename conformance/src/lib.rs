@@ -10,4 +10,5 @@ pub mod probe;
 pub mod report;
 pub mod scripted;
 pub mod tour;
+pub mod vectors;
 pub mod verify;

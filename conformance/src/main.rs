@@ -3,7 +3,13 @@
 mod commands;
 
 use clap::{Parser, Subcommand};
-use commands::{capture::Capture, chaos::Chaos, probe::ProbeArgs, profile_named};
+use commands::{
+    capture::Capture,
+    chaos::Chaos,
+    probe::ProbeArgs,
+    profile_named,
+    vectors::{Generate, Replay},
+};
 use slotbus_conformance::{
     capture::{file, laws},
     convert,
@@ -38,7 +44,10 @@ const EXAMPLES: &str = "Examples:
   slotbus-conform chaos --spawn 'redis-server --port {port} --dir {dir}' --nodes 6 --replicas 1 --seed 7 --duration 30
   slotbus-conform chaos --spawn 'slotbus-node --port {port} --dir {dir} --trace-file {trace}' --scenario failed.txt
   slotbus-conform probe --spawn 'redis-server --port {port} --dir {dir}'
-  slotbus-conform probe --addr 127.0.0.1:7000 --filter ELECT --junit report.xml";
+  slotbus-conform probe --addr 127.0.0.1:7000 --filter ELECT --junit report.xml
+  slotbus-conform generate --out vectors --profile redis-7.0
+  slotbus-conform replay vectors
+  slotbus-conform replay vectors --adapter 'python3 conformance/runner/runner.py redis-server'";
 
 #[derive(Subcommand)]
 enum Command {
@@ -71,6 +80,11 @@ enum Command {
     Chaos(Chaos),
     /// Plays the peers of a server over real sockets and holds all that it says to the model.
     Probe(ProbeArgs),
+    /// Writes conformance vectors: explores what can happen to one node, chooses short runs that cover
+    /// the rules and their guards, and records what the model does.
+    Generate(Generate),
+    /// Holds the model, or a program behind an adapter, to the vectors of a folder.
+    Replay(Replay),
     /// The main job end to end: every standard configuration checked exhaustively, live clusters of
     /// real processes on loopback, and the recorded traces verified against the model.
     Tour {
@@ -87,6 +101,8 @@ fn main() -> ExitCode {
         Command::Capture(capture) => capture.run().unwrap_or_else(unusable).into(),
         Command::Chaos(chaos) => chaos.run().unwrap_or_else(unusable).into(),
         Command::Probe(probe) => probe.run().unwrap_or_else(unusable).into(),
+        Command::Generate(generate) => generate.run().into(),
+        Command::Replay(replay) => replay.run().into(),
         Command::Tour { json } => tour::run(json).into(),
     }
 }

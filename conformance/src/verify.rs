@@ -161,7 +161,7 @@ fn deciding_rule(recorded: &[Rule], model: &[Rule]) -> Option<Rule> {
 }
 
 /// Goes down to the first part in which two values differ, and shows it of both.
-fn first_difference(recorded: &Value, model: &Value, place: &mut String) -> (String, String) {
+pub(crate) fn first_difference(recorded: &Value, model: &Value, place: &mut String) -> (String, String) {
     match (recorded, model) {
         (Value::Object(left), Value::Object(right)) => {
             for key in left.keys().chain(right.keys()) {

@@ -1,5 +1,6 @@
-//! The two commands of this repository. `cargo verify` builds the binaries and runs the main job;
-//! `cargo suite` installs what the tests need, then runs every test and the main job.
+//! The commands of this repository. `cargo verify` builds the binaries and runs the main job;
+//! `cargo suite` installs what the tests need, then runs every test and the main job; `cargo vectors`
+//! makes the archive of conformance vectors.
 //! Owns the order of these steps, and nothing that they do.
 
 use std::{
@@ -23,7 +24,8 @@ fn main() -> ExitCode {
     let outcome = match env::args().nth(1).as_deref() {
         Some("verify") => verify(),
         Some("suite") => suite(),
-        Some(_) | None => Err("usage: cargo verify | cargo suite".to_owned()),
+        Some("vectors") => vectors(),
+        Some(_) | None => Err("usage: cargo verify | cargo suite | cargo vectors".to_owned()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -44,6 +46,42 @@ fn suite() -> Result<(), String> {
     install_programs()?;
     cargo(&["test", "--locked", "--workspace", "--no-fail-fast"])?;
     verify()
+}
+
+/// Profiles of which vectors are released.
+const PROFILES: [&str; 2] = ["slotbus", "redis-7.0"];
+/// What goes with the vectors.
+const BESIDE_VECTORS: [&str; 3] = ["docs/VECTORS.md", "docs/vectors.schema.json", "conformance/runner/runner.py"];
+
+/// The archive of conformance vectors: generated, replayed by the model, and packed with all that it takes
+/// to hold another implementation to them. The same source makes the same archive.
+fn vectors() -> Result<(), String> {
+    cargo(&["build", "--release", "--locked", "-p", "slotbus-conformance", "--bins"])?;
+    let program = root().join("target/release/slotbus-conform");
+    let folder = root().join("target/vectors");
+    let trouble = |error| format!("cannot make {}: {error}", folder.display());
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).map_err(trouble)?;
+    }
+    for profile in PROFILES {
+        let out = folder.join(profile);
+        run(Command::new(&program).arg("generate").args(["--profile", profile, "--out"]).arg(&out))?;
+        run(Command::new(&program).arg("replay").arg(&out))?;
+    }
+    for file in BESIDE_VECTORS {
+        let from = root().join(file);
+        let name = from.file_name().unwrap_or_default();
+        std::fs::copy(&from, folder.join(name)).map_err(trouble)?;
+    }
+    let archive = root().join(concat!("target/slotbus-vectors-", env!("CARGO_PKG_VERSION"), ".tar.gz"));
+    let same_bytes = ["--sort=name", "--owner=0", "--group=0", "--mtime=@0", "--use-compress-program=gzip -n"];
+    run(Command::new("tar")
+        .args(same_bytes)
+        .arg("-cf")
+        .arg(archive)
+        .arg("-C")
+        .arg(root().join("target"))
+        .arg("vectors"))
 }
 
 fn install_programs() -> Result<(), String> {

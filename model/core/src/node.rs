@@ -319,6 +319,12 @@ impl<const SLOTS: usize> Node<SLOTS> {
         &self.granted
     }
 
+    /// Forgotten nodes, and until when each is banned from coming back through gossip.
+    #[must_use]
+    pub fn banned(&self) -> &BTreeMap<NodeId, Millis> {
+        &self.banned
+    }
+
     /// How many primaries own slots, as of the last evaluation of the cluster state; at least 1 at the start.
     #[must_use]
     pub fn size(&self) -> usize {

@@ -16,6 +16,35 @@ pub struct Random {
     stretched: bool,
 }
 
+/// What a step asks the dice for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Site {
+    /// Which node a heartbeat tells of.
+    Gossip,
+    /// Which node may be the one that is pinged in its turn.
+    PingCandidate,
+    /// How long a replica waits before it asks for votes.
+    ElectionDelay,
+}
+
+/// One draw of a step, as another implementation may be told to make it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Draw {
+    /// A number below another.
+    Number {
+        /// What for.
+        site: Site,
+        /// The first number that cannot be drawn.
+        below: u64,
+        /// The number drawn.
+        value: u64,
+    },
+    /// The id of a node whose name is not known yet.
+    TemporaryId(NodeId),
+}
+
 /// Beyond this many outcomes the remaining digits of a word would be noticeably biased.
 const OUTCOMES_MAX: u64 = 1 << 48;
 

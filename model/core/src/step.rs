@@ -9,7 +9,7 @@ use crate::{
     message::Message,
     mutant::Mutant,
     node::{Deadline, Node, Why},
-    random::Random,
+    random::{Draw, Random, Site},
     rule::Rule,
     time::Millis,
 };
@@ -18,19 +18,18 @@ use alloc::{boxed::Box, vec::Vec};
 /// Takes a node through one input. Total: it never fails and never panics, whatever the input.
 pub fn step<const SLOTS: usize>(node: &mut Node<SLOTS>, input: Input<SLOTS>) -> Effects<SLOTS> {
     let mut turn = Turn::new(node, input.now, input.random);
-    match input.event {
-        Event::LinkUp { link, local, remote } => turn.link_up(link, local, remote),
-        Event::LinkDown { link } => turn.link_down(link),
-        Event::LinkRefused { link } => turn.link_refused(link),
-        Event::Received { link, message } => turn.receive(link, *message),
-        Event::Tick => turn.tick(),
-        Event::Admin { request, command } => turn.admin(request, command),
-        Event::Configured(config) => turn.configured(config),
-        Event::Loaded { slots } => turn.loaded(&slots),
-        Event::Replication(replication) => turn.replicated(replication),
-        Event::Backlogged { link } => turn.backlogged(link),
-    }
+    turn.take(input.event);
     turn.finish()
+}
+
+/// [`step`], and every draw that it made, in order: what a step depends on besides its input, in words
+/// that an implementation with other dice understands.
+pub fn step_with_draws<const SLOTS: usize>(node: &mut Node<SLOTS>, input: Input<SLOTS>) -> (Effects<SLOTS>, Vec<Draw>) {
+    let mut draws = Vec::new();
+    let mut turn = Turn { draws: Some(&mut draws), ..Turn::new(node, input.now, input.random) };
+    turn.take(input.event);
+    let effects = turn.finish();
+    (effects, draws)
 }
 
 /// When the node next needs a [`Event::Tick`], and why. A tick that comes sooner does nothing.
@@ -59,6 +58,8 @@ pub(crate) struct Turn<'a, const SLOTS: usize> {
     pub(crate) node: &'a mut Node<SLOTS>,
     pub(crate) now: Millis,
     pub(crate) random: Random,
+    /// Where draws are noted, if anybody asks for them.
+    draws: Option<&'a mut Vec<Draw>>,
     then: Vec<Effect<SLOTS>>,
     rules: Vec<Rule>,
     save: Save,
@@ -72,11 +73,43 @@ impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
             node,
             now,
             random,
+            draws: None,
             then: Vec::new(),
             rules: Vec::new(),
             save: Save::Nothing,
             evaluate: false,
             failover: false,
+        }
+    }
+
+    fn take(&mut self, event: Event<SLOTS>) {
+        match event {
+            Event::LinkUp { link, local, remote } => self.link_up(link, local, remote),
+            Event::LinkDown { link } => self.link_down(link),
+            Event::LinkRefused { link } => self.link_refused(link),
+            Event::Received { link, message } => self.receive(link, *message),
+            Event::Tick => self.tick(),
+            Event::Admin { request, command } => self.admin(request, command),
+            Event::Configured(config) => self.configured(config),
+            Event::Loaded { slots } => self.loaded(&slots),
+            Event::Replication(replication) => self.replicated(replication),
+            Event::Backlogged { link } => self.backlogged(link),
+        }
+    }
+
+    /// A number below `n`, from this step's dice.
+    pub(crate) fn draw(&mut self, site: Site, n: u64) -> u64 {
+        let value = self.random.below(n);
+        if n > 1 {
+            self.note(Draw::Number { site, below: n, value });
+        }
+        value
+    }
+
+    /// Notes a draw, if anybody asks for them.
+    pub(crate) fn note(&mut self, draw: Draw) {
+        if let Some(draws) = &mut self.draws {
+            draws.push(draw);
         }
     }
 

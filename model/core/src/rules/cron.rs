@@ -5,6 +5,7 @@ use crate::{
     message::{ClusterState, Flags},
     mutant::Mutant,
     peer::Pos,
+    random::Site,
     rule::Rule,
     step::{Save, Turn},
     time::Millis,
@@ -104,7 +105,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         // Floyd's sampling: each subset of `candidates` places is as likely as any other.
         for last in known - candidates..known {
             let is_choice = known > candidates;
-            let pick = if is_choice { self.random.below(last as u64 + 1) } else { last as u64 };
+            let pick = if is_choice { self.draw(Site::PingCandidate, last as u64 + 1) } else { last as u64 };
             let pick = usize::try_from(pick).unwrap_or_default();
             chosen.push(if chosen.contains(&pick) { last } else { pick });
         }

@@ -7,6 +7,7 @@ use crate::{
     mutant::Mutant,
     node::Election,
     peer::{Peer, Pos},
+    random::Site,
     rule::Rule,
     step::{Save, Turn},
 };
@@ -203,7 +204,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         let timing = &self.node.config.timing;
         let (fixed_ms, jitter_ms) =
             (self.scaled_ms(timing.election_delay_ms), self.scaled_ms(timing.election_jitter_ms));
-        let jitter_ms = self.random.below(jitter_ms);
+        let jitter_ms = self.draw(Site::ElectionDelay, jitter_ms);
         fixed_ms + jitter_ms + rank.saturating_mul(self.rank_delay_ms())
     }
 

@@ -8,6 +8,7 @@ use crate::{
     message::{Body, Flags, Header},
     mutant::Mutant,
     peer::{Peer, Pos},
+    random::Draw,
     rule::Rule,
     step::{Save, Turn},
 };
@@ -47,6 +48,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         let taken = |id: &_| self.node.peers.find(id).is_some();
         let id = (0..).map(|attempt| self.random.temporary_id(attempt)).find(|id| !taken(id));
         if let Some(id) = id {
+            self.note(Draw::TemporaryId(id));
             self.node.insert_peer(Peer::new(id, flags, address, self.now));
         }
     }

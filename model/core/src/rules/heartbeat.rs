@@ -7,6 +7,7 @@ use crate::{
     message::{Body, Extension, Flags, GossipEntry, Header, Heartbeat, Message, MessageFlags},
     mutant::Mutant,
     peer::{Peer, Places, Pos},
+    random::Site,
     rule::Rule,
     step::Turn,
 };
@@ -179,7 +180,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
                 peers.positions().filter(|&pos| is_worth_telling(&peers[pos], pos)).collect();
             while chosen.len() < wanted && !deck.is_empty() {
                 let is_choice = deck.len() > wanted - chosen.len();
-                let index = if is_choice { self.random.below(deck.len() as u64) } else { 0 };
+                let index = if is_choice { self.draw(Site::Gossip, deck.len() as u64) } else { 0 };
                 chosen.push(deck.remove(usize::try_from(index).unwrap_or_default()));
             }
             return chosen;
@@ -189,7 +190,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
             if chosen.len() == wanted {
                 break;
             }
-            let index = usize::try_from(self.random.below(known as u64)).unwrap_or_default();
+            let index = usize::try_from(self.draw(Site::Gossip, known as u64)).unwrap_or_default();
             let pos = self.node.peers.at(index);
             if seen.insert(pos) && is_worth_telling(&self.node.peers[pos], pos) {
                 chosen.push(pos);
