@@ -211,7 +211,10 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         let wanted =
             self.check_slots(slots, |turn, slot| is_free(turn, slot).then_some(Refusal::SlotUnassigned(slot)))?;
         self.rule(Rule::SlotDeleted);
-        wanted.iter().for_each(|slot| self.node.unbind(slot));
+        for slot in wanted.iter() {
+            self.node.importing.remove(&slot);
+            self.node.unbind(slot);
+        }
         self.save(Save::Soon);
         self.evaluate_later();
         Ok(Reply::Done)
