@@ -54,7 +54,7 @@ const PINNED: &[(&str, &[(&str, u32)])] = &[
     ("two_deaths_5", &[("L2 Converge", 5), ("L5 Detect", 4)]),
     ("two_elections_5", &[("L2 Converge", 5), ("L5 Detect", 4), ("L10 ManualEnds", 4)]),
     ("reshard_last_4", &[("L2 Converge", 1)]),
-    ("setslot_alone_3", &[("L2 Converge", 1), ("L11 StaleCorrected", 1)]),
+    ("setslot_alone_3", &[("L2 Converge", 1), ("L11 StaleCorrected", 0)]),
     (
         "stale_owner_3",
         &[

@@ -112,7 +112,7 @@ invariants! {
     EpochGuard "S11" epoch_guard "The bus takes a slot from its owner only for a claim of a greater epoch, which is recorded of the taker, or if the owner no longer claims it; an UPDATE only if it is newer than what is recorded." "";
     MarkHasOwner "S11" mark_has_owner "A slot that is marked as no longer claimed has an owner, who dropped it." "";
     ImageLoads "S25" image_loads "Every image that is saved can be loaded, and saving what was loaded gives it back." "";
-    SelfWellFormed "S17" self_well_formed "A node is exactly one of primary and replica in its own table, a replica has a primary, nobody holds itself suspected or failed, and a RESET leaves nothing else." "RESET HARD aside";
+    SelfWellFormed "S17" self_well_formed "A node is exactly one of primary and replica in its own table, a replica has a primary, nobody holds itself suspected or failed, and a RESET leaves nothing else." "";
     FailSound "S18" fail_sound "A node fails another only by reports of a majority of the voters it counts, because a member said that one did, or because another id answers at its address." "";
     ReportSound "S18" report_sound "A failure report is recorded only when a primary's gossip calls the node suspected or failed, once for each primary, and goes when its gossip does not." "";
     ReportersKnown "S19" reporters_known "Every failure report is by a node in the table." "";
@@ -299,7 +299,13 @@ fn without_echoes<const SLOTS: usize>(mut image: Durable<SLOTS>) -> Durable<SLOT
 fn self_well_formed<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
     let is_reset = matches!(seen.cause, Cause::Admin(Command::Reset { .. })) && seen.says_done();
     let is_alone = seen.after.peers().len() == 1 && seen.after.myself().slots.is_empty();
-    let is_itself = is_itself(seen.after, seen.setup.hosts[seen.place.index()].id, &seen.changes()).is_ok();
+    // RESET HARD gives a new id, which stays.
+    let id = match seen.before {
+        _ if is_reset => seen.after.id(),
+        Some(before) => before.id(),
+        None => seen.setup.hosts[seen.place.index()].id,
+    };
+    let is_itself = is_itself(seen.after, id, &seen.changes()).is_ok();
     is_itself && (!is_reset || is_alone)
 }
 
