@@ -210,7 +210,6 @@ impl Server {
     pub fn new(
         settings: Settings,
         tls: Option<Tls>,
-        config_file: Option<PathBuf>,
         bus: Option<Bus>,
         doors: Doors,
         [registry, replication_registry]: [Registry; 2],
@@ -245,7 +244,7 @@ impl Server {
             limits: ClientLimits::new(&settings),
             settings,
             tls,
-            config_file,
+            config_file: None,
             counters: ClientCounters::default(),
             command_stats: CommandStats::default(),
             slow_log: SlowLog::default(),

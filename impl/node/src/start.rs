@@ -122,7 +122,8 @@ fn start(
     let registries = [another()?, another()?];
     let doors = Doors::new(poll, client_listeners, node_listeners);
     let doors = doors.map_err(|error| failed("Cannot watch the listeners", error))?;
-    let mut server = Server::new(settings.clone(), tls, config_file, bus, doors, registries, clock, log.clone());
+    let mut server = Server::new(settings.clone(), tls, bus, doors, registries, clock, log.clone());
+    server.config_file = config_file;
     admit_users(&mut server, users)?;
     load(&mut server)?;
     let filled = server.store.filled_slots();
