@@ -50,10 +50,7 @@ fn slotbus_nodes_come_to_one_mind() {
 
 #[test]
 fn redis_servers_come_to_one_mind() {
-    if cluster::installed("redis-server").is_none() {
-        eprintln!("redis-server is not installed");
-        return;
-    }
+    assert!(cluster::installed("redis-server").is_some(), "redis-server is not installed: see `cargo suite`");
     let report = play("redis-server --port {port} --dir {dir}");
     assert_eq!(report.failures, []);
     check_network(&report);
