@@ -183,7 +183,7 @@ fn the_command_line_tells_what_it_found() {
 #[test]
 fn what_cannot_be_probed_is_said_in_one_line() {
     for (arguments, reason) in [
-        (&["--spawn", "redis-server --port 7000"][..], "does not say where {port} goes"),
+        (&["--spawn", "redis-server --port 7000"][..], "has no place for {port}"),
         (&["--spawn", REDIS, "--filter", "NOSUCH"], "there is no area, rule or case 'NOSUCH'"),
         (&["--spawn", REDIS, "--profile", "redis-1"], "there is no profile 'redis-1'"),
         (&["--spawn", "/no/such/server {port} {dir}", "--filter", "PUBLISH"], "cannot run /no/such/server"),
