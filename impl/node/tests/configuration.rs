@@ -168,7 +168,7 @@ fn every_directive_of_redis_server_is_known_here_with_its_default() {
         }
     }
     let extra: Vec<&String> = ours.keys().filter(|name| !theirs.contains_key(*name)).collect();
-    assert_eq!(extra, ["protocol-profile", "trace-file"]);
+    assert_eq!(extra, ["protocol-profile", "trace-file", "trace-format"]);
 }
 
 #[test]
