@@ -4,8 +4,7 @@
 
 use crate::counterexample::{Counterexample, FORMAT, Heading, Holding, NodeTurn, Step};
 use slotbus_core::{
-    CLUSTER_SLOTS, Config, Effect, Effects, Event, Flags, Host, Input, LinkId, Message, Millis, Node, NodeId, Profile,
-    step,
+    CLUSTER_SLOTS, Effect, Effects, Event, Flags, Host, Input, LinkId, Message, Millis, Node, NodeId, Profile, step,
 };
 use slotbus_wire::trace::{self, TraceError, TraceFault, TraceReader};
 use slotbus_world::{HostSetup, Place, Setup, tell_effect, tell_event, tell_node};
@@ -102,11 +101,12 @@ pub fn tell<R: BufRead>(mut recordings: Vec<Recording<R>>, changes_only: bool) -
     }
     let mut cast = Cast::default();
     for recording in &mut recordings {
-        recording.place = cast.add_recorded(&recording.node);
+        recording.place = cast.add(recording.node.id());
     }
     let traced = cast.names.hosts.len();
     recordings.iter().for_each(|recording| cast.meet(&recording.node));
-    let mut hosts: Vec<_> = cast.names.places().take(traced).filter_map(|place| cast.begun(&mut recordings, place)).collect();
+    let mut hosts: Vec<_> =
+        cast.names.places().take(traced).filter_map(|place| cast.begun(&mut recordings, place)).collect();
     let mut steps = Vec::new();
     let is_left = |(_, recording): &(usize, &mut Recording<R>)| recording.next.is_some();
     while let Some((number, next)) = (1..).zip(&mut recordings).filter(is_left).min_by_key(|(_, it)| it.due()) {
@@ -122,7 +122,11 @@ pub fn tell<R: BufRead>(mut recordings: Vec<Recording<R>>, changes_only: bool) -
     let heading = Heading {
         format: FORMAT.into(),
         config: format!("{traced} traced of {} nodes", hosts.len()),
-        profile: Profile::NAMED.iter().find(|(_, known)| *known == profile).map_or("of its own", |(name, _)| name).into(),
+        profile: Profile::NAMED
+            .iter()
+            .find(|(_, known)| *known == profile)
+            .map_or("of its own", |(name, _)| name)
+            .into(),
         mutant: None,
         property: None,
         hosts,
@@ -143,26 +147,31 @@ impl Default for Cast {
 }
 
 impl Cast {
-    fn add_recorded(&mut self, node: &Node<CLUSTER_SLOTS>) -> Place {
-        let config = node.config();
-        self.add(node.id(), config.announce_host.clone(), config.port)
-    }
-
-    /// The place of a node, which it gets unless it has one.
-    fn add(&mut self, id: NodeId, ip: Host, port: u16) -> Place {
+    /// The place of a node, which it gets unless it has one. Where it listens is not for a diagram.
+    fn add(&mut self, id: NodeId) -> Place {
         self.names.owner_of(&id).unwrap_or_else(|| {
             let place = Place::at(self.names.hosts.len());
-            self.names.hosts.push(HostSetup { id, ip, config: Arc::new(Config { port, ..Config::default() }) });
+            self.names.hosts.push(HostSetup { id, ip: Host::Unknown, config: Arc::default() });
             place
         })
     }
 
     /// Gives places to those whom a node knows for members, as long as there are any.
     fn meet(&mut self, node: &Node<CLUSTER_SLOTS>) {
-        for peer in node.peers().iter().filter(|peer| !peer.is(Flags::HANDSHAKE)) {
-            if self.names.hosts.len() < HOSTS_MAX {
-                self.add(peer.id, peer.address.host.clone(), peer.address.port);
-            }
+        let members = node.peers().iter().filter(|peer| !peer.is(Flags::HANDSHAKE));
+        members.for_each(|peer| self.add_if_free(peer.id));
+    }
+
+    /// Likewise to whoever speaks to a node, member or stranger.
+    fn hear(&mut self, event: &Event<CLUSTER_SLOTS>) {
+        if let Event::Received { message, .. } = event {
+            self.add_if_free(message.header.sender);
+        }
+    }
+
+    fn add_if_free(&mut self, id: NodeId) {
+        if self.names.hosts.len() < HOSTS_MAX {
+            self.add(id);
         }
     }
 
@@ -186,10 +195,11 @@ impl Cast {
     fn step<R>(&mut self, recording: &mut Recording<R>, recorded: trace::Step, traced: usize) -> Step {
         let trace::Step { input, effects } = recorded;
         let replayed = step(&mut recording.node, input.clone());
-        let is_same = (&replayed.persist, &replayed.then, &replayed.rules)
-            == (&effects.persist, &effects.then, &effects.rules);
+        let is_same =
+            (&replayed.persist, &replayed.then, &replayed.rules) == (&effects.persist, &effects.then, &effects.rules);
         let before = recording.held.clone();
         self.meet(&recording.node);
+        self.hear(&input.event);
         let holding = self.holding(recording);
         let turn = self.turn(recording.place, &input, &effects);
         let sent = effects.then.iter().filter_map(|effect| self.arrow(recording, effect, traced));
@@ -197,7 +207,11 @@ impl Cast {
             action: format!("at {} ms", input.now.0),
             turns: std::iter::once(turn).chain(sent).collect(),
             changes: if before == recording.held { Vec::new() } else { vec![holding] },
-            breaks: if is_same { Vec::new() } else { vec!["the model does otherwise: see slotbus-conform verify".into()] },
+            breaks: if is_same {
+                Vec::new()
+            } else {
+                vec!["the model does otherwise: see slotbus-conform verify".into()]
+            },
         }
     }
 
