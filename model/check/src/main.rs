@@ -281,8 +281,7 @@ fn chosen<T>(
     known: impl Fn(&str) -> Result<T, Unusable>,
     all: impl FnOnce() -> Vec<T>,
 ) -> Result<Vec<T>, Unusable> {
-    let named: Vec<_> =
-        names.iter().filter(|name| *name != "all").map(|name| known(name)).collect::<Result<_, _>>()?;
+    let named: Vec<_> = names.iter().filter(|name| *name != "all").map(|name| known(name)).collect::<Result<_, _>>()?;
     Ok(if named.len() == names.len() { named } else { all() })
 }
 

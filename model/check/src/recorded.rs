@@ -106,7 +106,8 @@ pub fn tell<R: BufRead>(mut recordings: Vec<Recording<R>>, changes_only: bool) -
     }
     let traced = cast.names.hosts.len();
     recordings.iter().for_each(|recording| cast.meet(&recording.node));
-    let mut hosts: Vec<_> = cast.names.places().take(traced).filter_map(|place| cast.begun(&mut recordings, place)).collect();
+    let mut hosts: Vec<_> =
+        cast.names.places().take(traced).filter_map(|place| cast.begun(&mut recordings, place)).collect();
     let mut steps = Vec::new();
     let is_left = |(_, recording): &(usize, &mut Recording<R>)| recording.next.is_some();
     while let Some((number, next)) = (1..).zip(&mut recordings).filter(is_left).min_by_key(|(_, it)| it.due()) {
@@ -122,7 +123,11 @@ pub fn tell<R: BufRead>(mut recordings: Vec<Recording<R>>, changes_only: bool) -
     let heading = Heading {
         format: FORMAT.into(),
         config: format!("{traced} traced of {} nodes", hosts.len()),
-        profile: Profile::NAMED.iter().find(|(_, known)| *known == profile).map_or("of its own", |(name, _)| name).into(),
+        profile: Profile::NAMED
+            .iter()
+            .find(|(_, known)| *known == profile)
+            .map_or("of its own", |(name, _)| name)
+            .into(),
         mutant: None,
         property: None,
         hosts,
@@ -186,8 +191,8 @@ impl Cast {
     fn step<R>(&mut self, recording: &mut Recording<R>, recorded: trace::Step, traced: usize) -> Step {
         let trace::Step { input, effects } = recorded;
         let replayed = step(&mut recording.node, input.clone());
-        let is_same = (&replayed.persist, &replayed.then, &replayed.rules)
-            == (&effects.persist, &effects.then, &effects.rules);
+        let is_same =
+            (&replayed.persist, &replayed.then, &replayed.rules) == (&effects.persist, &effects.then, &effects.rules);
         let before = recording.held.clone();
         self.meet(&recording.node);
         let holding = self.holding(recording);
@@ -197,7 +202,11 @@ impl Cast {
             action: format!("at {} ms", input.now.0),
             turns: std::iter::once(turn).chain(sent).collect(),
             changes: if before == recording.held { Vec::new() } else { vec![holding] },
-            breaks: if is_same { Vec::new() } else { vec!["the model does otherwise: see slotbus-conform verify".into()] },
+            breaks: if is_same {
+                Vec::new()
+            } else {
+                vec!["the model does otherwise: see slotbus-conform verify".into()]
+            },
         }
     }
 

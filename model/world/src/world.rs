@@ -26,8 +26,8 @@ use crate::{
 };
 use reaction::{Deed, Reaction, Scene, Stimulus};
 use slotbus_core::{
-    Address, Body, ClusterState, Command, Effect, Effects, LinkId, Message, Millis, Node, Origin,
-    SlotChange, SlotSet, next_deadline,
+    Address, Body, ClusterState, Command, Effect, Effects, LinkId, Message, Millis, Node, Origin, SlotChange, SlotSet,
+    next_deadline,
 };
 use smallvec::SmallVec;
 use std::{
