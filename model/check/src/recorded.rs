@@ -7,8 +7,8 @@ use slotbus_core::{
     CLUSTER_SLOTS, Effect, Effects, Event, Flags, Host, Input, LinkId, Message, Millis, Node, NodeId, Profile, step,
 };
 use slotbus_wire::trace::{self, TraceError, TraceFault, TraceReader};
-use slotbus_world::{HostSetup, Place, Setup, tell_effect, tell_event, tell_node};
-use std::{fmt, io::BufRead, sync::Arc};
+use slotbus_world::{HostSetup, Place, Setup, digest, tell_effect, tell_event, tell_node};
+use std::{collections::BTreeSet, fmt, io::BufRead, sync::Arc};
 
 /// Hosts are columns with letters: the nodes that speak first have one.
 const HOSTS_MAX: usize = 26;
@@ -83,10 +83,10 @@ impl<R: BufRead> Recording<R> {
         Ok(())
     }
 
-    /// When the next step was taken; of one instant, what arrived comes after what may have sent it.
-    fn due(&self) -> Option<(Millis, bool)> {
+    /// When the next step was taken. Of one instant, what nobody has been told to have sent comes last.
+    fn due(&self, under_way: &BTreeSet<u128>) -> Option<(Millis, bool)> {
         let input = &self.next.as_ref()?.input;
-        Some((input.now, matches!(input.event, Event::Received { .. })))
+        Some((input.now, received(&input.event).is_some_and(|message| !under_way.contains(&digest(message)))))
     }
 }
 
@@ -109,8 +109,14 @@ pub fn tell<R: BufRead>(mut recordings: Vec<Recording<R>>, changes_only: bool) -
         cast.names.places().take(traced).filter_map(|place| cast.begun(&mut recordings, place)).collect();
     let mut steps = Vec::new();
     let is_left = |(_, recording): &(usize, &mut Recording<R>)| recording.next.is_some();
-    while let Some((number, next)) = (1..).zip(&mut recordings).filter(is_left).min_by_key(|(_, it)| it.due()) {
+    let mut under_way = BTreeSet::new();
+    while let Some((number, next)) = (1..).zip(&mut recordings).filter(is_left).min_by_key(|(_, it)| it.due(&under_way))
+    {
         let Some(recorded) = next.next.take() else { break };
+        if let Some(message) = received(&recorded.input.event) {
+            under_way.remove(&digest(message));
+        }
+        under_way.extend(recorded.effects.then.iter().filter_map(sent).map(|(_, message)| digest(message)));
         let step = cast.step(next, recorded, traced);
         if !changes_only || !step.changes.is_empty() || !step.breaks.is_empty() {
             steps.push(step);
@@ -122,17 +128,17 @@ pub fn tell<R: BufRead>(mut recordings: Vec<Recording<R>>, changes_only: bool) -
     let heading = Heading {
         format: FORMAT.into(),
         config: format!("{traced} traced of {} nodes", hosts.len()),
-        profile: Profile::NAMED
-            .iter()
-            .find(|(_, known)| *known == profile)
-            .map_or("of its own", |(name, _)| name)
-            .into(),
+        profile: name_of(profile).into(),
         mutant: None,
         property: None,
         hosts,
         cycle_after: None,
     };
     Ok(Counterexample { heading, steps })
+}
+
+fn name_of(profile: Profile) -> &'static str {
+    Profile::NAMED.iter().find(|(_, known)| *known == profile).map_or("of its own", |(name, _)| name)
 }
 
 /// Who takes part: the nodes with traces first, then whom they know.
@@ -164,7 +170,7 @@ impl Cast {
 
     /// Likewise to whoever speaks to a node, member or stranger.
     fn hear(&mut self, event: &Event<CLUSTER_SLOTS>) {
-        if let Event::Received { message, .. } = event {
+        if let Some(message) = received(event) {
             self.add_if_free(message.header.sender);
         }
     }
@@ -177,7 +183,8 @@ impl Cast {
 
     /// What a node holds at the start: of a node that was started again, the first trace says it.
     fn begun<R: BufRead>(&self, recordings: &mut [Recording<R>], place: Place) -> Option<Holding> {
-        let first = recordings.iter_mut().filter(|recording| recording.place == place).min_by_key(|it| it.due());
+        let of_it = recordings.iter_mut().filter(|recording| recording.place == place);
+        let first = of_it.min_by_key(|recording| recording.due(&BTreeSet::new()));
         first.map(|recording| self.holding(recording))
     }
 
@@ -216,7 +223,7 @@ impl Cast {
     }
 
     fn turn(&self, place: Place, input: &Input<CLUSTER_SLOTS>, effects: &Effects<CLUSTER_SLOTS>) -> NodeTurn {
-        let message = if let Event::Received { message, .. } = &input.event { Some(&**message) } else { None };
+        let message = received(&input.event);
         let saves = effects.persist.as_ref().map(|persist| if persist.sync { "saves and syncs" } else { "saves" });
         let told = effects.then.iter().map(|effect| tell_effect(&self.names, effect));
         NodeTurn {
@@ -235,8 +242,8 @@ impl Cast {
 
     /// What is sent to a node without a trace, where nobody tells of its arrival.
     fn arrow<R>(&self, from: &Recording<R>, effect: &Effect<CLUSTER_SLOTS>, traced: usize) -> Option<NodeTurn> {
-        let Effect::Send { link, message } = effect else { return None };
-        let to = self.end_of(&from.node, *link).filter(|place| place.index() >= traced)?;
+        let (link, message) = sent(effect)?;
+        let to = self.end_of(&from.node, link).filter(|place| place.index() >= traced)?;
         Some(NodeTurn {
             host: to.to_string(),
             from: Some(from.place.to_string()),
@@ -251,6 +258,14 @@ impl Cast {
         let peer = node.links().get(link)?.peer?;
         self.names.owner_of(&node.peers()[peer].id)
     }
+}
+
+fn received(event: &Event<CLUSTER_SLOTS>) -> Option<&Message<CLUSTER_SLOTS>> {
+    if let Event::Received { message, .. } = event { Some(message) } else { None }
+}
+
+fn sent(effect: &Effect<CLUSTER_SLOTS>) -> Option<(LinkId, &Message<CLUSTER_SLOTS>)> {
+    if let Effect::Send { link, message } = effect { Some((*link, message)) } else { None }
 }
 
 fn kind(message: &Message<CLUSTER_SLOTS>) -> String {
