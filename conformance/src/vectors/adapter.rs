@@ -11,6 +11,7 @@ use super::{
     replay::Verdict,
     vector::{Event, Level, Live, LiveSend, Subject},
 };
+use crate::progress::Progress;
 use serde::{Deserialize, Serialize};
 use slotbus_core::NodeId;
 use std::{
@@ -100,7 +101,13 @@ impl Drop for Adapter {
 }
 
 /// Plays vectors through so many adapters at once.
-pub(super) fn replay(vectors: &[Named], command: &str, level: Level, jobs: usize) -> Result<Vec<Verdict>, String> {
+pub(super) fn replay(
+    vectors: &[Named],
+    command: &str,
+    level: Level,
+    jobs: usize,
+    progress: &Progress,
+) -> Result<Vec<Verdict>, String> {
     let next = AtomicUsize::new(0);
     let verdicts = Mutex::new(vec![Verdict::Unplayed("not reached".to_owned()); vectors.len()]);
     let work = || -> Result<(), String> {
@@ -117,6 +124,7 @@ pub(super) fn replay(vectors: &[Named], command: &str, level: Level, jobs: usize
                 adapter = Adapter::start(command)?;
             }
             verdicts.lock().map_err(|_| "a worker panicked".to_owned())?[index] = verdict;
+            progress.advance();
         }
     };
     thread::scope(|scope| {

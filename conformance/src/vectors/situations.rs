@@ -450,18 +450,9 @@ impl Situation {
 
     fn connect(&mut self, node: &mut super::Node) {
         let effects = self.take(node, CoreEvent::Tick, 100);
-        let connects = effects.then.into_iter().filter_map(|effect| match effect {
-            Effect::Connect { link, .. } => Some(link),
-            Effect::Close { .. }
-            | Effect::Send { .. }
-            | Effect::Follow { .. }
-            | Effect::Lead
-            | Effect::PauseWrites { .. }
-            | Effect::ResumeWrites
-            | Effect::DropKeys { .. }
-            | Effect::DropAllKeys
-            | Effect::Deliver { .. }
-            | Effect::Reply { .. } => None,
+        let connects = effects.then.into_iter().filter_map(|effect| {
+            let Effect::Connect { link, .. } = effect else { return None };
+            Some(link)
         });
         let inbound = (0..self.callers.len()).map(|number| LinkId::Inbound(u32::try_from(number).unwrap_or_default()));
         for link in connects.chain(inbound).collect::<Vec<_>>() {
