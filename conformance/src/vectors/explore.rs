@@ -185,7 +185,8 @@ pub(super) fn explore(profile: Profile, seed: u64, reach: Reach, progress: &mut 
     let mut walk =
         Walk { profile, rng: Rng::with_seed(seed), explored, states: HashSet::new(), gone_by: HashSet::new() };
     let start = || vec![Open { inputs: Vec::new(), new_marks: (0, 1), gain: 0 }];
-    let mut open: BTreeMap<usize, Vec<Open>> = (0..walk.explored.situations.len()).step_by(reach.one_in).map(|at| (at, start())).collect();
+    let mut open: BTreeMap<usize, Vec<Open>> =
+        (0..walk.explored.situations.len()).step_by(reach.one_in).map(|at| (at, start())).collect();
     for (level, width) in reach.levels.iter().enumerate() {
         let mut next = BTreeMap::new();
         for (situation, states) in open {
@@ -230,8 +231,7 @@ impl Walk {
         }
         let letters = alphabet::letters(&node, at, now);
         self.explored.steps += letters.len() as u64;
-        let throws: Vec<_> =
-            letters.into_iter().map(|letter| (letter, Random::new(self.rng.u64(..) >> 16))).collect();
+        let throws: Vec<_> = letters.into_iter().map(|letter| (letter, Random::new(self.rng.u64(..) >> 16))).collect();
         let shown = parallel::map(throws, |(letter, random)| self.try_letter(&node, now, last, letter, random));
         let mut found = Vec::new();
         for one in &shown {
