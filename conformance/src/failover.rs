@@ -15,6 +15,8 @@ const RETRY: Duration = Duration::from_millis(10);
 /// Writers go on for so long before, and after.
 const CALM: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Replicas get their copies at once, and what is in a server can be summed up.
+const DIRECTIVES: [&str; 4] = ["--repl-diskless-sync-delay", "0", "--enable-debug-command", "yes"];
 
 /// What came of it.
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +41,7 @@ impl Shards {
     /// Starts them, and waits until every replica has its primary's keys.
     pub fn form(programs: [&[Program]; 2], folder: &Path, node_timeout_ms: u64) -> Result<Self, String> {
         let [primaries, replicas] = programs.map(|programs| {
-            let started = programs.iter().map(|program| Server::start(program, folder, node_timeout_ms, &[]));
+            let started = programs.iter().map(|program| Server::start(program, folder, node_timeout_ms, &DIRECTIVES));
             started.collect::<Result<Vec<_>, _>>()
         });
         let shards = Self { primaries: primaries?, replicas: replicas? };
@@ -92,11 +94,15 @@ impl Shards {
     }
 }
 
-fn is_linked(server: &Server) -> bool {
+/// Whether a server is a replica that reads its primary's stream.
+#[must_use]
+pub fn is_linked(server: &Server) -> bool {
     server.text(&["INFO", "replication"]).is_ok_and(|info| info.contains("master_link_status:up"))
 }
 
-fn is_primary(server: &Server) -> bool {
+/// Whether a server is a primary, as it says itself.
+#[must_use]
+pub fn is_primary(server: &Server) -> bool {
     server.nodes().is_ok_and(|lines| lines.iter().any(|line| line.is("myself") && line.is("master")))
 }
 
