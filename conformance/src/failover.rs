@@ -94,21 +94,6 @@ impl Shards {
     }
 }
 
-<<<<<<< HEAD
-/// Whether a server is a replica that reads its primary's stream.
-#[must_use]
-pub fn is_linked(server: &Server) -> bool {
-    server.text(&["INFO", "replication"]).is_ok_and(|info| info.contains("master_link_status:up"))
-}
-
-/// Whether a server is a primary, as it says itself.
-#[must_use]
-pub fn is_primary(server: &Server) -> bool {
-    server.nodes().is_ok_and(|lines| lines.iter().any(|line| line.is("myself") && line.is("master")))
-}
-
-=======
->>>>>>> main
 fn knows(server: &Server, count: usize) -> bool {
     server.nodes().is_ok_and(|lines| lines.len() == count && lines.iter().all(|line| line.connected))
 }

@@ -3,7 +3,7 @@
 
 use slotbus_conformance::{
     cluster::{self, Program, Server, wait_until},
-    failover::{Shards, is_linked, is_primary},
+    failover::Shards,
     python,
 };
 use std::{
@@ -122,7 +122,7 @@ fn expect_same(primary: &Server, replica: &Server) {
 
 /// Moves the slot of a tag of one primary, with its keys, to another, and finds them there.
 fn move_slot(from: &Server, to: &Server) {
-    let (tag, ids) = (tag(from), [from, to].map(|server| word(server, "MYID")));
+    let (tag, ids) = (tag(from), [from, to].map(|server| server.id().expect("an id")));
     let slot: u16 = from.call(&["CLUSTER", "KEYSLOT", &tag]).expect("a slot");
     let slot = slot.to_string();
     let keys = || -> Vec<String> { from.call(&["CLUSTER", "GETKEYSINSLOT", &slot, "100"]).expect("keys") };
@@ -144,6 +144,6 @@ fn move_slot(from: &Server, to: &Server) {
 /// A manual failover, which ends with the former primary as a replica in step.
 fn take_over(replica: &Server, primary: &Server) {
     replica.text(&["CLUSTER", "FAILOVER"]).expect("begun");
-    wait_until(PATIENCE, || is_primary(replica) && is_linked(primary)).expect("a replica takes over");
+    wait_until(PATIENCE, || replica.is_primary() && primary.is_linked()).expect("a replica takes over");
     expect_same(replica, primary);
 }
