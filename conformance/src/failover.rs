@@ -15,6 +15,8 @@ const RETRY: Duration = Duration::from_millis(10);
 /// Writers go on for so long before, and after.
 const CALM: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Replicas get their copies at once, and what is in a server can be summed up.
+const DIRECTIVES: [&str; 4] = ["--repl-diskless-sync-delay", "0", "--enable-debug-command", "yes"];
 
 /// What came of it.
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +41,7 @@ impl Shards {
     /// Starts them, and waits until every replica has its primary's keys.
     pub fn form(programs: [&[Program]; 2], folder: &Path, node_timeout_ms: u64) -> Result<Self, String> {
         let [primaries, replicas] = programs.map(|programs| {
-            let started = programs.iter().map(|program| Server::start(program, folder, node_timeout_ms, &[]));
+            let started = programs.iter().map(|program| Server::start(program, folder, node_timeout_ms, &DIRECTIVES));
             started.collect::<Result<Vec<_>, _>>()
         });
         let shards = Self { primaries: primaries?, replicas: replicas? };

@@ -8,6 +8,7 @@ pub mod failover;
 pub mod finding;
 pub mod probe;
 pub mod progress;
+pub mod python;
 pub mod report;
 pub mod scripted;
 pub mod tour;
