@@ -45,6 +45,7 @@ pub(crate) use acl::users_of_file;
 pub use connection::REDIS_VERSION;
 pub(crate) use debug::refuse_debug;
 pub use sorted_sets::Extreme;
+pub(crate) use transaction::has_watched_change;
 
 use crate::{
     command::{Command, Groups, Traits},

@@ -7,7 +7,7 @@ use crate::{
     bus::ClusterNode,
     client::Session,
     command::{Command, Groups, Run, RunData, Traits},
-    commands::{COMMANDS, refuse_debug},
+    commands::{COMMANDS, has_watched_change, refuse_debug},
     server::Server,
     users::Denial,
 };
@@ -36,13 +36,22 @@ pub fn execute<'e>(server: &'e mut Server, session: &mut Session, args: Args<'e>
     if server.is_holding() && must_wait(server, session, command, args) {
         return None;
     }
-    if let Some(transaction) = &mut session.transaction
-        && !is_immediate(command)
-    {
-        transaction.requests.push(args.to_owned());
+    if session.transaction.is_some() && !is_immediate(command) {
+        enqueue(server, session, args);
         return Some(Reply::status("QUEUED"));
     }
     Some(run(server, session, command, args))
+}
+
+/// Keeps a request for EXEC, unless EXEC is not going to carry out anything.
+fn enqueue(server: &Server, session: &mut Session, args: Args<'_>) {
+    let has_changed = has_watched_change(server, session);
+    if let Some(transaction) = &mut session.transaction
+        && !transaction.is_dirty
+        && !has_changed
+    {
+        transaction.requests.push(args.to_owned());
+    }
 }
 
 /// Carries out a request that was admitted.

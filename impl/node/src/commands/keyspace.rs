@@ -120,18 +120,19 @@ fn refuse_in_cluster(store: &Store, command: &str) -> Result<(), Reply<'static>>
 }
 
 pub(super) fn copy<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
-    let (mut replaces, mut at) = (false, 3);
+    let (mut replaces, mut database, mut at) = (false, 0, 3);
     while let Some(option) = args.get(at) {
         match (option.to_ascii_lowercase().as_slice(), args.get(at + 1)) {
             (b"replace", _) => replaces = true,
-            (b"db", Some(database)) => {
-                check_database(store, database)?;
+            (b"db", Some(number)) => {
+                database = small_integer(number)?;
                 at += 1;
             }
             _ => return Err(syntax_error()),
         }
         at += 1;
     }
+    check_database(store, database)?;
     let (from, to, now) = (args.at(1), args.at(2), store.now);
     if from == to {
         return Err(Reply::err(SAME_OBJECT));
@@ -147,9 +148,9 @@ pub(super) fn copy<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
 }
 
 /// There is one database.
-fn check_database(store: &Store, text: &[u8]) -> Result<(), Reply<'static>> {
+fn check_database(store: &Store, database: i32) -> Result<(), Reply<'static>> {
     const DATABASES: i32 = 16;
-    match small_integer(text)? {
+    match database {
         0 => Ok(()),
         1..DATABASES if store.limits.is_clustered => {
             Err(Reply::err("Copying to another database is not allowed in cluster mode"))

@@ -158,7 +158,8 @@ impl Query {
             }
             at += 1;
         }
-        if self.limit.is_some() && self.by == By::Rank {
+        // A limit of all is none.
+        if self.by == By::Rank && self.limit.is_some_and(|(_, count)| count != -1) {
             return Err(Reply::err(
                 "syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX",
             ));

@@ -63,12 +63,13 @@ impl Reply {
         }
     }
 
-    /// The same with its parts in order, `size` of them at a time.
+    /// The same with its parts in order, `size` of them at a time unless they are groups themselves.
     pub(crate) fn ordered(&self, size: usize) -> Self {
         match self {
             Self::Plain(_) => self.clone(),
             Self::Parts(kind, parts) => {
-                let mut groups: Vec<&[Self]> = parts.chunks(size.max(1)).collect();
+                let size = if matches!(parts.first(), Some(Self::Parts(..))) { 1 } else { size };
+                let mut groups: Vec<&[Self]> = parts.chunks(size).collect();
                 groups.sort();
                 Self::Parts(*kind, groups.concat())
             }
