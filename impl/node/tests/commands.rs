@@ -6,7 +6,7 @@
 mod support;
 
 use support::{
-    NODE, REDIS, Server,
+    Client, NODE, REDIS, Server,
     pair::{Pair, words_of},
     text,
 };
@@ -543,6 +543,100 @@ fn commands_describe_themselves_the_same() {
         client getname
         ",
     );
+}
+
+/// One database, as this node has it.
+fn outside_of_clusters(program: &str) -> Server {
+    Server::start(program, &["--databases", "1"])
+}
+
+#[test]
+fn administration_is_answered_the_same() {
+    let list = include_str!("scripts/administration.txt");
+    Pair::start(Server::alone).compare(list);
+    let mut pair = Pair::start(outside_of_clusters);
+    pair.compare(list);
+    pair.speak_newer();
+    pair.compare(list);
+}
+
+/// The lines of a text reply.
+fn lines(client: &mut Client, request: &str) -> Vec<String> {
+    client.ask(request).lines().skip(1).map(str::to_owned).collect()
+}
+
+/// What INFO of redis-server tells, and this node cannot, or does not count.
+const UNTOLD: &[&str] = &[
+    // How it was compiled.
+    "monotonic_clock",
+    "atomicvar_api",
+    "gcc_version",
+    // Its allocator and its clients' buffers, which are not part of the memory that is counted here.
+    "used_memory_overhead",
+    "used_memory_startup",
+    "allocator_",
+    "rss_overhead_",
+    "mem_total_replication_buffers",
+    "mem_clients_slaves",
+    "mem_clients_normal",
+    "client_recent_max_",
+    "reply_buffer_",
+    "total_eviction_exceeded_time",
+    "current_eviction_exceeded_time",
+    "clients_in_timeout_table",
+    // How far its child process has come.
+    "current_fork_perc",
+    "current_save_keys_",
+    "rdb_last_bgsave_time_sec",
+    "rdb_current_bgsave_time_sec",
+    // What a load has met, and what expires in cycles.
+    "rdb_last_load_keys_",
+    "dump_payload_sanitizations",
+    "expired_stale_perc",
+    "expired_time_cap_reached_count",
+    "expire_cycle_cpu_milliseconds",
+    // Rates, and parts of the traffic.
+    "instantaneous_",
+    "total_net_repl_",
+    "sync_full",
+    "sync_partial_",
+    "used_cpu_sys_main_thread",
+    "used_cpu_user_main_thread",
+];
+
+#[test]
+fn info_has_the_same_sections_and_fields() {
+    for start in [Server::alone, outside_of_clusters] {
+        let mut pair = Pair::start(start);
+        for sections in ["info", "info all", "info everything", "info stats Memory", "info default cpu"] {
+            let names = |client: &mut Client| -> Vec<String> {
+                let lines = lines(client, sections);
+                lines.iter().filter_map(|line| Some(line.split(':').next()?.to_owned())).collect()
+            };
+            let [ours, theirs] = [&mut pair.ours, &mut pair.theirs].map(names);
+            let sections_of = |names: &[String]| -> Vec<String> {
+                names.iter().filter(|name| name.starts_with('#')).cloned().collect()
+            };
+            assert_eq!(sections_of(&ours), sections_of(&theirs), "{sections}");
+            let is_told = |name: &&String| !UNTOLD.iter().any(|untold| name.starts_with(untold));
+            // Which commands were called depends on how long the server took to start.
+            let is_counted = |name: &&String| !["cmdstat_", "latency_percentiles_"].iter().any(|stat| name.starts_with(stat));
+            let missing: Vec<&String> =
+                theirs.iter().filter(is_told).filter(is_counted).filter(|name| !ours.contains(name)).collect();
+            assert!(missing.is_empty(), "{sections}: {missing:?}");
+        }
+    }
+}
+
+#[test]
+fn every_directive_has_the_same_value() {
+    let mut pair = Pair::start(Server::alone);
+    let names: Vec<String> = lines(&mut pair.theirs, "config get *").into_iter().skip(1).step_by(4).collect();
+    assert!(names.len() > 150, "{names:?}");
+    for name in names {
+        let difference = pair.difference(&words_of(&format!("config get {name}")));
+        assert_eq!(difference, None);
+    }
 }
 
 #[test]

@@ -63,8 +63,8 @@ pub(super) fn getkeys<'e>(_: &'e mut Server, _: &mut Session, args: Args<'e>) ->
 
 pub(super) fn getkeysandflags<'e>(_: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {
     keys_shown(args.skip(2), |key, flags| {
-        // What is known of a command in general says nothing of one request.
-        let flags = flags.iter().copied().filter(|&flag| flag != "variable_flags");
+        // What holds for a command in general says nothing of one request.
+        let flags = flags.iter().copied().filter(|&flag| flag != "variable_flags" && flag != "incomplete");
         Reply::Array(vec![Reply::bulk(key), statuses(flags)])
     })
 }
@@ -72,7 +72,7 @@ pub(super) fn getkeysandflags<'e>(_: &'e mut Server, _: &mut Session, args: Args
 /// The keys of a request, each as `show` shows it and what is done with it.
 fn keys_shown<'e>(request: Args<'e>, show: impl Fn(&'e [u8], &'static [&'static str]) -> Reply<'e>) -> Reply<'e> {
     let Ok(command) = dispatch::look_up(request) else { return Reply::err("Invalid command specified") };
-    if !command.has_keys() {
+    if command.keys.iter().flatten().all(|keys| keys.flags.contains(&"not_key")) {
         return Reply::err("The command has no key arguments");
     }
     if !command.takes(request.len()) {

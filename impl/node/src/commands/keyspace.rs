@@ -126,13 +126,16 @@ pub(super) fn copy<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
             (b"replace", _) => replaces = true,
             (b"db", Some(number)) => {
                 database = small_integer(number)?;
+                check_database(store, database)?;
                 at += 1;
             }
             _ => return Err(syntax_error()),
         }
         at += 1;
     }
-    check_database(store, database)?;
+    if database != 0 {
+        return Err(Reply::err("Copying to another database is not allowed in cluster mode"));
+    }
     let (from, to, now) = (args.at(1), args.at(2), store.now);
     if from == to {
         return Err(Reply::err(SAME_OBJECT));
@@ -147,14 +150,8 @@ pub(super) fn copy<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
     Ok(Reply::Integer(is_done.into()))
 }
 
-/// There is one database.
+/// There is one database; but in a cluster it is the cluster that is given as the reason.
 fn check_database(store: &Store, database: i32) -> Result<(), Reply<'static>> {
-    const DATABASES: i32 = 16;
-    match database {
-        0 => Ok(()),
-        1..DATABASES if store.limits.is_clustered => {
-            Err(Reply::err("Copying to another database is not allowed in cluster mode"))
-        }
-        _ => Err(out_of_databases()),
-    }
+    let databases = if store.limits.is_clustered { 16 } else { 1 };
+    if (0..databases).contains(&database) { Ok(()) } else { Err(out_of_databases()) }
 }

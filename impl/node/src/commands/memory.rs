@@ -100,15 +100,12 @@ pub(super) fn stats<'e>(server: &'e mut Server, _: &mut Session, _: Args<'e>) ->
 }
 
 pub(super) fn usage<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
-    match (args.len(), args.get(3)) {
-        (3, _) => {}
-        (5, Some(word)) if word.eq_ignore_ascii_case(b"samples") => {
-            // What is counted is exact: there is nothing to sample.
-            if integer(args.at(4))? < 0 {
-                return Err(syntax_error());
-            }
+    // What is counted is exact: there is nothing to sample.
+    for at in (3..args.len()).step_by(2) {
+        let count = args.get(at + 1).filter(|_| args.at(at).eq_ignore_ascii_case(b"samples"));
+        if integer(count.ok_or_else(syntax_error)?)? < 0 {
+            return Err(syntax_error());
         }
-        _ => return Err(syntax_error()),
     }
     Ok(entry(store, args).map_or(Reply::Null, |entry| Reply::count(entry.bytes())))
 }

@@ -46,7 +46,7 @@ fn acknowledge(server: &mut Server, session: &Session, offset: i64) -> Reply<'st
 }
 
 pub(super) fn psync<'e>(server: &'e mut Server, session: &mut Session, args: Args<'e>) -> Reply<'e> {
-    if args.len() > 3 {
+    if args.get(3).is_some_and(|option| option.eq_ignore_ascii_case(b"failover")) {
         return Reply::err("FAILOVER is not allowed in cluster mode.");
     }
     let Some(next) = parse_i64(args.at(2)) else { return Reply::err("value is not an integer or out of range") };
@@ -71,11 +71,15 @@ fn ask(
     Reply::Silence
 }
 
-pub(super) fn replicaof<'e>(server: &'e mut Server, _: &mut Session, _: Args<'e>) -> Reply<'e> {
-    Reply::err(match server.bus {
-        Some(_) => "REPLICAOF not allowed in cluster mode.",
-        None => "REPLICAOF is not supported: this node replicates as a member of a cluster only.",
-    })
+pub(super) fn replicaof<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {
+    if server.bus.is_some() {
+        return Reply::err("REPLICAOF not allowed in cluster mode.");
+    }
+    // Outside of clusters there are primaries only.
+    if args.at(1).eq_ignore_ascii_case(b"no") && args.at(2).eq_ignore_ascii_case(b"one") {
+        return Reply::OK;
+    }
+    Reply::err("REPLICAOF is not supported: this node replicates as a member of a cluster only.")
 }
 
 pub(super) fn failover<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {

@@ -62,6 +62,9 @@ pub(crate) fn likeness(request: &Request) -> Likeness {
     if (is(0, "eval") || is(0, "eval_ro")) && request.get(1).is_some_and(|script| script.ends_with(b"call(unpack(ARGV))")) {
         return likeness(&request.get(4..).unwrap_or_default().to_vec());
     }
+    if is(0, "eval") && request.get(1).is_some_and(|script| script.windows(7).any(|word| word == b"hgetall")) {
+        return Parts(2);
+    }
     let found = TABLE.iter().find(|(names, args, ..)| names.iter().any(|name| is(0, name)) && args.iter().all(&has));
     found.map_or(Same, |(.., likeness, _)| *likeness)
 }
