@@ -20,6 +20,9 @@ const PROGRAMS: [(&str, &str); 6] = [
     ("jq", "jq"),
 ];
 
+/// So many tests of one program run at once: most wait for servers, not for the processor.
+const TESTS_AT_ONCE: usize = 4;
+
 fn main() -> ExitCode {
     let outcome = match env::args().nth(1).as_deref() {
         Some("verify") => verify(),
@@ -39,13 +42,18 @@ fn main() -> ExitCode {
 /// The main job: every standard configuration checked, live clusters of real processes, their traces verified.
 fn verify() -> Result<(), String> {
     cargo(&["build", "--release", "--locked", "--workspace", "--bins"])?;
-    run(Command::new(root().join("target/release/slotbus-conform")).arg("tour"))
+    tour("release")
 }
 
 fn suite() -> Result<(), String> {
     install_programs()?;
-    cargo(&["test", "--locked", "--workspace", "--no-fail-fast"])?;
-    verify()
+    cargo(&["test", "--locked", "--workspace", "--no-fail-fast", "--", &format!("--test-threads={TESTS_AT_ONCE}")])?;
+    tour("debug")
+}
+
+/// The main job of the binaries that a profile has built.
+fn tour(profile: &str) -> Result<(), String> {
+    run(Command::new(root().join("target").join(profile).join("slotbus-conform")).arg("tour"))
 }
 
 /// Profiles of which vectors are released.

@@ -28,6 +28,7 @@ use slotbus_core::{
 use slotbus_wire::bus::{self, BusMessage, Packet};
 use std::{
     collections::{BTreeMap, VecDeque},
+    io::ErrorKind,
     net::{IpAddr, SocketAddr},
     sync::Arc,
 };
@@ -44,6 +45,8 @@ const READS_MAX: usize = 16;
 /// What the bus is told about sockets.
 #[derive(Clone, Debug)]
 pub struct BusOptions {
+    /// The port at which nodes are listened for. It stays the same while the node runs.
+    pub port: u16,
     /// Addresses from which to connect, in order of preference.
     pub sources: Vec<IpAddr>,
     /// The most bytes that may wait on a link; 0 for no limit of the user's.
@@ -161,6 +164,12 @@ impl Bus {
     #[must_use]
     pub fn link(&self, id: LinkId) -> Option<&Link> {
         self.by_id.get(&id).and_then(|key| self.links.get(*key))
+    }
+
+    /// The port at which nodes are listened for.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.options.port
     }
 
     /// Why the node cannot go on, once it cannot: its file could not be saved.
@@ -345,7 +354,11 @@ impl Bus {
             }
             Some(Err(error)) => {
                 self.log.verbose(format_args!("Connection with a node failed: {}", reason(&error)));
-                self.lose(id);
+                self.remove(id);
+                // Nobody listens there: that is known at once, even if the system says so a moment later.
+                let is_refused = error.kind() == ErrorKind::ConnectionRefused;
+                let event = if is_refused { Event::LinkRefused { link: id } } else { Event::LinkDown { link: id } };
+                self.queue.push_back(event);
                 self.run();
                 false
             }
@@ -479,7 +492,7 @@ impl Bus {
         let outcome = match address.host {
             Host::Ip(ip) => dial::connect(SocketAddr::new(ip, address.cport), &self.options.sources)
                 .and_then(|socket| Stream::opened(socket, ip, tls)),
-            Host::Unknown | Host::Name(_) => Err(std::io::ErrorKind::InvalidInput.into()),
+            Host::Unknown | Host::Name(_) => Err(ErrorKind::InvalidInput.into()),
         };
         let is_connecting = match outcome {
             Ok(stream) => self.insert(Link::new(id, stream, false, self.clock.now())),

@@ -6,6 +6,7 @@
 use crate::{
     client::{Client, Fate, ReplyMode, Session},
     dial,
+    listeners::ClientListeners,
     log::reason,
     server::Server,
     slab::Key,
@@ -56,21 +57,13 @@ impl From<&Event> for Readiness {
     }
 }
 
-/// Where clients arrive.
-#[derive(Debug)]
-pub struct ClientListener {
-    /// The socket.
-    pub socket: TcpListener,
-    /// Whether they speak TLS.
-    pub is_tls: bool,
-}
-
 /// The doors.
 #[derive(Debug)]
 pub struct Doors {
     poll: Poll,
     events: Events,
-    client_listeners: Vec<ClientListener>,
+    /// Where clients arrive.
+    pub(crate) client_listeners: ClientListeners,
     node_listeners: Vec<TcpListener>,
     /// Clients with more to do at once.
     pub(crate) busy: VecDeque<Key>,
@@ -84,12 +77,9 @@ impl Doors {
     /// Doors at these listeners.
     pub fn new(
         poll: Poll,
-        mut client_listeners: Vec<ClientListener>,
+        client_listeners: ClientListeners,
         mut node_listeners: Vec<TcpListener>,
     ) -> io::Result<Self> {
-        for (number, listener) in (0..).zip(&mut client_listeners) {
-            poll.registry().register(&mut listener.socket, Wake::ClientArrives(number).token(), Interest::READABLE)?;
-        }
         for (number, listener) in (0..).zip(&mut node_listeners) {
             poll.registry().register(listener, Wake::NodeArrives(number).token(), Interest::READABLE)?;
         }
@@ -141,8 +131,8 @@ impl Server {
     pub(crate) fn accept_clients(&mut self, wake: Wake) {
         let Wake::ClientArrives(number) = wake else { return };
         for _ in 0..ACCEPTS_MAX {
-            let Some(listener) = self.doors.client_listeners.get(number as usize) else { return };
-            let is_tls = listener.is_tls;
+            let Some(listener) = self.doors.client_listeners.get(number) else { return };
+            let is_tls = listener.is_tls();
             match self.accepted(listener.socket.accept(), wake) {
                 Accepted::One(socket, remote) => self.welcome(socket, remote, is_tls),
                 Accepted::Failed => {}

@@ -82,14 +82,13 @@ impl Link {
         std::mem::take(&mut self.input)
     }
 
-    /// Brings back what was handed out, without its first `used` bytes.
+    /// Brings back what was handed out, without its first `used` bytes. A link is idle most of the time, and
+    /// there are many: an empty buffer holds no memory.
     pub fn put_input(&mut self, mut input: Vec<u8>, used: usize) {
-        const KEPT_MAX: usize = 64 * 1024;
-        input.drain(..used);
-        if input.is_empty() && input.capacity() > KEPT_MAX {
-            input = Vec::new();
+        if used < input.len() {
+            input.drain(..used);
+            self.input = input;
         }
-        self.input = input;
     }
 
     /// Where to write what is to leave.
@@ -111,7 +110,7 @@ impl Link {
 
     /// Writes as much as the socket takes.
     pub fn flush(&mut self) -> io::Result<()> {
-        const KEPT_MAX: usize = 64 * 1024;
+        const WRITTEN_MAX: usize = 64 * 1024;
         while self.waiting() > 0 {
             match self.stream.write(&self.output[self.written..]) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
@@ -122,10 +121,9 @@ impl Link {
             }
         }
         if self.waiting() == 0 {
-            self.output.clear();
+            self.output = Vec::new();
             self.written = 0;
-            self.output.shrink_to(KEPT_MAX);
-        } else if self.written > KEPT_MAX {
+        } else if self.written > WRITTEN_MAX {
             self.output.drain(..self.written);
             self.written = 0;
         }

@@ -102,11 +102,12 @@ impl Runtime {
         {
             return Duration::ZERO;
         }
-        let bus_at = self.server.bus.as_ref().map(|bus| bus.deadline());
+        // The core wants to be woken as often as the chores do: they wait for it, and one wake does for both.
+        let rhythm_at = self.server.bus.as_ref().map_or(self.chores_at, |bus| bus.deadline());
         let pause_at = self.server.pause.next_end();
         let wait_at = self.server.waiters.next_end();
         let ack_at = self.server.replication.waits.next_end();
-        let at = bus_at.into_iter().chain(pause_at).chain(wait_at).chain(ack_at).fold(self.chores_at, Millis::min);
+        let at = pause_at.into_iter().chain(wait_at).chain(ack_at).fold(rhythm_at, Millis::min);
         // The poll counts whole milliseconds and may wake within the last one: then it is not yet time.
         Duration::from_millis(at.since(self.server.clock.now()))
     }

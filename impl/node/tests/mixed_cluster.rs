@@ -7,16 +7,11 @@ mod support;
 
 use slotbus_core::{ClusterState, Node, step};
 use slotbus_wire::trace::{Header, TraceReader};
-use std::process::Command;
-use support::{NODE, REDIS, Server, text, wait_for};
+use support::{NODE, REDIS, Server, run, text, wait_for};
 
 /// `redis-cli -c` against a node.
 fn cli(port: u16, args: &[&str]) -> String {
-    let output = Command::new("redis-cli")
-        .args(["-c", "-p", &port.to_string()])
-        .args(args)
-        .output()
-        .unwrap_or_else(|error| panic!("redis-cli cannot be started ({error}): these tests need it installed"));
+    let output = run("redis-cli", &[&["-c", "-p", &port.to_string()], args].concat());
     text(&output.stdout).trim().to_owned()
 }
 
@@ -80,9 +75,7 @@ fn nodes_meet_in_any_order_and_serve_all_clients() {
         }
         let total: usize = servers.iter().map(|server| cli(server.port, &["dbsize"]).parse::<usize>().unwrap()).sum();
         assert_eq!(total, 18);
-        let output =
-            Command::new("redis-cli").args(["--cluster", "check", &format!("127.0.0.1:{}", servers[0].port)]).output();
-        let output = output.unwrap();
+        let output = run("redis-cli", &["--cluster", "check", &format!("127.0.0.1:{}", servers[0].port)]);
         assert!(output.status.success(), "{}", text(&output.stdout));
     }
 }
