@@ -620,7 +620,8 @@ fn info_has_the_same_sections_and_fields() {
             assert_eq!(sections_of(&ours), sections_of(&theirs), "{sections}");
             let is_told = |name: &&String| !UNTOLD.iter().any(|untold| name.starts_with(untold));
             // Which commands were called depends on how long the server took to start.
-            let is_counted = |name: &&String| !["cmdstat_", "latency_percentiles_"].iter().any(|stat| name.starts_with(stat));
+            let is_counted =
+                |name: &&String| !["cmdstat_", "latency_percentiles_"].iter().any(|stat| name.starts_with(stat));
             let missing: Vec<&String> =
                 theirs.iter().filter(is_told).filter(is_counted).filter(|name| !ours.contains(name)).collect();
             assert!(missing.is_empty(), "{sections}: {missing:?}");

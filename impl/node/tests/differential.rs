@@ -113,7 +113,9 @@ fn names(client: &mut Client) -> Vec<Vec<u8>> {
     client.send(b"KEYS *\r\n");
     let reply = Reply::of(&client.reply().unwrap());
     let content = |name: &Reply| match name {
-        Reply::Plain(bytes) => bytes.splitn(2, |&byte| byte == b'\n').nth(1).unwrap().strip_suffix(b"\r\n").unwrap().to_vec(),
+        Reply::Plain(bytes) => {
+            bytes.splitn(2, |&byte| byte == b'\n').nth(1).unwrap().strip_suffix(b"\r\n").unwrap().to_vec()
+        }
         Reply::Parts(..) => panic!("a name has no parts"),
     };
     let names: Vec<Vec<u8>> = reply.parts().unwrap().iter().map(content).collect();

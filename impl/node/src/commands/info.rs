@@ -124,7 +124,12 @@ fn about_memory(server: &Server, fields: &mut Fields) {
     fields.put("used_memory_vm_eval", server.scripts.bytes());
     fields.put("used_memory_scripts_eval", server.scripts.cache.bytes());
     fields.put("number_of_cached_scripts", server.scripts.cache.len());
-    fields.put_none(&["number_of_functions", "number_of_libraries", "used_memory_vm_functions", "used_memory_functions"]);
+    fields.put_none(&[
+        "number_of_functions",
+        "number_of_libraries",
+        "used_memory_vm_functions",
+        "used_memory_functions",
+    ]);
     fields.put("maxmemory_policy", server.settings.text("maxmemory-policy"));
     fields.put("mem_fragmentation_ratio", format_args!("{:.2}", resident as f64 / used.max(1) as f64));
     fields.put("mem_fragmentation_bytes", resident.saturating_sub(used));

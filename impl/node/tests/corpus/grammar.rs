@@ -71,7 +71,10 @@ fn sequence<'t>(tokens: &mut Peekable<impl Iterator<Item = &'t Vec<u8>>>) -> Vec
             b"[" => choice(tokens, false),
             b"(" => repeated(tokens, 4),
             b"{" => repeated(tokens, 40),
-            word if !word.is_empty() && word.iter().all(|&byte| byte.is_ascii_uppercase() || byte == b'#') && word != b"#" => {
+            word if !word.is_empty()
+                && word.iter().all(|&byte| byte.is_ascii_uppercase() || byte == b'#')
+                && word != b"#" =>
+            {
                 Part::Place(String::from_utf8_lossy(word).into_owned())
             }
             word => Part::Word(word.to_vec()),

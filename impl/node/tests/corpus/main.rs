@@ -79,7 +79,8 @@ fn run(pair: &mut Pair, sequence: &Sequence) -> Result<(), Difference> {
     let requests: Vec<Request> = body.chain([words_of("reset")]).collect();
     compare_all(pair, &requests, |_, request| likeness(request))?;
     let readings: Vec<Request> = std::iter::once(greeting).chain(readings(sequence)).collect();
-    let is_sorted = sequence.units.iter().flatten().flatten().any(|word| word.to_ascii_lowercase().starts_with(b"sort"));
+    let is_sorted =
+        sequence.units.iter().flatten().flatten().any(|word| word.to_ascii_lowercase().starts_with(b"sort"));
     let mut is_ordered = false;
     compare_all(pair, &readings, |theirs, request| {
         let is = |word: &[u8]| request.iter().any(|arg| arg == word);
@@ -98,16 +99,8 @@ fn run(pair: &mut Pair, sequence: &Sequence) -> Result<(), Difference> {
 
 /// What every key of a sequence holds, read by the command for its kind.
 fn readings(sequence: &Sequence) -> Vec<Request> {
-    const READS: [&str; 8] = [
-        "type",
-        "object encoding",
-        "pexpiretime",
-        "get",
-        "lrange",
-        "smembers",
-        "hgetall",
-        "zrange",
-    ];
+    const READS: [&str; 8] =
+        ["type", "object encoding", "pexpiretime", "get", "lrange", "smembers", "hgetall", "zrange"];
     let words = sequence.units.iter().flatten().flatten();
     let keys: BTreeSet<&Vec<u8>> = words.filter(|word| word.starts_with(b"{k}") && word.len() < 8).collect();
     let reading = |read: &str, key: &Vec<u8>| {
@@ -150,9 +143,8 @@ fn compare_all(
         return if is_same { Ok(()) } else { differ(&words_of("all of them"), &ours, &theirs) };
     }
     for (request, (ours, theirs)) in requests.iter().zip(ours.iter().zip(&theirs)) {
-        let is_alike = pair.note(request, ours, theirs)
-            || how(theirs, request).holds(ours, theirs)
-            || is_known(ours, theirs);
+        let is_alike =
+            pair.note(request, ours, theirs) || how(theirs, request).holds(ours, theirs) || is_known(ours, theirs);
         if !is_alike {
             return differ(request, std::slice::from_ref(ours), std::slice::from_ref(theirs));
         }
@@ -207,7 +199,9 @@ fn shrunk(pair: &mut Pair, mut sequence: Sequence, mut difference: Difference) -
 /// The places of all arguments of units of one request, the last ones first. Those of long-winded commands stay.
 fn arguments(sequence: &Sequence) -> Vec<(usize, usize)> {
     let units = sequence.units.iter().enumerate().filter(|(_, unit)| unit.len() == 1);
-    let is_safe = |name: &[u8]| !["wait", "client", "command", "hrandfield", "srandmember"].iter().any(|word| name == word.as_bytes());
+    let is_safe = |name: &[u8]| {
+        !["wait", "client", "command", "hrandfield", "srandmember"].iter().any(|word| name == word.as_bytes())
+    };
     let safe = units.filter(|(_, unit)| is_safe(&unit[0][0]) && !unit[0][0].starts_with(b"b"));
     safe.flat_map(|(at, unit)| (1..unit[0].len()).rev().map(move |arg| (at, arg))).collect()
 }
@@ -243,7 +237,11 @@ fn generated_sequences_are_answered_the_same() {
     let took: Duration = start.elapsed();
     println!("{count} sequences from seed {first} in {took:.1?}, {differing} of them answered differently");
     let shown: Vec<&String> = found.values().collect();
-    assert!(shown.is_empty(), "{differing} of {count} differ:\n{}", shown.iter().map(|s| s.as_str()).collect::<Vec<_>>().join("\n"));
+    assert!(
+        shown.is_empty(),
+        "{differing} of {count} differ:\n{}",
+        shown.iter().map(|s| s.as_str()).collect::<Vec<_>>().join("\n")
+    );
 }
 
 /// Commands that are not generated, and why.

@@ -59,7 +59,9 @@ pub(crate) fn likeness(request: &Request) -> Likeness {
     let is = |at: usize, word: &str| request.get(at).is_some_and(|arg| arg.eq_ignore_ascii_case(word.as_bytes()));
     let has = |word: &&str| (1..request.len()).any(|at| is(at, word));
     // What a script asks for is compared as if the client had.
-    if (is(0, "eval") || is(0, "eval_ro")) && request.get(1).is_some_and(|script| script.ends_with(b"call(unpack(ARGV))")) {
+    if (is(0, "eval") || is(0, "eval_ro"))
+        && request.get(1).is_some_and(|script| script.ends_with(b"call(unpack(ARGV))"))
+    {
         return likeness(&request.get(4..).unwrap_or_default().to_vec());
     }
     if is(0, "eval") && request.get(1).is_some_and(|script| script.windows(7).any(|word| word == b"hgetall")) {
@@ -108,9 +110,10 @@ pub(crate) fn is_alike(request: &Request, queued: &[Request], ours: &Reply, thei
         return ours.kind() == theirs.kind();
     }
     match (ours.parts(), theirs.parts()) {
-        (Some(ours), Some(theirs)) if ours.len() == queued.len() && theirs.len() == queued.len() => {
-            queued.iter().zip(ours.iter().zip(theirs)).all(|(request, (ours, theirs))| is_alike(request, &[], ours, theirs))
-        }
+        (Some(ours), Some(theirs)) if ours.len() == queued.len() && theirs.len() == queued.len() => queued
+            .iter()
+            .zip(ours.iter().zip(theirs))
+            .all(|(request, (ours, theirs))| is_alike(request, &[], ours, theirs)),
         _ => ours == theirs,
     }
 }
