@@ -154,6 +154,12 @@ impl Bus {
         self.links.len()
     }
 
+    /// What the links hold to be sent.
+    #[must_use]
+    pub fn buffered_bytes(&self) -> usize {
+        self.links.iter().map(|(_, link)| link.allocated()).sum()
+    }
+
     /// The connection of this name.
     #[must_use]
     pub fn link(&self, id: LinkId) -> Option<&Link> {

@@ -44,19 +44,10 @@ fn stranger_ping() -> Vec<u8> {
     let _ = feed(200, Event::Tick);
     let link = LinkId::Outbound(0);
     let effects = feed(201, Event::LinkUp { link, local: localhost.clone(), remote: localhost });
-    let message = effects.then.into_iter().find_map(|effect| match effect {
-        Effect::Send { message, .. } => Some(message),
-        Effect::Connect { .. }
-        | Effect::Close { .. }
-        | Effect::Reply { .. }
-        | Effect::Follow { .. }
-        | Effect::Lead
-        | Effect::PauseWrites { .. }
-        | Effect::ResumeWrites
-        | Effect::DropKeys { .. }
-        | Effect::DropAllKeys
-        | Effect::Deliver { .. } => None,
-    });
+    let message = effects
+        .then
+        .into_iter()
+        .find_map(|effect| if let Effect::Send { message, .. } = effect { Some(message) } else { None });
     let mut message = message.expect("a link that comes up is greeted");
     message.body = Body::Ping(Default::default());
     let mut bytes = Vec::new();
