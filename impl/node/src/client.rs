@@ -3,6 +3,7 @@
 //! Must not know any command.
 
 use crate::{
+    clock::Lap,
     command::Command,
     log::reason,
     pubsub::{Kind, Subscriptions},
@@ -21,7 +22,6 @@ use std::{
     io::{self, ErrorKind, Read, Write},
     net::SocketAddr,
     rc::Rc,
-    time::Instant,
 };
 
 /// While more than this waits for a client that does not read, its requests wait, too.
@@ -410,7 +410,7 @@ impl Client {
     /// Carries out every complete request in `bytes`; says how many bytes they took.
     fn run(&mut self, server: &mut Server, bytes: &[u8]) -> usize {
         let mut used = 0;
-        server.lap = Instant::now();
+        server.lap = Lap::now();
         while self.wants_more() {
             let limits = server.limits.of(self.session.user.is_some());
             match self.decoder.decode(&bytes[used..], limits) {

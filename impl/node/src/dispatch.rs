@@ -7,7 +7,7 @@ use crate::{
     bus::ClusterNode,
     client::Session,
     command::{Command, Groups, Run, RunData, Traits},
-    commands::COMMANDS,
+    commands,
     server::Server,
     users::Denial,
 };
@@ -74,7 +74,7 @@ pub fn run<'e>(server: &'e mut Server, session: &mut Session, command: &'static 
 
 /// The command of a request's name, with its subcommand if it has some.
 pub fn look_up(args: Args<'_>) -> Result<&'static Command, Reply<'static>> {
-    let Some(command) = Command::find(COMMANDS, args.at(0)) else { return Err(unknown(args)) };
+    let Some(command) = commands::named(args.at(0)) else { return Err(unknown(args)) };
     if command.subcommands.is_empty() || args.len() < 2 {
         return Ok(command);
     }
@@ -222,7 +222,11 @@ fn locate(
         }
         Some(_) | None if !command.has_keys() => return None,
         Some(_) | None => {
-            decide(server, bus.node(), request_for(server, session, command, traits), command.keys_of(args))
+            let request = request_for(server, session, command, traits);
+            match command.sole_key(args) {
+                Some(key) => decide(server, bus.node(), request, std::iter::once(key)),
+                None => decide(server, bus.node(), request, command.keys_of(args)),
+            }
         }
     };
     refusal_of(server, session.is_tls, decision)

@@ -99,6 +99,7 @@ pub struct Args<'a> {
 
 impl<'a> Args<'a> {
     /// How many arguments there are, the command's name included.
+    #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
         self.spans.len()
@@ -111,6 +112,7 @@ impl<'a> Args<'a> {
     }
 
     /// The argument at `index`; none beyond the last.
+    #[inline]
     #[must_use]
     pub fn get(&self, index: usize) -> Option<&'a [u8]> {
         let span = self.spans.get(index)?;
@@ -118,6 +120,7 @@ impl<'a> Args<'a> {
     }
 
     /// The argument at `index`; empty beyond the last.
+    #[inline]
     #[must_use]
     pub fn at(&self, index: usize) -> &'a [u8] {
         self.get(index).unwrap_or_default()
@@ -130,7 +133,16 @@ impl<'a> Args<'a> {
         spans.iter().map(move |span| bytes.get(span.clone()).unwrap_or_default())
     }
 
+    /// The arguments from `start` on in pairs of neighbours; one without a neighbour is left out.
+    pub fn pairs(&self, start: usize) -> impl ExactSizeIterator<Item = (&'a [u8], &'a [u8])> + Clone + use<'a> {
+        let bytes = self.bytes;
+        let arg = move |span: &Span| bytes.get(span.clone()).unwrap_or_default();
+        let (pairs, _) = self.spans.get(start..).unwrap_or_default().as_chunks::<2>();
+        pairs.iter().map(move |[first, second]| (arg(first), arg(second)))
+    }
+
     /// The request as it would be without its first `count` arguments.
+    #[inline]
     #[must_use]
     pub fn skip(&self, count: usize) -> Self {
         Self { bytes: self.bytes, spans: self.spans.get(count..).unwrap_or_default() }
@@ -210,6 +222,11 @@ impl Decoder {
     /// Looks for one request at the start of `input`. Until it is complete, the next call must be
     /// given the same bytes again, with more behind them.
     pub fn decode(&mut self, input: &[u8], limits: Limits) -> Result<Progress, ProtocolError> {
+        if matches!(self.stage, Stage::Start)
+            && let Some(length) = self.decode_plain(input, limits)
+        {
+            return Ok(Progress::Request(length));
+        }
         loop {
             match self.stage {
                 Stage::Start if input.is_empty() => return Ok(Progress::More),
@@ -251,6 +268,27 @@ impl Decoder {
                 }
             }
         }
+    }
+
+    /// Reads the request that nearly all are: complete, with few arguments of ordinary lengths. Says how
+    /// many bytes it took; none if there is anything else, which takes a closer look.
+    fn decode_plain(&mut self, input: &[u8], limits: Limits) -> Option<usize> {
+        if limits.is_stranger {
+            return None;
+        }
+        let (count, mut at) = plain_number(input, 0, b'*')?;
+        self.spans.clear();
+        for _ in 0..count {
+            let (len, start) = plain_number(input, at, b'$')?;
+            let end = start + len;
+            at = end + 2;
+            if at > input.len() || len as u64 > limits.bulk_max {
+                return None;
+            }
+            self.spans.push(start..end);
+        }
+        self.inline = None;
+        (count > 0).then_some(at)
     }
 
     /// The arguments of the request that [`Decoder::decode`] has just found in `input`.
@@ -302,6 +340,26 @@ impl Decoder {
         self.inline = Some(args);
         Ok(if is_empty { Progress::Nothing(end + 1) } else { Progress::Request(end + 1) })
     }
+}
+
+/// The number of a complete line like `$12`, and where the line ends; none if it is written in any
+/// other way, or has more than four digits.
+#[inline]
+fn plain_number(input: &[u8], at: usize, mark: u8) -> Option<(usize, usize)> {
+    let (&first, line) = input.get(at..)?.split_first()?;
+    if first != mark {
+        return None;
+    }
+    let digit = |byte: &u8| Some(usize::from(byte.wrapping_sub(b'0'))).filter(|&digit| digit < 10);
+    let (number, least, len) = match line {
+        [a, b'\r', _, ..] => (digit(a)?, 0, 1),
+        [a, b, b'\r', _, ..] => (digit(a)? * 10 + digit(b)?, 10, 2),
+        [a, b, c, b'\r', _, ..] => (digit(a)? * 100 + digit(b)? * 10 + digit(c)?, 100, 3),
+        [a, b, c, d, b'\r', _, ..] => (digit(a)? * 1000 + digit(b)? * 100 + digit(c)? * 10 + digit(d)?, 1000, 4),
+        _ => return None,
+    };
+    // A number with a leading zero is none.
+    (number >= least).then_some((number, at + len + 3))
 }
 
 /// Reads `$length` and its line end; says how many bytes that took.
@@ -499,6 +557,7 @@ impl<'a> Reply<'a> {
     pub fn encode(&self, protocol: Protocol, out: &mut Vec<u8>) {
         let is_three = protocol == Protocol::Three;
         match self {
+            Self::Status(Cow::Borrowed("OK")) => out.extend_from_slice(b"+OK\r\n"),
             Self::Status(text) => put_line(out, b'+', text.as_bytes()),
             Self::Error(text) => put_line(out, b'-', text.as_bytes()),
             Self::Integer(number) => put_number(out, b':', *number),
@@ -547,8 +606,11 @@ fn put_all(out: &mut Vec<u8>, mark: u8, replies: &[Reply<'_>], protocol: Protoco
 
 /// A line cannot hold a line end: it would end the reply early and let its rest pass for another.
 fn put_line(out: &mut Vec<u8>, mark: u8, text: &[u8]) {
+    out.reserve(text.len() + 3);
     out.push(mark);
-    out.extend(text.iter().map(|&byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { byte }));
+    let start = out.len();
+    out.extend_from_slice(text);
+    out[start..].iter_mut().filter(|byte| matches!(byte, b'\r' | b'\n')).for_each(|byte| *byte = b' ');
     out.extend_from_slice(b"\r\n");
 }
 
@@ -557,6 +619,9 @@ fn put_count(out: &mut Vec<u8>, mark: u8, count: usize) {
 }
 
 fn put_number(out: &mut Vec<u8>, mark: u8, number: i64) {
+    if let digit @ 0..=9 = number {
+        return out.extend_from_slice(&[mark, b'0' + digit as u8, b'\r', b'\n']);
+    }
     out.push(mark);
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
     out.extend_from_slice(b"\r\n");
