@@ -45,6 +45,14 @@ pub fn execute<'e>(server: &'e mut Server, session: &mut Session, args: Args<'e>
     Some(run(server, session, command, args))
 }
 
+/// Has at hand what a request is likely to need that is soon to be carried out: most are about the key
+/// that comes first. Reading it early changes nothing.
+pub fn anticipate(server: &Server, args: Args<'_>) {
+    if args.len() > 1 {
+        server.store.anticipate(args.at(1), [args.at(2), args.at(args.len() - 1)]);
+    }
+}
+
 /// Carries out a request that was admitted.
 pub fn run<'e>(server: &'e mut Server, session: &mut Session, command: &'static Command, args: Args<'e>) -> Reply<'e> {
     server.counters.commands += 1;

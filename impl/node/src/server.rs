@@ -32,7 +32,7 @@ use mio::Registry;
 use slotbus_core::{Address, CLUSTER_SLOTS, Flags, Host, Millis, Peer};
 use slotbus_replication::{Event, OutputLimit};
 use slotbus_wire::{
-    resp::{Args, Limits, Reply},
+    resp::{Args, Batch, Limits, Reply},
     words,
 };
 use std::{collections::BTreeSet, path::PathBuf, rc::Rc, time::Duration};
@@ -181,6 +181,8 @@ pub struct Server {
     pub latency: Latency,
     /// When the last request was done, or the present one arrived.
     pub lap: Lap,
+    /// Room for requests that are looked at ahead of their turn.
+    pub batch: Batch,
     /// Who watches every request.
     pub monitors: BTreeSet<Key>,
     /// Whether expired keys are looked for.
@@ -245,6 +247,7 @@ impl Server {
             slow_log: SlowLog::default(),
             latency: Latency::default(),
             lap: Lap::now(),
+            batch: Batch::default(),
             monitors: BTreeSet::new(),
             seeks_expired: true,
             now: clock.now(),

@@ -210,6 +210,79 @@ enum Stage {
     },
 }
 
+/// Complete requests that follow one another, cut out ahead of their turn.
+///
+/// To know what comes next lets whoever carries requests out have at hand what they will need.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    spans: Vec<Span>,
+    /// Behind each request: how many arguments there are so far, and how many bytes.
+    ends: Vec<(usize, usize)>,
+}
+
+impl Batch {
+    /// Cuts out the requests at the start of `input`, up to `most`, as long as they are of the ordinary
+    /// form: complete, with few arguments of ordinary lengths. Anything else is left to a [`Decoder`].
+    pub fn fill(&mut self, input: &[u8], limits: Limits, most: usize) {
+        self.spans.clear();
+        self.ends.clear();
+        let mut at = 0;
+        while self.ends.len() < most
+            && let Some(end) = take_plain(input, at, limits, &mut self.spans)
+        {
+            at = end;
+            self.ends.push((self.spans.len(), end));
+        }
+    }
+
+    /// How many requests were cut out.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there was none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// The requests that were cut out of `input`, in order, each with where it ends there.
+    pub fn requests<'a>(&'a self, input: &'a [u8]) -> impl Iterator<Item = (Args<'a>, usize)> {
+        let starts = std::iter::once(0).chain(self.ends.iter().map(|&(spans, _)| spans));
+        starts.zip(&self.ends).map(move |(start, &(end, length))| {
+            (Args { bytes: input, spans: self.spans.get(start..end).unwrap_or_default() }, length)
+        })
+    }
+}
+
+/// Reads one request of the ordinary form; says where it ends, or leaves `spans` as they were.
+fn take_plain(input: &[u8], start: usize, limits: Limits, spans: &mut Vec<Span>) -> Option<usize> {
+    let before = spans.len();
+    let end = plain_spans(input, start, limits, spans);
+    if end.is_none() {
+        spans.truncate(before);
+    }
+    end
+}
+
+fn plain_spans(input: &[u8], start: usize, limits: Limits, spans: &mut Vec<Span>) -> Option<usize> {
+    if limits.is_stranger {
+        return None;
+    }
+    let (count, mut at) = plain_number(input, start, b'*')?;
+    for _ in 0..count {
+        let (len, start) = plain_number(input, at, b'$')?;
+        let end = start + len;
+        at = end + 2;
+        if at > input.len() || len as u64 > limits.bulk_max {
+            return None;
+        }
+        spans.push(start..end);
+    }
+    (count > 0).then_some(at)
+}
+
 /// Cuts one client's stream into requests; remembers how far it got, so that no byte is read twice.
 #[derive(Clone, Debug, Default)]
 pub struct Decoder {
@@ -222,11 +295,6 @@ impl Decoder {
     /// Looks for one request at the start of `input`. Until it is complete, the next call must be
     /// given the same bytes again, with more behind them.
     pub fn decode(&mut self, input: &[u8], limits: Limits) -> Result<Progress, ProtocolError> {
-        if matches!(self.stage, Stage::Start)
-            && let Some(length) = self.decode_plain(input, limits)
-        {
-            return Ok(Progress::Request(length));
-        }
         loop {
             match self.stage {
                 Stage::Start if input.is_empty() => return Ok(Progress::More),
@@ -270,25 +338,10 @@ impl Decoder {
         }
     }
 
-    /// Reads the request that nearly all are: complete, with few arguments of ordinary lengths. Says how
-    /// many bytes it took; none if there is anything else, which takes a closer look.
-    fn decode_plain(&mut self, input: &[u8], limits: Limits) -> Option<usize> {
-        if limits.is_stranger {
-            return None;
-        }
-        let (count, mut at) = plain_number(input, 0, b'*')?;
-        self.spans.clear();
-        for _ in 0..count {
-            let (len, start) = plain_number(input, at, b'$')?;
-            let end = start + len;
-            at = end + 2;
-            if at > input.len() || len as u64 > limits.bulk_max {
-                return None;
-            }
-            self.spans.push(start..end);
-        }
-        self.inline = None;
-        (count > 0).then_some(at)
+    /// Whether it stands before a request, of which it has read nothing.
+    #[must_use]
+    pub fn is_between(&self) -> bool {
+        matches!(self.stage, Stage::Start)
     }
 
     /// The arguments of the request that [`Decoder::decode`] has just found in `input`.
