@@ -7,6 +7,7 @@ pub mod convert;
 pub mod failover;
 pub mod finding;
 pub mod probe;
+pub mod progress;
 pub mod python;
 pub mod report;
 pub mod scripted;

@@ -220,6 +220,8 @@ pub struct Client {
     deaf_since: Option<Millis>,
     /// The socket may have more to read.
     can_read: bool,
+    /// The other end sends no more: once what it has sent is answered, its end is to be read.
+    pub is_ending: bool,
     /// Requests are held that were complete, but for whose replies there was no room.
     is_throttled: bool,
 }
@@ -237,6 +239,7 @@ impl Client {
             written: 0,
             deaf_since: None,
             can_read: false,
+            is_ending: false,
             is_throttled: false,
         }
     }
@@ -277,7 +280,7 @@ impl Client {
     /// Serves a client whose socket is ready: reads, carries out what is complete, and writes all
     /// replies at once.
     pub fn serve(&mut self, server: &mut Server, scratch: &mut [u8], can_read: bool) -> Fate {
-        self.can_read |= can_read;
+        self.can_read |= can_read || self.is_ending;
         if !server.must_hold(&self.session) && self.waiting() > 0 && self.flush(server).is_err() {
             return Fate::Ends;
         }
@@ -321,7 +324,7 @@ impl Client {
         match self.waiting() {
             0 if self.session.is_closing => Fate::Ends,
             0 if self.session.waits.is_some() => Fate::Stays,
-            0 if self.can_read || self.is_throttled => Fate::HasMore,
+            0 if self.can_read || self.is_ending || self.is_throttled => Fate::HasMore,
             _ => Fate::Stays,
         }
     }
