@@ -118,6 +118,19 @@ impl Value {
         }
     }
 
+    /// Whether this is a large collection that has a field of the first name, or a member of the last one.
+    #[must_use]
+    pub fn has_large(&self, [first, last]: [&[u8]; 2]) -> bool {
+        match self {
+            Self::Hash(Hash::Large { table, .. }) => table.contains_key(first),
+            Self::SortedSet(SortedSet::Large { members, .. }) => members.contains_key(last),
+            Self::Set(Set::Large { table, .. }) => table.contains(last),
+            Self::String(_) | Self::List(_) | Self::Set(_) | Self::Hash(_) | Self::SortedSet(_) | Self::Foreign(..) => {
+                false
+            }
+        }
+    }
+
     /// The value that a snapshot holds; none if its parts contradict each other.
     #[must_use]
     pub fn of_snapshot(value: rdb::Value, limits: &Limits) -> Option<Self> {
