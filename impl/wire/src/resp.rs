@@ -500,7 +500,8 @@ impl<'a> Reply<'a> {
         let is_three = protocol == Protocol::Three;
         match self {
             Self::Status(text) => put_line(out, b'+', text.as_bytes()),
-            Self::Error(text) => put_line(out, b'-', text.as_bytes()),
+            // An error that ends with what a client has sent ends before the line ends in that, as redis-server's does.
+            Self::Error(text) => put_line(out, b'-', text.trim_end_matches(['\r', '\n']).as_bytes()),
             Self::Integer(number) => put_number(out, b':', *number),
             Self::Double(number) if is_three => put_line(out, b',', format_f64(*number).as_bytes()),
             Self::Double(number) => put_bytes(out, b'$', b"", format_f64(*number).as_bytes()),

@@ -186,8 +186,9 @@ fn compare_all(
 const KNOWN: &[(&str, &str)] = &[
     // SORT of redis-server refuses numbers after any command, of whatever client, that met one too large.
     ("", "-ERR One or more scores can't be converted into double"),
-    // COMMAND GETKEYS of redis-server finds keys behind a number that the command itself refuses.
+    // redis-server finds keys behind a number that the command itself refuses.
     ("-ERR Invalid arguments specified for command", "$"),
+    ("-ERR numkeys should be greater than 0", "-CROSSSLOT"),
 ];
 
 /// Whether two replies differ in a way that is known.
