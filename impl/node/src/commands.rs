@@ -48,10 +48,11 @@ pub use sorted_sets::Extreme;
 pub(crate) use transaction::has_watched_change;
 
 use crate::{
-    command::{Command, Groups, Traits},
+    command::{Command, Groups, Index, Traits},
     store::WrongKind,
 };
 use slotbus_wire::resp::Reply;
+use std::sync::LazyLock;
 
 const FAST_READ: Traits = Traits::READONLY.union(Traits::FAST);
 const FAST_WRITE: Traits = Traits::WRITE.union(Traits::FAST);
@@ -95,6 +96,15 @@ const OF_ALL_NODES: &[&str] = &["nondeterministic_output", "request_policy:all_n
 const OF_ALL_SHARDS: &[&str] = &["nondeterministic_output", "request_policy:all_shards", "response_policy:special"];
 const ON_NODES: &[&str] = &["request_policy:all_nodes", "response_policy:all_succeeded"];
 const ON_ALL: &[&str] = &["request_policy:all_shards", "response_policy:all_succeeded"];
+
+/// Where each command stands.
+static INDEX: LazyLock<Index> = LazyLock::new(|| Index::of(COMMANDS));
+
+/// The command of this name, in any case.
+#[must_use]
+pub fn named(name: &[u8]) -> Option<&'static Command> {
+    INDEX.find(name)
+}
 
 /// Every command, by name.
 #[rustfmt::skip]
@@ -487,7 +497,7 @@ fn help_of(container: &str, lines: &[(&str, &str)]) -> Reply<'static> {
 
 #[cfg(test)]
 mod tests {
-    use super::COMMANDS;
+    use super::{COMMANDS, named};
     use crate::command::Command;
 
     #[test]
@@ -506,9 +516,13 @@ mod tests {
 
     #[test]
     fn names_are_found_in_any_case() {
+        for command in COMMANDS {
+            let found = named(command.name.to_ascii_uppercase().as_bytes());
+            assert_eq!(found.map(|found| found.name), Some(command.name));
+        }
         assert_eq!(Command::find(COMMANDS, b"GeT").map(|command| command.name), Some("get"));
         for unknown in [b"".as_slice(), b"nosuch", &[0xff; 100]] {
-            assert!(Command::find(COMMANDS, unknown).is_none());
+            assert!(named(unknown).is_none() && Command::find(COMMANDS, unknown).is_none());
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     bus::ClusterNode,
     client::Session,
     command::{Command, Groups, Run, RunData, Traits},
-    commands::{COMMANDS, has_watched_change, refuse_debug},
+    commands::{self, has_watched_change, refuse_debug},
     server::Server,
     users::Denial,
 };
@@ -54,6 +54,14 @@ fn enqueue(server: &Server, session: &mut Session, args: Args<'_>) {
     }
 }
 
+/// Has at hand what a request is likely to need that is soon to be carried out: most are about the key
+/// that comes first. Reading it early changes nothing.
+pub fn anticipate(server: &Server, args: Args<'_>) {
+    if args.len() > 1 {
+        server.store.anticipate(args.at(1), [args.at(2), args.at(args.len() - 1)]);
+    }
+}
+
 /// Carries out a request that was admitted.
 pub fn run<'e>(server: &'e mut Server, session: &mut Session, command: &'static Command, args: Args<'e>) -> Reply<'e> {
     server.counters.commands += 1;
@@ -83,7 +91,7 @@ pub fn run<'e>(server: &'e mut Server, session: &mut Session, command: &'static 
 
 /// The command of a request's name, with its subcommand if it has some.
 pub fn look_up(args: Args<'_>) -> Result<&'static Command, Reply<'static>> {
-    let Some(command) = Command::find(COMMANDS, args.at(0)) else { return Err(unknown(args)) };
+    let Some(command) = commands::named(args.at(0)) else { return Err(unknown(args)) };
     if command.subcommands.is_empty() || args.len() < 2 {
         return Ok(command);
     }
@@ -237,7 +245,11 @@ fn locate(
         }
         Some(_) | None if !command.has_keys() => return None,
         Some(_) | None => {
-            decide(server, bus.node(), request_for(server, session, command, traits), command.keys_of(args))
+            let request = request_for(server, session, command, traits);
+            match command.sole_key(args) {
+                Some(key) => decide(server, bus.node(), request, std::iter::once(key)),
+                None => decide(server, bus.node(), request, command.keys_of(args)),
+            }
         }
     };
     refusal_of(server, session.is_tls, decision)

@@ -45,14 +45,18 @@ pub(crate) struct Readiness {
     pub(crate) token: Token,
     pub(crate) can_read: bool,
     pub(crate) can_write: bool,
+    /// Whether the other end sends no more, once what it has sent is read.
+    pub(crate) is_closed: bool,
 }
 
 impl From<&Event> for Readiness {
     fn from(event: &Event) -> Self {
+        let is_closed = event.is_read_closed() || event.is_error();
         Self {
             token: event.token(),
-            can_read: event.is_readable() || event.is_read_closed() || event.is_error(),
+            can_read: event.is_readable() || is_closed,
             can_write: event.is_writable() || event.is_write_closed() || event.is_error(),
+            is_closed,
         }
     }
 }
@@ -106,6 +110,16 @@ impl Doors {
 }
 
 impl Server {
+    /// Serves a client at whose socket something happened.
+    pub(crate) fn wake_client(&mut self, key: Key, readiness: Readiness, scratch: &mut [u8]) {
+        if readiness.is_closed
+            && let Some(client) = self.clients.get_mut(key)
+        {
+            client.is_ending = true;
+        }
+        self.serve_client(key, readiness.can_read, scratch);
+    }
+
     /// Serves a client whose socket is ready, or who has more to do.
     pub(crate) fn serve_client(&mut self, key: Key, can_read: bool, scratch: &mut [u8]) {
         let Some(mut client) = self.clients.take_out(key) else { return };

@@ -7,7 +7,7 @@ use crate::{
     aof::AppendOnly,
     bus::Bus,
     client::{Client, Session},
-    clock::Clock,
+    clock::{Clock, Lap},
     command::{Command, Traits},
     command_stats::CommandStats,
     config::Settings,
@@ -32,15 +32,10 @@ use mio::Registry;
 use slotbus_core::{Address, CLUSTER_SLOTS, Flags, Host, Millis, Peer};
 use slotbus_replication::{Event, OutputLimit};
 use slotbus_wire::{
-    resp::{Args, Limits, Reply},
+    resp::{Args, Batch, Limits, Reply},
     words,
 };
-use std::{
-    collections::BTreeSet,
-    path::PathBuf,
-    rc::Rc,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeSet, path::PathBuf, rc::Rc, time::Duration};
 
 /// What the settings say about clients, kept at hand because every request asks for it.
 #[derive(Clone, Copy, Debug)]
@@ -185,7 +180,9 @@ pub struct Server {
     /// What else took long.
     pub latency: Latency,
     /// When the last request was done, or the present one arrived.
-    pub lap: Instant,
+    pub lap: Lap,
+    /// Room for requests that are looked at ahead of their turn.
+    pub batch: Batch,
     /// Who watches every request.
     pub monitors: BTreeSet<Key>,
     /// Whether expired keys are looked for.
@@ -249,7 +246,8 @@ impl Server {
             command_stats: CommandStats::default(),
             slow_log: SlowLog::default(),
             latency: Latency::default(),
-            lap: Instant::now(),
+            lap: Lap::now(),
+            batch: Batch::default(),
             monitors: BTreeSet::new(),
             seeks_expired: true,
             now: clock.now(),
@@ -372,17 +370,20 @@ impl Server {
             self.note_error(text);
         }
         let Some(command) = session.running.take() else { return };
-        let end = Instant::now();
-        let duration = end - std::mem::replace(&mut self.lap, end);
-        let duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        let end = Lap::now();
+        let duration_ns = end.ns_since(std::mem::replace(&mut self.lap, end));
+        let duration_us = duration_ns / 1000;
         self.command_stats.note(command, duration_us, error.is_some());
         if self.limits.slow_us.is_some_and(|limit_us| duration_us >= limit_us)
             && !command.traits.contains(Traits::SKIP_SLOWLOG)
         {
             self.note_slow(session, command, args, duration_us);
         }
-        let is_fast = command.traits.contains(Traits::FAST);
-        self.note_latency(if is_fast { latency::Kind::FastCommand } else { latency::Kind::Command }, duration);
+        if self.limits.latency_ms > 0 {
+            let is_fast = command.traits.contains(Traits::FAST);
+            let kind = if is_fast { latency::Kind::FastCommand } else { latency::Kind::Command };
+            self.note_latency(kind, Duration::from_nanos(duration_ns));
+        }
     }
 
     /// Takes a note of an error that somebody was told.

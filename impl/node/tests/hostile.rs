@@ -310,3 +310,20 @@ fn large_values_go_in_and_out() {
     let reply = client.reply().unwrap();
     assert!(reply[..reply.len() - 2].ends_with(&value));
 }
+
+#[test]
+fn who_says_the_last_word_and_ends_gets_the_reply_and_the_end() {
+    let server = Server::start(NODE, &[]);
+    for _ in 0..20 {
+        let mut client = server.client();
+        let mut writer = client.writer();
+        writer.write_all(b"PING\r\n").unwrap();
+        writer.shutdown(std::net::Shutdown::Write).unwrap();
+        assert_eq!(client.reply().as_deref(), Some(b"+PONG\r\n".as_slice()));
+        assert_eq!(client.reply(), None);
+    }
+    wait_for("nobody else to be there", || {
+        let info = server.client().ask("INFO clients");
+        info.contains("connected_clients:1\r\n").then_some(())
+    });
+}

@@ -50,7 +50,7 @@ pub(super) fn docs<'e>(_: &'e mut Server, _: &mut Session, args: Args<'e>) -> Re
 /// The command or subcommand that a client names, as `get` or `config|get`.
 fn named(name: &[u8]) -> Option<&'static Command> {
     let mut parts = name.splitn(2, |&byte| byte == b'|');
-    let command = Command::find(COMMANDS, parts.next()?)?;
+    let command = super::named(parts.next()?)?;
     match parts.next() {
         None => Some(command),
         Some(sub) => Command::find(command.subcommands, sub),

@@ -25,8 +25,9 @@ pub(super) fn replconf<'e>(server: &'e mut Server, session: &mut Session, args: 
             (b"listening-port", Some(port)) => u16::try_from(port).ok().map(Introduction::Port),
             (b"ip-address", _) => String::from_utf8(value.to_vec()).ok().map(Introduction::Ip),
             (b"capa", _) if value.eq_ignore_ascii_case(b"eof") => Some(Introduction::EndMarks),
-            // What else a replica may be capable of changes nothing here.
-            (b"capa", _) | (b"rdb-only", Some(0)) => continue,
+            // What else a replica may be capable of changes nothing here, nor do its version and its id, which
+            // valkey tells.
+            (b"capa" | b"version" | b"set-cluster-node-id", _) | (b"rdb-only", Some(0)) => continue,
             _ => None,
         };
         let Some(introduction) = introduction else {

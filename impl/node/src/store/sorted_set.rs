@@ -9,13 +9,14 @@ use super::{
     ranking::{Ranked, Ranking},
     walk,
 };
+use foldhash::quality::RandomState;
 use indexmap::IndexMap;
 use slotbus_wire::{
     listpack::{Item, Listpack},
     number::{format_score, parse_f64},
     rdb::Body,
 };
-use std::{borrow::Cow, cmp::Ordering, hash::RandomState, ops::Range};
+use std::{borrow::Cow, cmp::Ordering, ops::Range};
 
 type Text = Box<[u8]>;
 type Members = IndexMap<Text, f64, RandomState>;

@@ -6,8 +6,7 @@
 use crate::{
     category::Category,
     command::{Command, Traits},
-    commands::COMMANDS,
-    glob,
+    commands, glob,
 };
 use slotbus_wire::resp::Args;
 use std::fmt;
@@ -304,7 +303,7 @@ fn target_named(name: &[u8], is_allowed: bool) -> Result<Target, BadRule> {
         None => (name, None),
         Some(bar) => (&name[..bar], Some(&name[bar + 1..])),
     };
-    let command = Command::find(COMMANDS, container).ok_or(BadRule::Unknown)?;
+    let command = commands::named(container).ok_or(BadRule::Unknown)?;
     let Some(rest) = rest else { return Ok(Target::Command(command.name)) };
     if let Some(sub) = Command::find(command.subcommands, rest) {
         return Ok(Target::Command(sub.name));
