@@ -463,7 +463,7 @@ fn unknown(args: Args<'_>) -> Reply<'static> {
 }
 
 /// The first bytes of an argument as text, up to a zero, where redis-server sees the end of it.
-fn shown(arg: &[u8], length_max: usize) -> String {
+pub(crate) fn shown(arg: &[u8], length_max: usize) -> String {
     let arg = &arg[..arg.len().min(length_max)];
     String::from_utf8_lossy(arg.split(|&byte| byte == 0).next().unwrap_or_default()).into_owned()
 }
