@@ -204,6 +204,8 @@ pub enum Fate {
     Stays,
     /// It stays, and there is more to do at once.
     HasMore,
+    /// It stays, and there are replies to be sent when those of other clients are.
+    IsAnswered,
     /// Its connection is over.
     Ends,
 }
@@ -277,8 +279,8 @@ impl Client {
         answer(&mut self.session, reply, &mut self.output);
     }
 
-    /// Serves a client whose socket is ready: reads, carries out what is complete, and writes all
-    /// replies at once.
+    /// Serves a client whose socket is ready: reads, and carries out what is complete. The replies wait
+    /// to be [sent](Self::send).
     pub fn serve(&mut self, server: &mut Server, scratch: &mut [u8], can_read: bool) -> Fate {
         self.can_read |= can_read;
         if !server.must_hold(&self.session) && self.waiting() > 0 && self.flush(server).is_err() {
@@ -310,6 +312,11 @@ impl Client {
                 }
             }
         }
+        if self.waiting() > 0 { Fate::IsAnswered } else { self.fate() }
+    }
+
+    /// Sends the replies that wait, unless they are held.
+    pub fn send(&mut self, server: &mut Server) -> Fate {
         // What a step could not save must not be answered: the node ends before the reply gets out.
         if server.must_end() {
             return Fate::Stays;
@@ -318,9 +325,11 @@ impl Client {
             server.replication.held.insert(self.session.key);
             return Fate::Stays;
         }
-        if self.flush(server).is_err() {
-            return Fate::Ends;
-        }
+        if self.flush(server).is_err() { Fate::Ends } else { self.fate() }
+    }
+
+    /// What is to become of it once it has been served and what can be sent is sent.
+    fn fate(&self) -> Fate {
         match self.waiting() {
             0 if self.session.is_closing => Fate::Ends,
             0 if self.session.waits.is_some() => Fate::Stays,

@@ -177,6 +177,7 @@ impl Runtime {
         }
         self.server.flush_aof();
         self.server.send_stream();
+        self.server.send_replies();
         for key in std::mem::take(&mut self.server.doomed) {
             if let Some(client) = self.server.clients.take_out(key) {
                 self.server.end_client(key, client);
