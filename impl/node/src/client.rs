@@ -3,7 +3,6 @@
 //! Must not know any command.
 
 use crate::{
-    clock::Lap,
     command::Command,
     dispatch,
     log::reason,
@@ -23,6 +22,7 @@ use std::{
     io::{self, ErrorKind, Read, Write},
     net::SocketAddr,
     rc::Rc,
+    time::Instant,
 };
 
 /// While more than this waits for a client that does not read, its requests wait, too.
@@ -423,7 +423,7 @@ impl Client {
     fn run(&mut self, server: &mut Server, bytes: &[u8]) -> usize {
         let mut batch = std::mem::take(&mut server.batch);
         let mut used = 0;
-        server.lap = Lap::now();
+        server.lap = Instant::now();
         while self.wants_more() {
             let mut taken = self.run_batch(server, &mut batch, &bytes[used..]);
             if taken == 0 && self.wants_more() {
@@ -446,7 +446,7 @@ impl Client {
         }
         batch.fill(bytes, server.limits.of(self.session.user.is_some()), BATCH_MAX);
         if batch.len() > 1 {
-            batch.requests(bytes).for_each(|(args, _)| dispatch::anticipate(server, args));
+            dispatch::anticipate(server, batch.requests(bytes).map(|(args, _)| args));
         }
         let mut used = 0;
         for (args, end) in batch.requests(bytes) {

@@ -45,12 +45,11 @@ pub fn execute<'e>(server: &'e mut Server, session: &mut Session, args: Args<'e>
     Some(run(server, session, command, args))
 }
 
-/// Has at hand what a request is likely to need that is soon to be carried out: most are about the key
+/// Has at hand what requests are likely to need that are soon to be carried out: most are about the key
 /// that comes first. Reading it early changes nothing.
-pub fn anticipate(server: &Server, args: Args<'_>) {
-    if args.len() > 1 {
-        server.store.anticipate(args.at(1), [args.at(2), args.at(args.len() - 1)]);
-    }
+pub fn anticipate<'a>(server: &Server, requests: impl Iterator<Item = Args<'a>>) {
+    let with_key = requests.filter(|args| args.len() > 1);
+    server.store.anticipate(with_key.map(|args| (args.at(1), [args.at(2), args.at(args.len() - 1)])));
 }
 
 /// Carries out a request that was admitted.
