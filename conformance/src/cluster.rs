@@ -11,6 +11,7 @@ use slotbus_wire::words;
 use std::{
     ffi::OsStr,
     fs,
+    io::{Read, Seek},
     net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -26,6 +27,8 @@ const BUS_PORT_OFFSET: u16 = 10_000;
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(5);
 const START_TIMEOUT: Duration = Duration::from_secs(15);
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
+/// The longest work of redis-cli, which is to create a cluster or to move many keys.
+const REDIS_CLI_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// What to run as a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,6 +140,54 @@ pub fn sibling(name: &str) -> Result<PathBuf, String> {
 pub fn installed(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|folder| folder.join(name)).find(|path| path.is_file())
+}
+
+/// What a program that ran to its end has to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finished {
+    /// Its exit code; none if it was killed.
+    pub code: Option<i32>,
+    /// What it printed.
+    pub output: String,
+}
+
+impl Finished {
+    /// What it printed, if it found all well.
+    pub fn success(self) -> Result<String, String> {
+        if self.code == Some(0) { Ok(self.output) } else { Err(self.output) }
+    }
+}
+
+/// Runs a program to its end; kills it if that does not come within `timeout`. What it prints goes to files:
+/// whom it may have started and left behind keeps nobody waiting.
+pub fn run(mut command: Command, timeout: Duration) -> Result<Finished, String> {
+    let described = |what: &str, error: std::io::Error| format!("{what} {command:?}: {error}");
+    let file = || tempfile::tempfile().and_then(|file| Ok((file.try_clone()?, file)));
+    let (output, mut printed) = file().map_err(|error| described("no file for the output of", error))?;
+    let (errors, mut complained) = file().map_err(|error| described("no file for the errors of", error))?;
+    let started = command.stdin(Stdio::null()).stdout(output).stderr(errors).spawn();
+    let mut child = started.map_err(|error| format!("cannot run {command:?}: {error}"))?;
+    let ended = wait_until(timeout, || !matches!(child.try_wait(), Ok(None)));
+    if ended.is_err() {
+        let _ = child.kill();
+    }
+    let status = child.wait().map_err(|error| format!("{command:?} cannot be waited for: {error}"))?;
+    let output = [&mut printed, &mut complained].map(text_of).concat();
+    ended.map_err(|why| format!("{command:?} does not end ({why}): {output}"))?;
+    Ok(Finished { code: status.code(), output })
+}
+
+fn text_of(file: &mut fs::File) -> String {
+    let mut bytes = Vec::new();
+    let read = file.rewind().and_then(|()| file.read_to_end(&mut bytes));
+    read.map_or_else(|error| error.to_string(), |_| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Runs redis-cli with these words to its end: what it printed, which is the error if it was not content.
+pub fn redis_cli(words: &[&str]) -> Result<String, String> {
+    let mut command = Command::new("redis-cli");
+    command.args(words);
+    run(command, REDIS_CLI_TIMEOUT)?.success()
 }
 
 /// A client port that is free together with its bus port.
@@ -325,6 +376,30 @@ impl Server {
         self.text(&["CLUSTER", "NODES"]).map(|text| text.lines().map(NodeLine::parse).collect())
     }
 
+    /// Whether it is a primary, by what it says of itself.
+    #[must_use]
+    pub fn is_primary(&self) -> bool {
+        self.nodes().is_ok_and(|lines| lines.iter().any(|line| line.is("myself") && line.is("master")))
+    }
+
+    /// Whether its keys are up to date: as a primary's are, and those of a replica that follows its own.
+    #[must_use]
+    pub fn is_linked(&self) -> bool {
+        let is_up = |info: String| info.contains("role:master") || info.contains("master_link_status:up");
+        self.text(&["INFO", "replication"]).is_ok_and(is_up)
+    }
+
+    /// Its name in the cluster.
+    pub fn id(&self) -> Result<String, String> {
+        self.text(&["CLUSTER", "MYID"])
+    }
+
+    /// Where clients find it.
+    #[must_use]
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
     /// One field of CLUSTER INFO.
     pub fn cluster_info(&self, field: &str) -> Result<String, String> {
         let text = self.text(&["CLUSTER", "INFO"])?;
@@ -392,6 +467,29 @@ impl NodeLine {
     pub fn is(&self, flag: &str) -> bool {
         self.flags.iter().any(|other| other == flag)
     }
+}
+
+/// Has redis-cli make a cluster of the servers, the last of which are replicas, so many of each primary.
+pub fn create(servers: &[Server], replicas: usize) -> Result<(), String> {
+    let (addresses, replicas) = (servers.iter().map(Server::address).collect::<Vec<_>>(), replicas.to_string());
+    let ends = ["--cluster-replicas", &replicas, "--cluster-yes"];
+    let words = ["--cluster", "create"].into_iter().chain(addresses.iter().map(String::as_str)).chain(ends);
+    redis_cli(&words.collect::<Vec<_>>()).map(|_| ())
+}
+
+/// Has redis-cli move so many slots with their keys.
+pub fn reshard(from: &Server, to: &Server, slots: usize) -> Result<(), String> {
+    let (address, slots, ends) = (from.address(), slots.to_string(), [from.id()?, to.id()?]);
+    let words = ["--cluster", "reshard", &address, "--cluster-from", &ends[0], "--cluster-to", &ends[1]];
+    redis_cli(&[&words[..], &["--cluster-slots", &slots, "--cluster-yes"]].concat()).map(|_| ())
+}
+
+/// Waits until redis-cli finds that all nodes say the same: it moves nothing before.
+pub fn wait_for_check(server: &Server, timeout: Duration) -> Result<(), String> {
+    let mut last = String::new();
+    let check = || redis_cli(&["--cluster", "check", &server.address()]).map_err(|text| last = text).is_ok();
+    let checked = wait_until(timeout, check);
+    checked.map(|_| ()).map_err(|why| format!("the check is not content {why}: {last}"))
 }
 
 /// Has every server meet the first, gives each an equal share of the slots, and waits until all agree.
@@ -465,5 +563,36 @@ pub fn wait_until(timeout: Duration, mut condition: impl FnMut() -> bool) -> Res
             return Err(format!("not within {:.1} s", timeout.as_secs_f64()));
         }
         std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::run;
+    use std::{
+        process::Command,
+        time::{Duration, Instant},
+    };
+
+    fn shell(line: &str, timeout: Duration) -> Result<super::Finished, String> {
+        let mut command = Command::new("sh");
+        command.args(["-c", line]);
+        run(command, timeout)
+    }
+
+    #[test]
+    fn a_program_that_ends_is_heard() {
+        let finished = shell("echo out; echo err >&2; exit 3", Duration::from_secs(20)).unwrap();
+        assert_eq!(finished.success(), Err("out\nerr\n".to_owned()));
+        // Whoever is left behind with the output open keeps nobody waiting.
+        let begun = Instant::now();
+        assert_eq!(shell("sleep 30 & echo done", Duration::from_secs(20)).unwrap().success(), Ok("done\n".to_owned()));
+        assert!(begun.elapsed() < Duration::from_secs(15));
+    }
+
+    #[test]
+    fn a_program_that_does_not_end_is_ended() {
+        let why = shell("echo begun; exec sleep 30", Duration::from_millis(300)).unwrap_err();
+        assert!(why.contains("does not end") && why.contains("begun"), "{why}");
     }
 }

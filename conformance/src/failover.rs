@@ -15,6 +15,8 @@ const RETRY: Duration = Duration::from_millis(10);
 /// Writers go on for so long before, and after.
 const CALM: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Replicas get their copies at once, and what is in a server can be summed up.
+const DIRECTIVES: [&str; 4] = ["--repl-diskless-sync-delay", "0", "--enable-debug-command", "yes"];
 
 /// What came of it.
 #[derive(Clone, Copy, Debug)]
@@ -39,18 +41,18 @@ impl Shards {
     /// Starts them, and waits until every replica has its primary's keys.
     pub fn form(programs: [&[Program]; 2], folder: &Path, node_timeout_ms: u64) -> Result<Self, String> {
         let [primaries, replicas] = programs.map(|programs| {
-            let started = programs.iter().map(|program| Server::start(program, folder, node_timeout_ms, &[]));
+            let started = programs.iter().map(|program| Server::start(program, folder, node_timeout_ms, &DIRECTIVES));
             started.collect::<Result<Vec<_>, _>>()
         });
         let shards = Self { primaries: primaries?, replicas: replicas? };
         cluster::form(&shards.primaries, PATIENCE)?;
         for (primary, replica) in shards.primaries.iter().zip(&shards.replicas) {
-            let id = primary.text(&["CLUSTER", "MYID"])?;
+            let id = primary.id()?;
             shards.primaries[0].text(&["CLUSTER", "MEET", "127.0.0.1", &replica.port().to_string()])?;
             let replicate = || replica.text(&["CLUSTER", "REPLICATE", &id]).is_ok();
             wait_until(PATIENCE, replicate).map_err(|why| format!("a replica does not learn of its primary: {why}"))?;
         }
-        let are_linked = || shards.replicas.iter().all(is_linked);
+        let are_linked = || shards.replicas.iter().all(Server::is_linked);
         wait_until(PATIENCE, are_linked).map_err(|why| format!("a replica gets no copy: {why}"))?;
         let are_known = || shards.all().all(|server| knows(server, shards.all().count()));
         wait_until(PATIENCE, are_known).map_err(|why| format!("not every server knows all others: {why}"))?;
@@ -71,7 +73,7 @@ impl Shards {
             let writer = scope.spawn(|| write(&client, &is_over));
             thread::sleep(CALM);
             self.primaries[0].kill();
-            let took = wait_until(PATIENCE, || is_primary(&self.replicas[0]));
+            let took = wait_until(PATIENCE, || self.replicas[0].is_primary());
             thread::sleep(CALM);
             is_over.store(true, Ordering::Relaxed);
             (took, writer.join())
@@ -86,18 +88,10 @@ impl Shards {
     pub fn restart_killed(&mut self) -> Result<(), String> {
         let killed = &mut self.primaries[0];
         killed.restart()?;
-        let follows = || !is_primary(killed) && is_linked(killed);
+        let follows = || !killed.is_primary() && killed.is_linked();
         let outcome = wait_until(PATIENCE, follows);
         outcome.map(|_| ()).map_err(|why| format!("a primary that returns does not follow its successor: {why}"))
     }
-}
-
-fn is_linked(server: &Server) -> bool {
-    server.text(&["INFO", "replication"]).is_ok_and(|info| info.contains("master_link_status:up"))
-}
-
-fn is_primary(server: &Server) -> bool {
-    server.nodes().is_ok_and(|lines| lines.iter().any(|line| line.is("myself") && line.is("master")))
 }
 
 fn knows(server: &Server, count: usize) -> bool {

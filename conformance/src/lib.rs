@@ -7,6 +7,8 @@ pub mod convert;
 pub mod failover;
 pub mod finding;
 pub mod probe;
+pub mod progress;
+pub mod python;
 pub mod report;
 pub mod scripted;
 pub mod tour;

@@ -19,13 +19,14 @@ mod mask;
 pub mod mutants;
 pub mod pack;
 mod packed;
+mod parallel;
 mod reference;
 pub mod replay;
 mod shrink;
 mod situations;
 pub mod vector;
 
-pub use explore::{FULL, QUICK, SHALLOW, Widths};
+pub use explore::Reach;
 
 /// A node with as many slots as a real cluster has.
 type Node = slotbus_core::Node<{ slotbus_core::CLUSTER_SLOTS }>;

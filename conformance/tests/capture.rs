@@ -12,9 +12,9 @@ use slotbus_conformance::{
 use slotbus_core::Rule;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
+    env, fs,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::Duration,
@@ -46,20 +46,6 @@ fn recorded(folder: &Path) -> PathBuf {
     path
 }
 
-/// The same, recorded once more if the rules leave something unexplained: on a busy machine one recording of
-/// many does, which is shown. Twice in a row is a difference.
-fn recorded_and_explained(folder: &Path) -> PathBuf {
-    let path = recorded(folder);
-    let judged = laws::judge(&file::read(&path).expect("it is read"));
-    if judged.differences.is_empty() {
-        return path;
-    }
-    eprintln!("unexplained, recorded again: {:#?}", judged.differences);
-    let again = folder.join("again");
-    fs::create_dir(&again).expect("a folder");
-    recorded(&again)
-}
-
 /// Ends the recording, also where something fails.
 struct Ending<'a>(&'a AtomicBool);
 
@@ -71,13 +57,9 @@ impl Drop for Ending<'_> {
 
 fn live(servers: &mut [Server]) {
     servers.iter_mut().for_each(|server| server.restart().expect("it starts"));
-    let address = |server: &Server| format!("127.0.0.1:{}", server.port());
-    let addresses: Vec<_> = servers.iter().map(address).collect();
-    let mut create = vec!["--cluster", "create"];
-    create.extend(addresses.iter().map(String::as_str));
-    redis_cli(&[&create[..], &["--cluster-replicas", "1", "--cluster-yes"]].concat());
+    cluster::create(servers, 1).expect("a cluster");
     settle(servers);
-    let killed = id(&servers[0]);
+    let killed = servers[0].id().expect("an id");
     servers[0].kill();
     let is_owner = |line: &NodeLine| line.id != killed && line.is("master") && !line.slots.is_empty();
     let count_owners =
@@ -86,31 +68,20 @@ fn live(servers: &mut [Server]) {
     servers[0].restart().expect("it starts again");
     settle(servers);
     assert_eq!(servers[0].text(&["CLUSTER", "FAILOVER"]), Ok("OK".to_owned()));
-    let leads =
-        || servers[0].nodes().is_ok_and(|lines| lines.iter().any(|line| line.is("myself") && line.is("master")));
-    wait_until(PATIENCE, leads).expect("it takes over by hand");
+    wait_until(PATIENCE, || servers[0].is_primary()).expect("it takes over by hand");
     settle(servers);
-    let (from, to) = (id(&servers[0]), id(&servers[1]));
-    let reshard = ["--cluster", "reshard", &addresses[0], "--cluster-from", &from, "--cluster-to", &to];
-    redis_cli(&[&reshard[..], &["--cluster-slots", "20", "--cluster-yes"]].concat());
+    cluster::reshard(&servers[0], &servers[1], 20).expect("slots move");
     settle(servers);
     // A few heartbeats show that all is well.
     thread::sleep(Duration::from_secs(3));
-}
-
-fn id(server: &Server) -> String {
-    server.text(&["CLUSTER", "MYID"]).expect("an id")
 }
 
 fn settle(servers: &[Server]) {
     let is_settled = |server: &Server| {
         let lines = server.nodes().unwrap_or_default();
         let is_fine = lines.iter().all(|line| line.connected && !line.is("fail") && !line.is("fail?"));
-        let has_keys = server
-            .text(&["INFO", "replication"])
-            .is_ok_and(|info| info.contains("role:master") || info.contains("master_link_status:up"));
         let is_up = server.cluster_info("cluster_state").is_ok_and(|state| state == "ok");
-        is_fine && has_keys && is_up && lines.len() == servers.len()
+        is_fine && server.is_linked() && is_up && lines.len() == servers.len()
     };
     let view = |server: &Server| {
         let lines = server.nodes().unwrap_or_default().into_iter();
@@ -118,12 +89,6 @@ fn settle(servers: &[Server]) {
     };
     let is_one_view = || servers.windows(2).all(|pair| view(&pair[0]) == view(&pair[1]));
     wait_until(PATIENCE, || servers.iter().all(is_settled) && is_one_view()).expect("the cluster is well");
-}
-
-fn redis_cli(words: &[&str]) {
-    let mut command = Command::new("redis-cli");
-    let output = command.args(words).stdin(Stdio::null()).output().expect("redis-cli runs");
-    assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stdout));
 }
 
 /// The fields of a packet and where they stand, for alterations.
@@ -173,8 +138,8 @@ fn packets(sights: &[Sight]) -> impl Iterator<Item = &Seen> {
 #[test]
 fn a_capture_of_a_real_cluster_verifies_and_alterations_are_found() {
     let folder = tempfile::tempdir().expect("a folder");
-    let path = recorded_and_explained(folder.path());
-    if let Ok(kept) = std::env::var("KEEP_CAPTURE") {
+    let path = recorded(folder.path());
+    if let Ok(kept) = env::var("KEEP_CAPTURE") {
         fs::copy(&path, kept).expect("a copy");
     }
     let sights = file::read(&path).expect("it is read");
@@ -215,9 +180,10 @@ fn the_altered_packet_is_named(path: &Path, judged: &Judged) {
     let altered = path.with_file_name("altered.pcap");
     fs::write(&altered, bytes).expect("a capture");
     let conform = cluster::sibling("slotbus-conform").expect("it is built");
-    let output = Command::new(conform).arg("verify").arg(&altered).output().expect("it runs");
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert_eq!(output.status.code(), Some(1), "{text}");
+    let mut command = Command::new(conform);
+    command.arg("verify").arg(&altered);
+    let cluster::Finished { code, output: text } = cluster::run(command, PATIENCE).expect("it runs");
+    assert_eq!(code, Some(1), "{text}");
     assert!(text.contains(Rule::SlotTaken.id()), "{text}");
 }
 

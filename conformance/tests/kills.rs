@@ -139,7 +139,7 @@ impl Cluster {
 
     /// Moves a slot as redis-cli does, as far as everybody answers.
     fn move_slot(&mut self) -> Result<String, String> {
-        let primaries: Vec<usize> = (0..self.servers.len()).filter(|&at| is_primary(&self.servers[at])).collect();
+        let primaries: Vec<usize> = (0..self.servers.len()).filter(|&at| self.servers[at].is_primary()).collect();
         let (Some(from), Some(to)) = (self.dice.choice(&primaries).copied(), self.dice.choice(&primaries).copied())
         else {
             return Err("nobody leads".to_owned());
@@ -212,10 +212,6 @@ fn at_rest(servers: &[Server]) -> Result<(), String> {
         views.insert(owners.filter(|(.., runs)| !runs.is_empty()).collect::<BTreeSet<_>>());
     }
     if views.len() == 1 { Ok(()) } else { Err(format!("they differ: {views:?}")) }
-}
-
-fn is_primary(server: &Server) -> bool {
-    server.text(&["INFO", "replication"]).is_ok_and(|info| info.contains("role:master"))
 }
 
 #[test]

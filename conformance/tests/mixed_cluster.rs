@@ -5,7 +5,6 @@ use slotbus_conformance::cluster::{self, Program, Server, agree, wait_until};
 use std::{
     fs,
     path::Path,
-    process::Command,
     thread,
     time::{Duration, Instant},
 };
@@ -48,9 +47,8 @@ fn orders_of_meet() -> Vec<[(usize, usize); 2]> {
 }
 
 fn redis_cli(port: u16, words: &[&str]) -> String {
-    let path = cluster::installed("redis-cli").expect("redis-cli is installed (cargo suite installs it)");
-    let output = Command::new(path).args(["-c", "-p", &port.to_string()]).args(words).output().expect("redis-cli runs");
-    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    let output = cluster::redis_cli(&[&["-c", "-p", &port.to_string()], words].concat());
+    output.expect("redis-cli is installed (cargo suite installs it)").trim().to_owned()
 }
 
 fn own_line(server: &Server) -> cluster::NodeLine {

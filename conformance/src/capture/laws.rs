@@ -26,6 +26,10 @@ use std::{
     time::Duration,
 };
 
+/// Packets that a node made together may be captured so far apart, and a packet that was captured so recently may
+/// not be processed yet.
+const IN_FLIGHT: Duration = Duration::from_secs(1);
+
 /// A packet that no rule explains.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Difference {
@@ -91,7 +95,7 @@ struct Heard {
     headers: BTreeMap<NodeId, (Duration, Header<CLUSTER_SLOTS>)>,
     /// All that anybody claimed, by claimant and epoch.
     claims: BTreeMap<(NodeId, u64), SlotSet<CLUSTER_SLOTS>>,
-    /// Of whom it was told that they failed; also by itself.
+    /// Of whom it was told that they failed.
     failed: BTreeSet<NodeId>,
     /// Which primaries have ever reported a node.
     reports: BTreeMap<NodeId, BTreeSet<NodeId>>,
@@ -110,8 +114,10 @@ struct Told {
     epochs: BTreeSet<u64>,
     /// The slots of its headers and of UPDATEs about it.
     slots: SlotSet<CLUSTER_SLOTS>,
-    /// The epochs in which it asked for votes.
-    asked: BTreeSet<u64>,
+    /// The epochs in which it asks for votes, and when first: in the whole capture.
+    asks: BTreeMap<u64, Duration>,
+    /// Whom it fails by a message, and when first: in the whole capture.
+    fails: BTreeMap<NodeId, Duration>,
     /// The epochs in which it voted, and for whom.
     voted: BTreeMap<u64, NodeId>,
 }
@@ -203,6 +209,9 @@ fn understand(sights: &[Sight]) -> (Vec<Said>, Judge) {
     }
     judge.judged.connections = owners.keys().map(|(connection, _)| connection).collect::<BTreeSet<_>>().len();
     judge.judged.nodes = owners.values().collect::<BTreeSet<_>>().len();
+    for said in &said {
+        judge.foresee(said);
+    }
     judge.is_from_start = said.first().is_some_and(|said| matches!(said.message.body, Body::Meet(_)));
     (said, judge)
 }
@@ -248,6 +257,29 @@ impl Judge {
         }
     }
 
+    /// Notes what else a node says of the same moment on another connection, where it may be captured later.
+    fn foresee(&mut self, said: &Said) {
+        let told = self.told.entry(said.from()).or_default();
+        if let Body::Fail(node) = said.message.body {
+            told.fails.entry(node).or_insert(said.at);
+        }
+        if matches!(said.message.body, Body::FailoverAuthRequest) {
+            told.asks.entry(said.header().current_epoch).or_insert(said.at);
+        }
+    }
+
+    /// Whether the sender of a packet had by then asked for votes in an epoch.
+    fn has_asked(&self, said: &Said, epoch: u64) -> bool {
+        let first = self.told.get(&said.from()).and_then(|told| told.asks.get(&epoch));
+        first.is_some_and(|at| *at <= said.at + IN_FLIGHT)
+    }
+
+    /// Whether the sender of a packet had by then failed a node by a message.
+    fn has_failed(&self, said: &Said, node: NodeId) -> bool {
+        let first = self.told.get(&said.from()).and_then(|told| told.fails.get(&node));
+        first.is_some_and(|at| *at <= said.at + IN_FLIGHT)
+    }
+
     /// What a packet makes known of its sender, and of whom it is about.
     fn tell(&mut self, said: &Said) {
         let header = said.header();
@@ -260,17 +292,13 @@ impl Judge {
                 told.epochs.insert(*config_epoch);
                 told.slots.insert_all(slots);
             }
-            Body::Fail(node) => {
-                self.heard.entry(header.sender).or_default().failed.insert(*node);
-            }
-            Body::FailoverAuthRequest => {
-                told.asked.insert(header.current_epoch);
-            }
             Body::FailoverAuthAck => {
                 let to = said.to.unwrap_or(header.sender);
                 told.voted.insert(header.current_epoch, to);
             }
-            Body::Ping(_)
+            Body::Fail(_)
+            | Body::FailoverAuthRequest
+            | Body::Ping(_)
             | Body::Pong(_)
             | Body::Meet(_)
             | Body::Publish(_)
@@ -310,10 +338,17 @@ impl Judge {
         heard.headers.insert(header.sender, (said.at, header.clone()));
     }
 
-    /// How many voters a node can know of, itself among them: the size of the cluster for it.
+    /// How many voters a node can know of, itself among them: the size of the cluster for it. Whoever claims only
+    /// what another claims under a greater epoch has been replaced.
     fn voters(&self, node: NodeId, own: &Header<CLUSTER_SLOTS>) -> usize {
-        let is_voter = |header: &Header<CLUSTER_SLOTS>| header.primary.is_none() && !header.slots.is_empty();
-        let others = self.heard.get(&node).into_iter().flat_map(|heard| heard.headers.values());
-        others.filter(|(_, header)| is_voter(header)).count() + usize::from(is_voter(own))
+        let is_voter = |header: &&Header<CLUSTER_SLOTS>| header.primary.is_none() && !header.slots.is_empty();
+        let others =
+            self.heard.get(&node).into_iter().flat_map(|heard| heard.headers.values()).map(|(_, header)| header);
+        let voters: Vec<_> = others.chain([own]).filter(is_voter).collect();
+        let is_replaced = |header: &Header<CLUSTER_SLOTS>| {
+            let newer = |other: &&&Header<CLUSTER_SLOTS>| other.config_epoch > header.config_epoch;
+            header.slots.iter().all(|slot| voters.iter().filter(newer).any(|other| other.slots.contains(slot)))
+        };
+        voters.iter().filter(|header| !is_replaced(header)).count()
     }
 }

@@ -5,6 +5,7 @@ use clap::Args;
 use slotbus_conformance::{
     cluster::{Program, Template},
     probe::{Probe, Report},
+    progress::Progress,
     report::Outcome,
     scripted::peer::BUS_PORT_OFFSET,
 };
@@ -47,7 +48,9 @@ impl ProbeArgs {
         let (target, program) = self.target()?;
         let profile = profile_named(&self.profile)?;
         let probe = Probe { program, profile_name: self.profile, profile, filter: self.filter };
-        let results = probe.run(|_| {})?;
+        let progress = Progress::of(probe.cases()?.len(), "cases");
+        let results = probe.run(|_| progress.advance())?;
+        drop(progress);
         let report = Report { target, profile: probe.profile_name, results };
         if let Some(file) = self.junit {
             fs::write(&file, report.junit()).map_err(|error| format!("cannot write {}: {error}", file.display()))?;

@@ -3,7 +3,7 @@
 use clap::Args;
 use slotbus_conformance::{
     report::Outcome,
-    vectors::{FULL, command, generate::Options, vector::Level},
+    vectors::{Reach, command, generate::Options, vector::Level},
 };
 use std::path::PathBuf;
 
@@ -30,7 +30,7 @@ pub(crate) struct Generate {
 impl Generate {
     pub(crate) fn run(self) -> Outcome {
         let Self { out, profile, budget, seed, json } = self;
-        command::generate(&out, &Options { profile, budget, seed, widths: FULL }, json)
+        command::generate(&out, &Options { profile, budget, seed, reach: Reach::FULL }, json)
     }
 }
 

@@ -97,7 +97,8 @@ impl Probe {
         Ok(results)
     }
 
-    fn cases(&self) -> Result<Vec<Case>, String> {
+    /// The cases that are meant: at least one.
+    pub fn cases(&self) -> Result<Vec<Case>, String> {
         let is_meant = |case: &Case| self.filter.as_ref().is_none_or(|filter| case.is_meant(filter));
         let cases: Vec<_> = Case::all()?.into_iter().filter(is_meant).collect();
         let filter = self.filter.as_deref().unwrap_or_default();

@@ -218,7 +218,7 @@ impl<'a> Shadow<'a> {
         let Some(asked_ms) = self.foresight.next_request_for_votes(self.now_ms).filter(|_| is_drawn) else {
             return effects;
         };
-        let distance = |node: &ModelNode| node.election().at.map_or(u64::MAX, |at| at.0.abs_diff(asked_ms));
+        let distance = |node: &ModelNode| distance_ms(node, asked_ms);
         let (mut best, mut best_effects) = (self.node.clone(), effects);
         for word in 1..DELAYS_TRIED {
             let mut node = before.clone();
@@ -408,6 +408,15 @@ impl<'a> Shadow<'a> {
     pub(super) fn next_id(&self) -> NodeId {
         self.foresight.next_id(self.now_ms, self.node.id())
     }
+}
+
+/// How far an election's time is from the one at which votes were asked for. A replica that is outranked
+/// while it waits asks later by a delay for each rank that it falls.
+fn distance_ms(node: &ModelNode, asked_ms: u64) -> u64 {
+    let Some(at) = node.election().at else { return u64::MAX };
+    let delay_ms = node.config().rank_delay_ms();
+    let delayed = (0..node.peers().len() as u64).map(|fallen| at.0 + fallen * delay_ms);
+    delayed.map(|at_ms| at_ms.abs_diff(asked_ms)).min().unwrap_or(u64::MAX)
 }
 
 /// The configuration of a node that is watched: its crons come when the server's are seen, and it

@@ -11,6 +11,7 @@ use super::{
     replay::Verdict,
     vector::{Event, Level, Live, LiveSend, Subject},
 };
+use crate::progress::Progress;
 use serde::{Deserialize, Serialize};
 use slotbus_core::NodeId;
 use std::{
@@ -25,14 +26,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long an adapter gathers packets after an input.
-const WAIT_MS: u64 = 150;
+/// How long an adapter gathers packets after an input, the first time and the second: a busy machine may come too
+/// late for the first.
+const WAITS_MS: [u64; 2] = [150, 400];
 /// No answer takes longer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// An adapter ends within this time, or is killed.
 const END_TIMEOUT: Duration = Duration::from_secs(5);
-/// A vector that could not be played, for want of a port for example, is tried so often.
-const TRIES: usize = 2;
 /// An answer with more packets than any step leads to is refused.
 const LINE_MAX: usize = 1 << 24;
 
@@ -100,7 +100,13 @@ impl Drop for Adapter {
 }
 
 /// Plays vectors through so many adapters at once.
-pub(super) fn replay(vectors: &[Named], command: &str, level: Level, jobs: usize) -> Result<Vec<Verdict>, String> {
+pub(super) fn replay(
+    vectors: &[Named],
+    command: &str,
+    level: Level,
+    jobs: usize,
+    progress: &Progress,
+) -> Result<Vec<Verdict>, String> {
     let next = AtomicUsize::new(0);
     let verdicts = Mutex::new(vec![Verdict::Unplayed("not reached".to_owned()); vectors.len()]);
     let work = || -> Result<(), String> {
@@ -109,14 +115,16 @@ pub(super) fn replay(vectors: &[Named], command: &str, level: Level, jobs: usize
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(named) = vectors.get(index) else { return adapter.finish() };
             let mut verdict = Verdict::Unplayed(String::new());
-            for _ in 0..TRIES {
-                verdict = adapter.play(named, level).unwrap_or_else(Verdict::Unplayed);
-                if !matches!(verdict, Verdict::Unplayed(_)) {
+            // What does not pass among others, or for want of a port, is played once more.
+            for wait_ms in WAITS_MS {
+                verdict = adapter.play(named, level, wait_ms).unwrap_or_else(Verdict::Unplayed);
+                if verdict == Verdict::Passes {
                     break;
                 }
                 adapter = Adapter::start(command)?;
             }
             verdicts.lock().map_err(|_| "a worker panicked".to_owned())?[index] = verdict;
+            progress.advance();
         }
     };
     thread::scope(|scope| {
@@ -172,7 +180,7 @@ impl Adapter {
         }
     }
 
-    fn play(&mut self, named: &Named, level: Level) -> Result<Verdict, String> {
+    fn play(&mut self, named: &Named, level: Level, wait_ms: u64) -> Result<Verdict, String> {
         let vector = &named.vector;
         self.ask(&Ask::Start(&Subject { expect: None, ..vector.node.clone() }))?;
         let mut difference = None;
@@ -181,7 +189,7 @@ impl Adapter {
             if live.is_none() && !step.event.is_call() {
                 continue;
             }
-            let wait_ms = if live.is_some() { WAIT_MS } else { 0 };
+            let wait_ms = if live.is_some() { wait_ms } else { 0 };
             let answer = self.ask(&Ask::Step { event: &step.event, wait_ms })?;
             let Some(live) = live else { continue };
             difference = differs_on_wire(live, &answer)?.or_else(|| differs_in_reply(live, &answer, level));

@@ -39,7 +39,23 @@ pub(super) fn letters(node: &Node, situation: &Situation, now: Millis) -> Vec<Le
     letters.extend(local_events(node, now).into_iter().map(soon));
     letters.extend(packets(node, situation, now).into_iter().map(soon));
     letters.extend(late_answers(node));
+    letters.extend(late_reports(node, now));
     letters
+}
+
+/// Reports of suspected nodes that come when those before them do not count any more.
+fn late_reports(node: &Node, now: Millis) -> Vec<Letter> {
+    let late_ms = node.config().timing.report_valid_ms() + 1;
+    let reported = node.peers().iter().filter(|peer| peer.is(Flags::PFAIL) && !peer.reports.is_empty());
+    let by_all = reported.flat_map(|subject| {
+        let tellers = node.peers().positions().filter(|&pos| node.peers()[pos].id != subject.id);
+        tellers.filter_map(|teller| {
+            let link = LinkId::Outbound(node.peers()[teller].outbound?);
+            let told = entry(subject.id, now.after(late_ms), subject.flags);
+            Some((late_ms, received(link, pong(header(node, teller), vec![told]))))
+        })
+    });
+    by_all.collect()
 }
 
 /// Failed nodes that answer after the time for which a failure lasts at least.

@@ -6,26 +6,37 @@ use super::{
     CoreEvent, Input, Node,
     alphabet::{self, Letter},
     facts::{self, Fact, Role},
+    parallel,
     situations::{self, Situation},
 };
 use fastrand::Rng;
 use slotbus_core::{CLUSTER_SLOTS, Effect, Effects, Millis, Profile, Random, Refusal, Reply, Rule, step};
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, HashSet},
-    hash::{DefaultHasher, Hash, Hasher},
+    collections::{BTreeMap, BinaryHeap, HashSet},
+    hash::{BuildHasherDefault, DefaultHasher, Hash, Hasher},
     mem::{Discriminant, discriminant},
 };
 
-/// How many states of one situation are gone on from, level by level: so many that came by a rule or
-/// a condition that the situation had not come by, and so many that showed something new.
-pub type Widths = &'static [(usize, usize)];
-/// For vectors that are kept.
-pub const FULL: Widths = &[(1, 0), (12, 2), (7, 1), (5, 1), (3, 0), (2, 0)];
-/// For those that are made in a test.
-pub const QUICK: Widths = &[(1, 0), (5, 0), (3, 0), (2, 0)];
-/// One input after each situation.
-pub const SHALLOW: Widths = &[(1, 0)];
+/// How far and wide a walk goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Reach {
+    /// It begins in one situation of so many.
+    one_in: usize,
+    /// How many states of one situation are gone on from, level by level: so many that came by a rule or
+    /// a condition that the situation had not come by, and so many that showed something new.
+    levels: &'static [(usize, usize)],
+}
+
+impl Reach {
+    /// For vectors that are kept.
+    pub const FULL: Self = Self { one_in: 1, levels: &[(1, 0), (12, 2), (7, 1), (5, 1), (3, 0), (2, 0)] };
+    /// One input after each situation.
+    pub const SHALLOW: Self = Self { one_in: 1, levels: &[(1, 0)] };
+    /// One input after a few situations.
+    pub const SPARSE: Self = Self { one_in: 12, levels: &[(1, 0)] };
+}
+
 /// Of the conditions of an event, so many are looked at in pairs: those that are of its own kind.
 const PAIRED_MAX: usize = 16;
 /// Where there are no more than this, all are.
@@ -34,6 +45,31 @@ const ALL_PAIRED_MAX: usize = 45;
 /// What a run can show, packed: exploring compares some hundred of them for every step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Feature(u64);
+
+/// The features that were seen. They are digests already, and are not hashed again.
+pub(super) type Features = HashSet<Feature, BuildHasherDefault<Digested>>;
+
+/// Hands on the one number that it is given.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Digested(u64);
+
+impl Hasher for Digested {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = bytes.iter().fold(self.0, |digest, &byte| mixed(digest, u64::from(byte)));
+    }
+
+    /// The sort of a feature lies where a table looks first.
+    fn write_u64(&mut self, number: u64) {
+        self.0 = number.rotate_right(SORT_BITS);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+/// So many bits of a feature are its sort.
+const SORT_BITS: u32 = 3;
 
 /// The sorts of features, in the order in which they are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,13 +108,13 @@ impl Sort {
 }
 
 impl Feature {
-    /// The sort takes the lowest bits, so that it can be told from the rest.
-    fn new(sort: Sort, role: Role, content: impl Hash) -> Self {
-        Self(digest(&(role, content)) << 3 | sort as u64)
+    /// Of a digest of what is shown. The sort takes the lowest bits, so that it can be told from the rest.
+    fn new(sort: Sort, role: Role, content: u64) -> Self {
+        Self(mixed(content, role as u64) << SORT_BITS | sort as u64)
     }
 
     fn sort(self) -> Sort {
-        Sort::ALL[(self.0 & 7) as usize % Sort::ALL.len()]
+        Sort::ALL[(self.0 & ((1 << SORT_BITS) - 1)) as usize % Sort::ALL.len()]
     }
 
     /// Whether it is of rules, guards and answers: what must be covered before anything else.
@@ -111,7 +147,7 @@ impl Run {
 pub(super) struct Explored {
     pub(super) situations: Vec<Situation>,
     pub(super) runs: Vec<Run>,
-    pub(super) seen: HashSet<Feature>,
+    pub(super) seen: Features,
     /// Steps taken.
     pub(super) steps: u64,
 }
@@ -143,14 +179,15 @@ enum Mark {
 }
 
 /// Walks until every level is done.
-pub(super) fn explore(profile: Profile, seed: u64, widths: Widths, progress: &mut dyn FnMut(&str)) -> Explored {
+pub(super) fn explore(profile: Profile, seed: u64, reach: Reach, progress: &mut dyn FnMut(&str)) -> Explored {
     let situations = situations::all(profile);
-    let explored = Explored { situations, runs: Vec::new(), seen: HashSet::new(), steps: 0 };
+    let explored = Explored { situations, runs: Vec::new(), seen: Features::default(), steps: 0 };
     let mut walk =
         Walk { profile, rng: Rng::with_seed(seed), explored, states: HashSet::new(), gone_by: HashSet::new() };
     let start = || vec![Open { inputs: Vec::new(), new_marks: (0, 1), gain: 0 }];
-    let mut open: BTreeMap<usize, Vec<Open>> = (0..walk.explored.situations.len()).map(|at| (at, start())).collect();
-    for (level, width) in widths.iter().enumerate() {
+    let mut open: BTreeMap<usize, Vec<Open>> =
+        (0..walk.explored.situations.len()).step_by(reach.one_in).map(|at| (at, start())).collect();
+    for (level, width) in reach.levels.iter().enumerate() {
         let mut next = BTreeMap::new();
         for (situation, states) in open {
             let found = widest(states, *width).iter().flat_map(|state| walk.expand(situation, state)).collect();
@@ -194,18 +231,18 @@ impl Walk {
         }
         let letters = alphabet::letters(&node, at, now);
         self.explored.steps += letters.len() as u64;
-        let tried = letters.into_iter().map(|letter| self.try_letter(&node, now, last, letter));
-        let mut shown: Vec<Shown> = tried.collect();
+        let throws: Vec<_> = letters.into_iter().map(|letter| (letter, Random::new(self.rng.u64(..) >> 16))).collect();
+        let shown = parallel::map(throws, |(letter, random)| self.try_letter(&node, now, last, letter, random));
         let mut found = Vec::new();
         for one in &shown {
             let new_marks = self.new_marks(situation, &one.marks);
             if new_marks != (0, 0) {
-                let gain = one.features.iter().filter(|feature| feature.is_first()).count();
-                self.open(&node, &open.inputs, one.input(now), (new_marks, gain), &mut found);
+                self.open(&node, &open.inputs, one.input(now), (new_marks, one.worth().0), &mut found);
             }
         }
-        while let Some(one) = self.best(&mut shown) {
-            let gain = one.features.iter().filter(|feature| feature.is_first()).count();
+        let mut ranked = Ranked::of(shown);
+        while let Some(one) = ranked.best(&self.explored.seen) {
+            let (gain, _) = one.worth();
             if gain > 0 {
                 self.open(&node, &open.inputs, one.input(now), ((0, 0), gain), &mut found);
             }
@@ -237,31 +274,17 @@ impl Walk {
         }
     }
 
-    fn try_letter(&mut self, node: &Node, now: Millis, last: Option<Rule>, letter: Letter) -> Shown {
-        let random = Random::new(self.rng.u64(..) >> 16);
+    fn try_letter(&self, node: &Node, now: Millis, last: Option<Rule>, letter: Letter, random: Random) -> Shown {
         let (after_ms, event) = &letter;
         let input = Input { now: now.after(*after_ms), random, event: event.clone() };
         let mut after = node.clone();
         let now = input.now;
         let (rules, mut features) = shown_by(&mut after, last, input);
         features.retain(|feature| !self.explored.seen.contains(feature));
+        in_order(&mut features);
         let conditions = facts::of_node(&after, now).into_iter().map(Mark::Fact);
         let marks = rules.into_iter().map(Mark::Rule).chain(conditions).collect();
         Shown { letter, random, marks, features }
-    }
-
-    /// The letter that shows the most of what is still not shown, rules and guards before all else.
-    fn best(&self, shown: &mut Vec<Shown>) -> Option<Shown> {
-        for one in shown.iter_mut() {
-            one.features.retain(|feature| !self.explored.seen.contains(feature));
-        }
-        shown.retain(|one| !one.features.is_empty());
-        let worth = |one: &Shown| {
-            let first = one.features.iter().filter(|feature| feature.is_first()).count();
-            (first, one.features.len())
-        };
-        let (index, _) = shown.iter().enumerate().rev().max_by_key(|(_, one)| worth(one))?;
-        Some(shown.remove(index))
     }
 }
 
@@ -269,6 +292,43 @@ impl Shown {
     fn input(&self, now: Millis) -> Input {
         let (after_ms, event) = &self.letter;
         Input { now: now.after(*after_ms), random: self.random, event: event.clone() }
+    }
+
+    /// How much it shows: rules and guards before all else.
+    fn worth(&self) -> (usize, usize) {
+        let first = self.features.iter().filter(|feature| feature.is_first()).count();
+        (first, self.features.len())
+    }
+}
+
+/// Letters by what they show that is still not shown.
+struct Ranked {
+    shown: Vec<Option<Shown>>,
+    /// What each was worth when it was looked at last, the greatest on top, of equals the first letter.
+    heap: BinaryHeap<((usize, usize), Reverse<usize>)>,
+}
+
+impl Ranked {
+    fn of(shown: Vec<Shown>) -> Self {
+        let heap = shown.iter().enumerate().map(|(index, one)| (one.worth(), Reverse(index))).collect();
+        Self { shown: shown.into_iter().map(Some).collect(), heap }
+    }
+
+    /// Takes out the letter that shows the most of what is not seen. What a letter is worth only falls, so that
+    /// one that is still worth what it was is the best.
+    fn best(&mut self, seen: &Features) -> Option<Shown> {
+        while let Some((known, Reverse(index))) = self.heap.pop() {
+            let Some(one) = self.shown[index].as_mut() else { continue };
+            one.features.retain(|feature| !seen.contains(feature));
+            let worth = one.worth();
+            if worth == known && worth != (0, 0) {
+                return self.shown[index].take();
+            }
+            if worth != (0, 0) {
+                self.heap.push((worth, Reverse(index)));
+            }
+        }
+        None
     }
 }
 
@@ -280,39 +340,51 @@ fn state_after(node: &Node, input: Input) -> u64 {
     digest(&after.rebased(now, now))
 }
 
-/// The rules of a step, and all that it shows, in ascending order.
+/// The rules of a step, and all that it shows, in no order and more than once.
 pub(super) fn shown_by(node: &mut Node, last: Option<Rule>, input: Input) -> (Vec<Rule>, Vec<Feature>) {
-    let (role, kind) = (Role::of(node), facts::kind(&input.event));
-    let facts = facts::facts(node, &input.event, input.now);
+    let (role, kind) = (Role::of(node), digest(&facts::kind(&input.event)));
+    let facts: Vec<u64> = facts::facts(node, &input.event, input.now).iter().map(digest).collect();
     let is_tick = input.event == CoreEvent::Tick;
     let effects = step(node, input);
     let rules = effects.rules;
-    let mut features: Vec<Feature> = rules.iter().map(|rule| Feature::new(Sort::Fired, role, (rule, kind))).collect();
+    let mut features: Vec<Feature> =
+        rules.iter().map(|rule| Feature::new(Sort::Fired, role, mixed(kind, digest(rule)))).collect();
     let before = last.into_iter().chain(rules.iter().copied());
     let pairs = before.zip(rules.iter().skip(usize::from(last.is_none())));
-    features.extend(pairs.map(|pair| Feature::new(Sort::Pair, role, pair)));
+    features.extend(pairs.map(|pair| Feature::new(Sort::Pair, role, digest(&pair))));
+    let answers = effects.then.iter().filter_map(answer);
+    features.extend(answers.map(|answer| Feature::new(Sort::Answer, role, mixed(kind, digest(&answer)))));
+    let of_pairs = if is_tick { Sort::Moment } else { Sort::Outcomes };
+    let pairs = pairs_of(paired(&facts));
+    features.extend(pairs.map(|(one, two)| Feature::new(of_pairs, role, mixed(mixed(kind, one), two))));
+    let deciding = deciding(&rules);
+    let way = digest(&(&rules, kind));
+    for fact in facts {
+        features.extend(deciding.iter().map(|rule| Feature::new(Sort::Guard, role, mixed(*rule, fact))));
+        features.push(Feature::new(Sort::Way, role, mixed(way, fact)));
+    }
+    (rules, features)
+}
+
+/// Digests of the rules that decide a step; where none fires, that is what decides it.
+fn deciding(rules: &[Rule]) -> Vec<u64> {
     let mut deciding: Vec<Option<Rule>> = rules.iter().copied().map(Some).collect();
     deciding.sort_unstable();
     deciding.dedup();
     if deciding.is_empty() {
         deciding.push(None);
     }
-    let facts: Vec<u64> = facts.iter().map(digest).collect();
-    let (way, kind_digest) = (digest(&(&rules, kind)), digest(&kind));
-    let of_pairs = if is_tick { Sort::Moment } else { Sort::Outcomes };
-    for (index, one) in paired(&facts).iter().enumerate() {
-        let pairs = paired(&facts)[index + 1..].iter().map(|two| (kind_digest, one, two));
-        features.extend(pairs.map(|pair| Feature::new(of_pairs, role, pair)));
-    }
-    features
-        .extend(effects.then.iter().filter_map(answer).map(|answer| Feature::new(Sort::Answer, role, (kind, answer))));
-    for fact in facts {
-        features.extend(deciding.iter().map(|rule| Feature::new(Sort::Guard, role, (rule, fact))));
-        features.push(Feature::new(Sort::Way, role, (way, fact)));
-    }
+    deciding.iter().map(digest).collect()
+}
+
+fn pairs_of(items: &[u64]) -> impl Iterator<Item = (u64, u64)> {
+    items.iter().enumerate().flat_map(|(index, &one)| items[index + 1..].iter().map(move |&two| (one, two)))
+}
+
+/// Brings features into ascending order, each once.
+pub(super) fn in_order(features: &mut Vec<Feature>) {
     features.sort_unstable();
     features.dedup();
-    (rules, features)
 }
 
 /// The conditions of which pairs are looked at: all of a tick, of others those that are of their kind.
@@ -328,6 +400,12 @@ fn digest(content: &impl Hash) -> u64 {
     hasher.finish()
 }
 
+/// One number of two. It only has to spread: no outcome depends on more than that few digests are alike.
+fn mixed(one: u64, two: u64) -> u64 {
+    let product = u128::from(one ^ 0x9e37_79b9_7f4a_7c15) * u128::from(two ^ 0xd1b5_4a32_d192_ed03);
+    (product as u64 ^ (product >> 64) as u64).wrapping_add(one.rotate_left(23))
+}
+
 /// In which way a command is answered, if it is.
 fn answer(effect: &Effect<CLUSTER_SLOTS>) -> Option<(Discriminant<Reply>, Option<Discriminant<Refusal>>)> {
     let Effect::Reply { reply, .. } = effect else { return None };
@@ -339,7 +417,7 @@ fn answer(effect: &Effect<CLUSTER_SLOTS>) -> Option<(Discriminant<Reply>, Option
 }
 
 /// How many features of each sort there are.
-pub(super) fn count(seen: &HashSet<Feature>) -> BTreeMap<&'static str, usize> {
+pub(super) fn count(seen: &Features) -> BTreeMap<&'static str, usize> {
     let count = |sort| seen.iter().filter(|feature| feature.sort() == sort).count();
     Sort::ALL.into_iter().map(|sort| (sort.name(), count(sort))).collect()
 }

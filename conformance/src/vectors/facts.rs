@@ -97,6 +97,7 @@ pub(super) fn of_node(node: &Node, now: Millis) -> Vec<Fact> {
         ("a failure is reported", others().any(|peer| !peer.reports.is_empty())),
         ("a slot is open", !node.migrating().is_empty() || !node.importing().is_empty()),
         ("a slot is not claimed by its owner", !node.unclaimed().is_empty()),
+        ("an owner claims some of its slots only", others().any(|owner| claims_in_part(node, owner))),
         ("a slot was given by a command", !node.granted().is_empty()),
         ("a slot is free", node.owners().free() > 0),
         ("a node is banned", !node.banned().is_empty()),
@@ -127,9 +128,15 @@ pub(super) fn of_node(node: &Node, now: Millis) -> Vec<Fact> {
         ("the primary paused", node.manual_failover().is_some_and(|manual| manual.primary_offset.is_some())),
         ("a linked node may vote", others().any(|peer| peer.is_voter() && peer.outbound.is_some())),
         ("the data is fresh", node.replication().fresh_at.is_some()),
+        ("a link is up on which nobody was heard", node.links().iter().any(|link| link.up && link.peer.is_none())),
         ("an own address is known", !node.myself().address.host.is_unknown()),
         ("the own epoch is the greatest", node.peers().iter().all(|peer| peer.config_epoch <= node.my_epoch())),
     ]
+}
+
+/// Whether an owner claims some of its slots, and others not any more.
+fn claims_in_part(node: &Node, owner: &Peer<CLUSTER_SLOTS>) -> bool {
+    owner.slots.overlaps(node.unclaimed()) && !owner.slots.without(node.unclaimed()).is_empty()
 }
 
 fn of_link(node: &Node, link: LinkId, facts: &mut Vec<Fact>) {
@@ -307,6 +314,12 @@ fn of_claim(
         ("a slot that is imported is claimed", node.importing().keys().any(|&slot| slots.contains(slot))),
         ("an owner has a greater epoch", meets(&|owner| owner > epoch)),
         ("an owner has the same epoch", meets(&|owner| owner == epoch)),
+        (
+            "an owner with a greater epoch claims some of its slots only",
+            others().any(|owner| {
+                owner.config_epoch > epoch && gained.overlaps(&owner.slots) && claims_in_part(node, owner)
+            }),
+        ),
     ]);
 }
 

@@ -2,12 +2,12 @@
 
 use super::{
     cover::{self, Report},
-    explore::{Run, Widths, explore},
-    live,
+    explore::{Reach, Run, explore},
+    live, parallel,
     reference::{Session, profile},
     shrink::shrink,
     situations::Situation,
-    vector::{Expect, FORMAT, Level, Subject, Vector, Verdict},
+    vector::{Expect, FORMAT, Level, Subject, Vector, Verdict, digest},
 };
 use slotbus_core::{Profile, Rule};
 use std::collections::BTreeSet;
@@ -22,8 +22,11 @@ pub struct Options {
     /// What dice are drawn from.
     pub seed: u64,
     /// How far and wide the walk goes.
-    pub widths: Widths,
+    pub reach: Reach,
 }
+
+/// So many runs are made into vectors between two reports of progress.
+const RUNS_AT_ONCE: usize = 250;
 
 /// What a generation led to.
 pub struct Generated {
@@ -36,12 +39,12 @@ pub struct Generated {
 /// Generates vectors.
 pub fn generate(options: &Options, progress: &mut dyn FnMut(&str)) -> Result<Generated, String> {
     let rules = profile(&options.profile)?;
-    let explored = explore(rules, options.seed, options.widths, progress);
+    let explored = explore(rules, options.seed, options.reach, progress);
     let maker = Maker { options, profile: rules };
     let mut vectors = Vec::new();
     let mut names = BTreeSet::new();
     let mut add = |vector: Vector, vectors: &mut Vec<Vector>| {
-        if vectors.len() < options.budget && names.insert(vector.body()) {
+        if vectors.len() < options.budget && names.insert(digest(vector.body().as_bytes())) {
             vectors.push(vector);
         }
     };
@@ -50,18 +53,15 @@ pub fn generate(options: &Options, progress: &mut dyn FnMut(&str)) -> Result<Gen
     }
     let mut runs: Vec<&Run> = explored.runs.iter().collect();
     runs.sort_by_key(|run| run.rank());
-    for run in runs {
+    for part in runs.chunks(RUNS_AT_ONCE) {
         if vectors.len() >= options.budget {
             break;
         }
-        add(maker.vector(&explored.situations[run.situation], run)?, &mut vectors);
-        if vectors.len().is_multiple_of(1000) {
-            progress(&format!("{} vectors", vectors.len()));
+        for vector in parallel::map(part.to_vec(), |run| maker.vector(&explored.situations[run.situation], run)) {
+            add(vector?, &mut vectors);
         }
+        progress(&format!("{} of {} vectors", vectors.len(), options.budget.min(explored.runs.len())));
     }
-    let is_first = |run: &&Run| run.shows.iter().any(|feature| feature.is_first());
-    let wanted = explored.runs.iter().filter(is_first).count();
-    progress(&format!("{wanted} of the runs show new rules, guard outcomes or answers"));
     let report = cover::report(&explored, &vectors, rules);
     Ok(Generated { vectors, report })
 }

@@ -3,6 +3,7 @@
 
 use super::{
     mask,
+    packed::Packed,
     vector::{Effect, Expect, Level},
 };
 use serde::Serialize;
@@ -35,22 +36,14 @@ pub(super) fn compare(level: Level, step: Option<usize>, expected: &Expect, seen
 
 /// The packets, without what an implementation may choose.
 fn packets(expect: &Expect) -> Vec<Effect> {
-    let shown = expect.effects.iter().filter_map(|effect| match effect {
-        Effect::Send { link, packet } => {
-            let packet = super::packed::Packed(mask::masked(&packet.0, &mask::of(&packet.0)));
-            Some(Effect::Send { link: *link, packet })
+    let shown = |effect: &Effect| {
+        if let Effect::Send { link, packet } = effect {
+            let packet = Packed(mask::masked(&packet.0, &mask::of(&packet.0)));
+            return Some(Effect::Send { link: *link, packet });
         }
-        Effect::Connect { .. } | Effect::Close(_) => Some(effect.clone()),
-        Effect::Follow { .. }
-        | Effect::Lead
-        | Effect::PauseWrites { .. }
-        | Effect::ResumeWrites
-        | Effect::DropKeys(_)
-        | Effect::DropAllKeys
-        | Effect::Deliver { .. }
-        | Effect::Reply(_) => None,
-    });
-    shown.collect()
+        matches!(effect, Effect::Connect { .. } | Effect::Close(_)).then(|| effect.clone())
+    };
+    expect.effects.iter().filter_map(shown).collect()
 }
 
 fn replies(expect: &Expect) -> Vec<Effect> {

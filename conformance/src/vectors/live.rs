@@ -172,18 +172,9 @@ fn common(one: &Shown, others: &[&Shown], step: &Step) -> Option<Live> {
 /// The heartbeats that the vector itself expects, masked.
 fn expected_heartbeats(step: &Step) -> Vec<Vec<u8>> {
     let effects = step.expect.iter().flat_map(|expect: &Expect| &expect.effects);
-    let packets = effects.filter_map(|effect| match effect {
-        Effect::Send { packet, .. } => Some(&packet.0),
-        Effect::Connect { .. }
-        | Effect::Close(_)
-        | Effect::Follow { .. }
-        | Effect::Lead
-        | Effect::PauseWrites { .. }
-        | Effect::ResumeWrites
-        | Effect::DropKeys(_)
-        | Effect::DropAllKeys
-        | Effect::Deliver { .. }
-        | Effect::Reply(_) => None,
+    let packets = effects.filter_map(|effect| {
+        let Effect::Send { packet, .. } = effect else { return None };
+        Some(&packet.0)
     });
     let heartbeats = packets.filter(|packet| bus::kind_code(packet).is_some_and(|kind| kind <= 2));
     heartbeats.map(|packet| mask::masked(packet, &mask::of(packet))).collect()

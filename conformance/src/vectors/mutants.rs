@@ -4,6 +4,7 @@
 use super::{
     judge::compare,
     pack::Named,
+    parallel,
     reference::{Session, profile},
     vector::{Level, Vector},
 };
@@ -19,24 +20,25 @@ pub struct Hunt {
 }
 
 /// Holds every faulty core to the vectors, as far as a level shows it.
-pub fn hunt(vectors: &[Named], level: Level, mut progress: impl FnMut(&Hunt)) -> Result<Vec<Hunt>, String> {
-    let mut hunts = Vec::new();
-    for &mutant in Mutant::ALL {
-        // Vectors of the rule that is broken are the likeliest to notice.
-        let (near, far): (Vec<&Named>, Vec<&Named>) =
-            vectors.iter().partition(|named| named.vector.rules().contains(&mutant.rule()));
-        let mut caught_by = None;
-        for named in near.into_iter().chain(far) {
-            if differs(&named.vector, profile(named.vector.profile())?, mutant, level) {
-                caught_by = Some(named.id.clone());
-                break;
-            }
-        }
-        let hunt = Hunt { mutant, caught_by };
+pub fn hunt(vectors: &[Named], level: Level, progress: impl Fn(&Hunt) + Sync) -> Result<Vec<Hunt>, String> {
+    let hunts = parallel::map(Mutant::ALL.to_vec(), |mutant| {
+        let hunt = Hunt { mutant, caught_by: catch(vectors, level, mutant)? };
         progress(&hunt);
-        hunts.push(hunt);
+        Ok(hunt)
+    });
+    hunts.into_iter().collect()
+}
+
+/// The vector that catches a fault, if one does. Those of the rule that is broken are the likeliest to notice.
+fn catch(vectors: &[Named], level: Level, mutant: Mutant) -> Result<Option<String>, String> {
+    let (near, far): (Vec<&Named>, Vec<&Named>) =
+        vectors.iter().partition(|named| named.vector.rules().contains(&mutant.rule()));
+    for named in near.into_iter().chain(far) {
+        if differs(&named.vector, profile(named.vector.profile())?, mutant, level) {
+            return Ok(Some(named.id.clone()));
+        }
     }
-    Ok(hunts)
+    Ok(None)
 }
 
 /// Whether a faulty core does something else than a vector says.

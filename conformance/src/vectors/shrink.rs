@@ -3,7 +3,7 @@
 
 use super::{
     Input, Node,
-    explore::{Feature, Run, shown_by},
+    explore::{Feature, Run, in_order, shown_by},
     situations::Situation,
 };
 use slotbus_core::{Profile, Rule, step};
@@ -46,5 +46,7 @@ fn point(start: &Node, inputs: &[Input]) -> Vec<Feature> {
     for input in lead {
         last = step(&mut node, input.clone()).rules.last().copied();
     }
-    shown_by(&mut node, last, end.clone()).1
+    let (_, mut shown) = shown_by(&mut node, last, end.clone());
+    in_order(&mut shown);
+    shown
 }

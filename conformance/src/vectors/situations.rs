@@ -49,6 +49,8 @@ pub(super) enum Ties {
     Heard,
     /// So it is, and a replica's data is fresh.
     Fresh,
+    /// So it is, and the replica has asked for votes.
+    Asked,
 }
 
 /// Where a vector begins.
@@ -62,6 +64,8 @@ pub(super) struct Situation {
     /// What leads there.
     pub(super) preamble: Vec<Input>,
     is_of_replica: bool,
+    /// Whether the node has asked for votes.
+    is_of_candidate: bool,
 }
 
 /// One line of a situation's nodes.conf: the node's number, its flags, its primary, its epoch, its slots.
@@ -344,13 +348,14 @@ pub(super) fn all(profile: Profile) -> Vec<Situation> {
             (*name, told)
         }));
     }
-    let ties = [Ties::None, Ties::Linked, Ties::Heard, Ties::Fresh];
+    let ties = [Ties::None, Ties::Linked, Ties::Heard, Ties::Fresh, Ties::Asked];
     let all = ties.into_iter().flat_map(|ties| subjects.iter().map(move |(name, subject)| (ties, *name, subject)));
     let built = all.map(|(ties, name, subject)| Situation::new(name, ties, subject.clone(), profile));
     let is_distinct = |situation: &Situation| match situation.ties {
         Ties::None => true,
         Ties::Linked | Ties::Heard => !situation.callers.is_empty(),
         Ties::Fresh => situation.is_of_replica,
+        Ties::Asked => situation.is_of_candidate,
     };
     built.filter(is_distinct).collect()
 }
@@ -394,8 +399,15 @@ fn written(&(number, flags, primary, epoch, slots): &Line) -> String {
 
 impl Situation {
     fn new(name: &'static str, ties: Ties, subject: Subject, profile: Profile) -> Self {
-        let mut situation =
-            Self { name, ties, subject, callers: Vec::new(), preamble: Vec::new(), is_of_replica: false };
+        let mut situation = Self {
+            name,
+            ties,
+            subject,
+            callers: Vec::new(),
+            preamble: Vec::new(),
+            is_of_replica: false,
+            is_of_candidate: false,
+        };
         let Ok(mut node) = situation.start(profile) else { return situation };
         situation.is_of_replica = !node.myself().is_primary();
         let others = node.peers().iter().filter(|peer| peer.id != node.id() && !peer.address.host.is_unknown());
@@ -408,6 +420,9 @@ impl Situation {
         }
         if ties > Ties::Heard {
             situation.freshen(&mut node);
+        }
+        if ties > Ties::Fresh {
+            situation.stand(&mut node);
         }
         situation
     }
@@ -450,18 +465,9 @@ impl Situation {
 
     fn connect(&mut self, node: &mut super::Node) {
         let effects = self.take(node, CoreEvent::Tick, 100);
-        let connects = effects.then.into_iter().filter_map(|effect| match effect {
-            Effect::Connect { link, .. } => Some(link),
-            Effect::Close { .. }
-            | Effect::Send { .. }
-            | Effect::Follow { .. }
-            | Effect::Lead
-            | Effect::PauseWrites { .. }
-            | Effect::ResumeWrites
-            | Effect::DropKeys { .. }
-            | Effect::DropAllKeys
-            | Effect::Deliver { .. }
-            | Effect::Reply { .. } => None,
+        let connects = effects.then.into_iter().filter_map(|effect| {
+            let Effect::Connect { link, .. } = effect else { return None };
+            Some(link)
         });
         let inbound = (0..self.callers.len()).map(|number| LinkId::Inbound(u32::try_from(number).unwrap_or_default()));
         for link in connects.chain(inbound).collect::<Vec<_>>() {
@@ -486,6 +492,14 @@ impl Situation {
         let _: Effects<CLUSTER_SLOTS> = self.take(node, replication, 1);
         let due_ms = next_deadline(node).at.since(self.now()) + 1;
         let _: Effects<CLUSTER_SLOTS> = self.take(node, CoreEvent::Tick, due_ms);
+    }
+
+    /// A replica that is to stand for election asks for votes when its time has come.
+    fn stand(&mut self, node: &mut super::Node) {
+        if let Some(at) = node.election().at {
+            let _: Effects<CLUSTER_SLOTS> = self.take(node, CoreEvent::Tick, at.since(self.now()) + 1);
+        }
+        self.is_of_candidate = node.election().asked;
     }
 
     /// Inputs as steps that nobody judges yet.

@@ -11,6 +11,7 @@ use crate::{
     counters::BusCounters,
     data_effect::DataEffect,
     dial,
+    doors::Readiness,
     link::{Arrived, Link},
     log::{Log, reason},
     nodes_file::NodesFile,
@@ -44,6 +45,8 @@ const READS_MAX: usize = 16;
 /// What the bus is told about sockets.
 #[derive(Clone, Debug)]
 pub struct BusOptions {
+    /// The port at which nodes are listened for. It stays the same while the node runs.
+    pub port: u16,
     /// Addresses from which to connect, in order of preference.
     pub sources: Vec<IpAddr>,
     /// The most bytes that may wait on a link; 0 for no limit of the user's.
@@ -151,10 +154,22 @@ impl Bus {
         self.links.len()
     }
 
+    /// What the links hold to be sent.
+    #[must_use]
+    pub fn buffered_bytes(&self) -> usize {
+        self.links.iter().map(|(_, link)| link.allocated()).sum()
+    }
+
     /// The connection of this name.
     #[must_use]
     pub fn link(&self, id: LinkId) -> Option<&Link> {
         self.by_id.get(&id).and_then(|key| self.links.get(*key))
+    }
+
+    /// The port at which nodes are listened for.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.options.port
     }
 
     /// Why the node cannot go on, once it cannot: its file could not be saved.
@@ -250,8 +265,10 @@ impl Bus {
     }
 
     /// Something happened at a link's socket.
-    pub fn ready(&mut self, key: Key, can_read: bool, can_write: bool, scratch: &mut [u8]) {
-        let Some(link) = self.links.get(key) else { return };
+    pub(crate) fn ready(&mut self, key: Key, readiness: Readiness, scratch: &mut [u8]) {
+        let Readiness { can_read, can_write, is_closed, token: _ } = readiness;
+        let Some(link) = self.links.get_mut(key) else { return };
+        link.is_ending |= is_closed;
         if !link.is_up && !self.finish_connecting(key) {
             return;
         }
@@ -353,6 +370,7 @@ impl Bus {
             match link.read(scratch) {
                 Arrived::All => return,
                 Arrived::Some => self.take_packets(key),
+                Arrived::Last => return self.take_packets(key),
                 Arrived::Gone => {
                     self.log.debug(format_args!("I/O error reading from node link: connection closed"));
                     self.lose(id);

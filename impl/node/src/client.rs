@@ -225,6 +225,8 @@ pub struct Client {
     deaf_since: Option<Millis>,
     /// The socket may have more to read.
     can_read: bool,
+    /// The other end sends no more: once what it has sent is answered, its end is to be read.
+    pub is_ending: bool,
     /// Requests are held that were complete, but for whose replies there was no room.
     is_throttled: bool,
 }
@@ -242,6 +244,7 @@ impl Client {
             written: 0,
             deaf_since: None,
             can_read: false,
+            is_ending: false,
             is_throttled: false,
         }
     }
@@ -282,7 +285,7 @@ impl Client {
     /// Serves a client whose socket is ready: reads, and carries out what is complete. The replies wait
     /// to be [sent](Self::send).
     pub fn serve(&mut self, server: &mut Server, scratch: &mut [u8], can_read: bool) -> Fate {
-        self.can_read |= can_read;
+        self.can_read |= can_read || self.is_ending;
         if !server.must_hold(&self.session) && self.waiting() > 0 && self.flush(server).is_err() {
             return Fate::Ends;
         }
@@ -333,7 +336,7 @@ impl Client {
         match self.waiting() {
             0 if self.session.is_closing => Fate::Ends,
             0 if self.session.waits.is_some() => Fate::Stays,
-            0 if self.can_read || self.is_throttled => Fate::HasMore,
+            0 if self.can_read || self.is_ending || self.is_throttled => Fate::HasMore,
             _ => Fate::Stays,
         }
     }

@@ -153,14 +153,14 @@ fn store_option(args: Args<'_>) -> Option<usize> {
         at += match option.to_ascii_lowercase().as_slice() {
             b"limit" => 3,
             b"get" | b"by" => 2,
-            b"store" => {
+            b"store" if at + 1 < args.len() => {
                 found = Some(at + 1);
-                2
+                1
             }
             _ => 1,
         };
     }
-    found.filter(|&at| at < args.len())
+    found
 }
 
 impl Keys {

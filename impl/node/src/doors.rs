@@ -6,6 +6,7 @@
 use crate::{
     client::{Client, Fate, ReplyMode, Session},
     dial,
+    listeners::ClientListeners,
     log::reason,
     server::Server,
     slab::Key,
@@ -44,25 +45,20 @@ pub(crate) struct Readiness {
     pub(crate) token: Token,
     pub(crate) can_read: bool,
     pub(crate) can_write: bool,
+    /// Whether the other end sends no more, once what it has sent is read.
+    pub(crate) is_closed: bool,
 }
 
 impl From<&Event> for Readiness {
     fn from(event: &Event) -> Self {
+        let is_closed = event.is_read_closed() || event.is_error();
         Self {
             token: event.token(),
-            can_read: event.is_readable() || event.is_read_closed() || event.is_error(),
+            can_read: event.is_readable() || is_closed,
             can_write: event.is_writable() || event.is_write_closed() || event.is_error(),
+            is_closed,
         }
     }
-}
-
-/// Where clients arrive.
-#[derive(Debug)]
-pub struct ClientListener {
-    /// The socket.
-    pub socket: TcpListener,
-    /// Whether they speak TLS.
-    pub is_tls: bool,
 }
 
 /// The doors.
@@ -70,7 +66,8 @@ pub struct ClientListener {
 pub struct Doors {
     poll: Poll,
     events: Events,
-    client_listeners: Vec<ClientListener>,
+    /// Where clients arrive.
+    pub(crate) client_listeners: ClientListeners,
     node_listeners: Vec<TcpListener>,
     /// Clients with replies to be sent before the turn ends.
     answered: Vec<Key>,
@@ -86,12 +83,9 @@ impl Doors {
     /// Doors at these listeners.
     pub fn new(
         poll: Poll,
-        mut client_listeners: Vec<ClientListener>,
+        client_listeners: ClientListeners,
         mut node_listeners: Vec<TcpListener>,
     ) -> io::Result<Self> {
-        for (number, listener) in (0..).zip(&mut client_listeners) {
-            poll.registry().register(&mut listener.socket, Wake::ClientArrives(number).token(), Interest::READABLE)?;
-        }
         for (number, listener) in (0..).zip(&mut node_listeners) {
             poll.registry().register(listener, Wake::NodeArrives(number).token(), Interest::READABLE)?;
         }
@@ -119,6 +113,16 @@ impl Doors {
 }
 
 impl Server {
+    /// Serves a client at whose socket something happened.
+    pub(crate) fn wake_client(&mut self, key: Key, readiness: Readiness, scratch: &mut [u8]) {
+        if readiness.is_closed
+            && let Some(client) = self.clients.get_mut(key)
+        {
+            client.is_ending = true;
+        }
+        self.serve_client(key, readiness.can_read, scratch);
+    }
+
     /// Serves a client whose socket is ready, or who has more to do.
     pub(crate) fn serve_client(&mut self, key: Key, can_read: bool, scratch: &mut [u8]) {
         let Some(mut client) = self.clients.take_out(key) else { return };
@@ -166,8 +170,8 @@ impl Server {
     pub(crate) fn accept_clients(&mut self, wake: Wake) {
         let Wake::ClientArrives(number) = wake else { return };
         for _ in 0..ACCEPTS_MAX {
-            let Some(listener) = self.doors.client_listeners.get(number as usize) else { return };
-            let is_tls = listener.is_tls;
+            let Some(listener) = self.doors.client_listeners.get(number) else { return };
+            let is_tls = listener.is_tls();
             match self.accepted(listener.socket.accept(), wake) {
                 Accepted::One(socket, remote) => self.welcome(socket, remote, is_tls),
                 Accepted::Failed => {}

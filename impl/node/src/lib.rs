@@ -32,6 +32,7 @@ pub mod glob;
 pub mod image_file;
 pub mod latency;
 pub mod link;
+pub mod listeners;
 pub mod log;
 pub mod lua;
 pub mod migration;

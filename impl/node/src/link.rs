@@ -19,6 +19,8 @@ pub struct Link {
     pub opened: Millis,
     /// Whether it is established.
     pub is_up: bool,
+    /// Whether the other end may have closed it: what is read may be the last.
+    pub is_ending: bool,
     stream: Stream,
     input: Vec<u8>,
     output: Vec<u8>,
@@ -32,6 +34,8 @@ pub enum Arrived {
     All,
     /// More may be there.
     Some,
+    /// Something, and nothing more is there now.
+    Last,
     /// The connection is gone.
     Gone,
 }
@@ -40,7 +44,7 @@ impl Link {
     /// A connection over this socket.
     #[must_use]
     pub fn new(id: LinkId, stream: Stream, is_up: bool, opened: Millis) -> Self {
-        Self { id, opened, is_up, stream, input: Vec::new(), output: Vec::new(), written: 0 }
+        Self { id, opened, is_up, is_ending: false, stream, input: Vec::new(), output: Vec::new(), written: 0 }
     }
 
     /// The socket, to register it.
@@ -69,7 +73,8 @@ impl Link {
             Ok(0) => Arrived::Gone,
             Ok(count) => {
                 self.input.extend_from_slice(&scratch[..count]);
-                Arrived::Some
+                let may_have_more = self.is_ending || self.stream.may_have_more(count, scratch.len());
+                if may_have_more { Arrived::Some } else { Arrived::Last }
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => Arrived::All,
             Err(error) if error.kind() == ErrorKind::Interrupted => Arrived::Some,
@@ -82,14 +87,13 @@ impl Link {
         std::mem::take(&mut self.input)
     }
 
-    /// Brings back what was handed out, without its first `used` bytes.
+    /// Brings back what was handed out, without its first `used` bytes. A link is idle most of the time, and
+    /// there are many: an empty buffer holds no memory.
     pub fn put_input(&mut self, mut input: Vec<u8>, used: usize) {
-        const KEPT_MAX: usize = 64 * 1024;
-        input.drain(..used);
-        if input.is_empty() && input.capacity() > KEPT_MAX {
-            input = Vec::new();
+        if used < input.len() {
+            input.drain(..used);
+            self.input = input;
         }
-        self.input = input;
     }
 
     /// Where to write what is to leave.
@@ -111,7 +115,7 @@ impl Link {
 
     /// Writes as much as the socket takes.
     pub fn flush(&mut self) -> io::Result<()> {
-        const KEPT_MAX: usize = 64 * 1024;
+        const WRITTEN_MAX: usize = 64 * 1024;
         while self.waiting() > 0 {
             match self.stream.write(&self.output[self.written..]) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
@@ -122,10 +126,9 @@ impl Link {
             }
         }
         if self.waiting() == 0 {
-            self.output.clear();
+            self.output = Vec::new();
             self.written = 0;
-            self.output.shrink_to(KEPT_MAX);
-        } else if self.written > KEPT_MAX {
+        } else if self.written > WRITTEN_MAX {
             self.output.drain(..self.written);
             self.written = 0;
         }

@@ -102,17 +102,18 @@ impl Runtime {
         {
             return Duration::ZERO;
         }
-        let bus_at = self.server.bus.as_ref().map(|bus| bus.deadline());
+        // The core wants to be woken as often as the chores do: they wait for it, and one wake does for both.
+        let rhythm_at = self.server.bus.as_ref().map_or(self.chores_at, |bus| bus.deadline());
         let pause_at = self.server.pause.next_end();
         let wait_at = self.server.waiters.next_end();
         let ack_at = self.server.replication.waits.next_end();
-        let at = bus_at.into_iter().chain(pause_at).chain(wait_at).chain(ack_at).fold(self.chores_at, Millis::min);
+        let at = pause_at.into_iter().chain(wait_at).chain(ack_at).fold(rhythm_at, Millis::min);
         // The poll counts whole milliseconds and may wake within the last one: then it is not yet time.
         Duration::from_millis(at.since(self.server.clock.now()))
     }
 
-    fn wake(&mut self, Readiness { token, can_read, can_write }: Readiness) {
-        match Wake::of(token) {
+    fn wake(&mut self, readiness: Readiness) {
+        match Wake::of(readiness.token) {
             Some(wake @ Wake::ClientArrives(_)) => self.server.accept_clients(wake),
             Some(wake @ Wake::NodeArrives(_)) => self.server.accept_nodes(wake),
             Some(Wake::Ends(ending)) => {
@@ -123,12 +124,12 @@ impl Runtime {
                 self.server.log.warning(format_args!("Received {name} scheduling shutdown..."));
                 self.server.is_ending = self.server.save_before_end(None);
             }
-            Some(Wake::Client(key)) => self.server.serve_client(key, can_read, &mut self.scratch),
+            Some(Wake::Client(key)) => self.server.wake_client(key, readiness, &mut self.scratch),
             Some(Wake::Primary(generation)) => self.server.serve_primary(generation, &mut self.scratch),
             Some(Wake::Link(key)) => {
                 self.server.tell_bus();
                 if let Some(bus) = &mut self.server.bus {
-                    bus.ready(key, can_read, can_write, &mut self.scratch);
+                    bus.ready(key, readiness, &mut self.scratch);
                 }
             }
             Some(Wake::Migration(key)) => {
@@ -208,7 +209,7 @@ impl Runtime {
             self.server.conclude(&outcome);
         }
         for wake in std::mem::take(&mut self.server.doors.unaccepted) {
-            self.wake(Readiness { token: wake.token(), can_read: true, can_write: false });
+            self.wake(Readiness { token: wake.token(), can_read: true, can_write: false, is_closed: false });
         }
         let (now, silence_max_s) = (self.server.now, self.server.limits.silence_max_s);
         let is_over = |session: &Session| {

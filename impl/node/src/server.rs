@@ -476,7 +476,7 @@ impl Server {
         self.log.set_level(Level::named(self.settings.text("loglevel")));
         self.adopt_tls();
         if let Some(bus) = &mut self.bus {
-            let config = self.settings.protocol();
+            let config = self.settings.protocol(bus.port());
             if **bus.node().config() != *config {
                 bus.configure(config);
             }

@@ -7,8 +7,9 @@ use crate::{
     clock::Clock,
     commands::users_of_file,
     config::{Loaded, Settings},
-    dial::{self, BindAddress},
-    doors::{ClientListener, Doors},
+    dial::BindAddress,
+    doors::Doors,
+    listeners::{self, ClientListeners},
     log::{Level, Log, reason},
     nodes_file::NodesFile,
     runtime::{Runtime, Stop},
@@ -19,10 +20,7 @@ use crate::{
     trace::Trace,
     wake::{Ending, Wake},
 };
-use mio::{
-    Interest, Poll,
-    net::{TcpListener, UnixStream},
-};
+use mio::{Interest, Poll, net::UnixStream};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use slotbus_core::{CLUSTER_SLOTS, Config, Millis, Node, NodeId, Origin};
 use slotbus_wire::trace::{Form, Header};
@@ -96,18 +94,19 @@ fn start(
     let poll = Poll::new().map_err(|error| failed("Cannot wait for events", error))?;
     let signals = watch_signals(&poll).map_err(|error| failed("Cannot watch signals", error))?;
     let tls = load_tls(settings, log)?;
-    let client_listeners = listen_for_clients(settings, log)?;
+    let another = || poll.registry().try_clone().map_err(|error| failed("Cannot wait for events", error));
+    let mut client_listeners = ClientListeners::new(another()?);
+    client_listeners.adopt(settings, log).map_err(|error| error.to_string())?;
     let is_clustered = settings.flag("cluster-enabled");
     let (mut node_listeners, mut bus) = (Vec::new(), None);
     if is_clustered {
-        let registry = poll.registry().try_clone().map_err(|error| failed("Cannot wait for events", error))?;
-        let started = open_node(settings, clock, log)?;
         let bus_port = settings.bus_port().ok_or(
             "Redis port number too high. Cluster communication port is 10,000 port numbers higher than your Redis \
              port. Your Redis port number must be 55535 or less.",
         )?;
-        node_listeners = listen(settings, bus_port, "cluster", log)?;
-        bus = Some(Bus::start(started, clock, registry, bus_options(settings, tls.clone()), log.clone()));
+        let started = open_node(settings, bus_port, clock, log)?;
+        node_listeners = listeners::for_nodes(settings, bus_port, log).map_err(|error| error.to_string())?;
+        bus = Some(Bus::start(started, clock, another()?, bus_options(settings, bus_port, tls.clone()), log.clone()));
     }
     if client_listeners.is_empty() && node_listeners.is_empty() {
         return Err("Configured to not listen anywhere, exiting.".into());
@@ -118,7 +117,6 @@ fn start(
     let mode = if is_clustered { "cluster" } else { "standalone" };
     log.notice(format_args!("Running mode={mode}, port={}.", settings.first_port()));
     log.warning(format_args!("Server initialized"));
-    let another = || poll.registry().try_clone().map_err(|error| failed("Cannot wait for events", error));
     let registries = [another()?, another()?];
     let doors = Doors::new(poll, client_listeners, node_listeners);
     let doors = doors.map_err(|error| failed("Cannot watch the listeners", error))?;
@@ -182,13 +180,13 @@ fn load_snapshot(server: &mut Server) -> Result<(), String> {
 }
 
 /// The node as its file remembers it, or a new one.
-fn open_node(settings: &Settings, clock: Clock, log: &Log) -> Result<Started, String> {
+fn open_node(settings: &Settings, bus_port: u16, clock: Clock, log: &Log) -> Result<Started, String> {
     let (file, image) = NodesFile::open(settings.path("cluster-config-file")).map_err(|error| error.to_string())?;
     let (origin, greeting) = match image {
         Some(image) => (Origin::Restored(Box::new(image)), "Node configuration loaded"),
         None => (Origin::Fresh(fresh_id()?), "No cluster configuration found"),
     };
-    let (config, now) = (settings.protocol(), clock.now());
+    let (config, now) = (settings.protocol(bus_port), clock.now());
     let trace = open_trace(settings, &config, &origin, now, log)?;
     let (node, effects) = Node::start(config, origin, now)
         .map_err(|error| format!("Unrecoverable error: corrupted cluster config file: {error}"))?;
@@ -225,12 +223,13 @@ pub fn fresh_id() -> Result<NodeId, String> {
     Ok(NodeId(id))
 }
 
-fn bus_options(settings: &Settings, tls: Option<Tls>) -> BusOptions {
+fn bus_options(settings: &Settings, port: u16, tls: Option<Tls>) -> BusOptions {
     const INBOUND_MIN: usize = 1000;
     let source: Option<IpAddr> = settings.text("bind-source-addr").parse().ok();
     let bound = BindAddress::list(settings.text("bind")).filter_map(|address| address.ip());
     let limit = |name: &str| usize::try_from(settings.number(name)).unwrap_or(usize::MAX);
     BusOptions {
+        port,
         sources: source.into_iter().chain(bound).collect(),
         waiting_max: limit("cluster-link-sendbuf-limit"),
         inbound_max: limit("maxclients").max(INBOUND_MIN),
@@ -244,40 +243,6 @@ fn load_tls(settings: &Settings, log: &Log) -> Result<Option<Tls>, String> {
         log.warning(format_args!("{why}"));
         "Failed to configure TLS. Check logs for more info.".into()
     })
-}
-
-/// Listens for clients, plain ones and those that speak TLS.
-fn listen_for_clients(settings: &Settings, log: &Log) -> Result<Vec<ClientListener>, String> {
-    let mut listeners = Vec::new();
-    for (name, kind, is_tls) in [("port", "TCP", false), ("tls-port", "TLS", true)] {
-        let sockets = listen(settings, settings.port(name), kind, log)?;
-        listeners.extend(sockets.into_iter().map(|socket| ClientListener { socket, is_tls }));
-    }
-    Ok(listeners)
-}
-
-/// Listens at every address of `bind`; port 0 stands for not listening.
-fn listen(settings: &Settings, port: u16, kind: &str, log: &Log) -> Result<Vec<TcpListener>, String> {
-    if port == 0 {
-        return Ok(vec![]);
-    }
-    let backlog = i32::try_from(settings.number("tcp-backlog")).unwrap_or(i32::MAX);
-    let mut listeners = Vec::new();
-    for address in BindAddress::list(settings.text("bind")) {
-        match dial::listen(&address, port, backlog) {
-            Ok(listener) => listeners.push(listener),
-            Err(error) if address.is_optional && dial::is_unavailable(&error) => {}
-            Err(error) => {
-                log.warning(format_args!(
-                    "Warning: Could not create server TCP listening socket {}:{port}: bind: {}",
-                    address.host,
-                    reason(&error)
-                ));
-                return Err(format!("Failed listening on port {port} ({kind}), aborting."));
-            }
-        }
-    }
-    Ok(listeners)
 }
 
 /// Makes room for as many connections as are configured, or configures as many as there is room for.

@@ -259,7 +259,7 @@ impl<const SLOTS: usize> NodeActor<SLOTS> {
     fn perform(&self, held: &mut Held<SLOTS>, effect: Effect<SLOTS>, out: &mut Out<Self>) {
         match effect {
             Effect::Connect { link: LinkId::Outbound(number), address } => {
-                if let Some(target) = self.setup.listener(&address) {
+                if let Some(target) = self.setup.listeners(&address).next() {
                     let target = Id::from(target.index());
                     held.outbound.insert(number, (target, false));
                     out.send(target, Packet::Open(number));

@@ -38,6 +38,10 @@ const CLAIMS: &[(&str, &[Goal])] = &[
     ("reshard_last_4", &[Converge]),
     ("setslot_alone_3", &[Converge, StaleCorrected]),
     ("stale_owner_3", &[Converge, FailCleared, SuspicionCleared, ExPrimaryRejoins, StaleCorrected]),
+    ("wrong_id_3", &[MeetCompletes, SuspicionCleared]),
+    ("lost_disk_5", &[Failover, FailCleared, SuspicionCleared, Detect, StaleCorrected, CoverageReturns]),
+    ("reset_3", &[Converge, MeetCompletes]),
+    ("reset_hard_3", &[Converge, MeetCompletes]),
     ("election_timed_4", ELECTION),
     ("manual_4", &[Converge, FailCleared, SuspicionCleared, Detect, ManualEnds, StaleCorrected]),
     ("manual_takeover_4", &[Converge, FailCleared, SuspicionCleared, StaleCorrected]),
@@ -61,4 +65,5 @@ const CLAIMS: &[(&str, &[Goal])] = &[
     ("last_slot_3", &[ExPrimaryRejoins]),
     ("manual_3", &[ManualSucceeds]),
     ("spare_5", &[OrphanServed]),
+    ("manual_unheard_3", &[ManualEnds]),
 ];

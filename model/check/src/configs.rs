@@ -7,6 +7,7 @@ use crate::{
         MANUAL_TAKEOVER_4, TWO_DEATHS_5, TWO_ELECTIONS_5, VOTE_CRASH_5,
     },
     configs_findings::FINDINGS,
+    configs_identity::{LOST_DISK_5, RESET_3, RESET_HARD_3, WRONG_ID_3},
     configs_large::{
         ELECTION_ANY_ORDER_5, ELECTION_PARTITION_4, FAILURES_3, MEET_LATE_3, MEET_RING_3, PARTITIONS_3,
         RESHARD_FAILOVER_4, TWO_DEATHS_ANY_ORDER_5, TWO_DEATHS_RETURN_5, TWO_ELECTIONS_RETURN_5,
@@ -14,6 +15,7 @@ use crate::{
     },
     configs_museum::SHOWROOMS,
     configs_replicas::{BARRIER_5, MIGRATION_5},
+    configs_rules::RULE_ROOMS,
     configs_slots::{
         FORGET_RESTART_3, RESHARD_3, RESHARD_LAST_4, RESHARD_SOURCE_4, RESHARD_TARGET_4, SETSLOT_ALONE_3, STALE_OWNER_3,
     },
@@ -80,7 +82,7 @@ impl Configuration {
 
     /// Every configuration that is exhausted: what `all` stands for.
     pub fn standard() -> impl Iterator<Item = &'static Self> {
-        CONFIGURATIONS.iter().chain(FINDINGS).chain(SHOWROOMS)
+        CONFIGURATIONS.iter().chain(FINDINGS).chain(SHOWROOMS).chain(RULE_ROOMS)
     }
 
     /// Every configuration, those included that run by name only.
@@ -286,6 +288,10 @@ pub const CONFIGURATIONS: &[Configuration] = &[
     SETSLOT_ALONE_3,
     STALE_OWNER_3,
     FORGET_RESTART_3,
+    WRONG_ID_3,
+    LOST_DISK_5,
+    RESET_3,
+    RESET_HARD_3,
     MIGRATION_5,
     BARRIER_5,
     MANUAL_PARTITION_4,

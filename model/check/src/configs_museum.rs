@@ -260,6 +260,27 @@ pub(crate) const SHOWROOMS: &[Configuration] = &[
         stale_claim_3,
     ),
     Configuration::small(
+        "dropped_slot_2",
+        "A slot is dropped by its owner, and by another node that may have heard of that.",
+        &["2 primaries with slots", PROMPT, BRISK, "DELSLOTS at both ends, in any order", UNFAILING],
+        2,
+        dropped_slot_2,
+    ),
+    Configuration::small(
+        "overtaken_request_3",
+        "A replica is told to FAILOVER FORCE, while a voter is given slots and takes an epoch for each.",
+        &[
+            "2 primaries with a slot each, 1 replica of the first; 2 slots of nobody",
+            PROMPT,
+            BRISK,
+            ORDERLY,
+            "FAILOVER FORCE; SETSLOT NODE twice, at any time",
+            UNFAILING,
+        ],
+        3,
+        overtaken_request_3,
+    ),
+    Configuration::small(
         "owned_slot_2",
         "A primary is told to ADDSLOTS a slot of another.",
         &["2 primaries with slots", PROMPT, BRISK, "1 command"],
@@ -363,7 +384,7 @@ pub(crate) const SHOWROOMS: &[Configuration] = &[
 
 fn moved_in_4(setup: &mut Setup) -> World<SLOTS> {
     setup.pace = Pace::Timely;
-    setup.moved_in = Some((C, D));
+    setup.moves_in(C, D);
     setup.world_after(&[
         add_slots(A, &[0, 1]),
         add_slots(B, &[2]),
@@ -564,6 +585,20 @@ fn stale_claim_3(setup: &mut Setup) -> World<SLOTS> {
     setup.world_after(&[cluster_of_3([&[3], &[2], &[0, 1]]), down.to_vec()].concat())
 }
 
+fn dropped_slot_2(setup: &mut Setup) -> World<SLOTS> {
+    brisk(setup);
+    setup.scripts = [A, B].map(|host| vec![order(host, Command::DelSlots(vec![Slot(0)]))]).to_vec();
+    setup.world_after(&shards(&[]))
+}
+
+fn overtaken_request_3(setup: &mut Setup) -> World<SLOTS> {
+    orderly(setup);
+    let taken = [2, 3].map(|slot| order(B, given_to_b(Slot(slot))));
+    setup.scripts = vec![vec![failover(C, FailoverMode::Force)], taken.to_vec()];
+    let own = vec![add_slots(A, &[0]), add_slots(B, &[1])];
+    setup.world_after(&[own, met(&[B]), follower(C, A)].concat())
+}
+
 fn owned_slot_2(setup: &mut Setup) -> World<SLOTS> {
     brisk(setup);
     setup.scripts = vec![vec![order(B, Command::AddSlots(vec![Slot(0)]))]];
@@ -637,8 +672,11 @@ fn spare_5(setup: &mut Setup) -> World<SLOTS> {
 }
 
 fn give_to_b(host: Place) -> Order {
-    let change = SlotChange::Node(B.id());
-    order(host, Command::SetSlot { slot: Slot(0), change, has_keys: false })
+    order(host, given_to_b(Slot(0)))
+}
+
+fn given_to_b(slot: Slot) -> Command {
+    Command::SetSlot { slot, change: SlotChange::Node(B.id()), has_keys: false }
 }
 
 /// a with these slots, and b, its replica.

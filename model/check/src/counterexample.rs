@@ -9,7 +9,7 @@ use slotbus_world::{Action, Cause, Invariant, Setup, World, story::Happening, te
 use std::fmt;
 
 /// The name of the format, and its version.
-const FORMAT: &str = "slotbus-counterexample 1";
+pub(crate) const FORMAT: &str = "slotbus-counterexample 1";
 
 /// A run that shows how a property is violated.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,8 +31,8 @@ pub struct Heading {
     pub profile: String,
     /// The deliberate fault, if there is one.
     pub mutant: Option<String>,
-    /// The property.
-    pub property: String,
+    /// The property; none of a run that was recorded, and breaks none.
+    pub property: Option<String>,
     /// The hosts, each with what it holds at the start.
     pub hosts: Vec<Holding>,
     /// How many steps come before a cycle that the others are; none if the run ends.
@@ -118,7 +118,7 @@ impl Counterexample {
             config: config.into(),
             profile: profile.into(),
             mutant: mutant.map(str::to_owned),
-            property: property.into(),
+            property: Some(property.into()),
             hosts,
             cycle_after,
         };

@@ -123,6 +123,8 @@ catalogue! {
         "A node whose disk takes nothing goes on voting.", "valkey #1032, #3372";
     "B74" "takeover_3" "S25 ImageLoads" Fault(Mutant::StartRefusesReplicas),
         "A file is written that is refused when it is read.", "redis #12805, #13428, valkey #573, #774";
+    "B76" "dropped_slot_2" "S11 MarkHasOwner" Off(&["unbinding_clears_mark"]),
+        "A slot that nobody owns stays marked as let go: whoever is given it next is not taken at its word.", "redis #12564";
     absent:
     "B20" "A late refusal of a vote ends a newer election.", "valkey #4627, #4654",
         "The bus of redis 7.0 has no message that refuses a vote.";

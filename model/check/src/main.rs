@@ -1,12 +1,14 @@
 //! The command line of the checker: what is asked, and how it ends. Searches nothing itself.
 
 mod compare_command;
+mod explain_command;
 mod museum_command;
 mod simulate_command;
 mod table_command;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use compare_command::CompareArgs;
+use explain_command::ExplainArgs;
 use indicatif::{ProgressBar, ProgressStyle};
 use museum_command::MuseumArgs;
 use simulate_command::SimulateArgs;
@@ -15,7 +17,6 @@ use slotbus_check::{
     certificate::{self, Certificate},
     certify,
     counterexample::Counterexample,
-    explain,
     live::{Live, run_live},
     mutants::{Hunt, hunt},
     report, run, table,
@@ -48,6 +49,7 @@ Examples:
   slotbus-check certify /tmp/bump_3.certificate
   slotbus-check run failure_3 --profile redis-7.0 --counterexample /tmp/traces
   slotbus-check explain /tmp/traces/failure_3.W4-Recovered.jsonl --html /tmp/trace.html
+  slotbus-check explain a.trace b.trace c.trace --changes --html /tmp/cluster.html
   slotbus-check mutants all
   slotbus-check museum B29 B72
   slotbus-check compare collision_3 --profiles slotbus,redis-7.0
@@ -99,7 +101,7 @@ enum Asked {
         /// Which file.
         file: PathBuf,
     },
-    /// Shows a counterexample that a run has written.
+    /// Shows a counterexample that a run has written, or what the nodes of a cluster have traced.
     Explain(ExplainArgs),
     /// Compares our explorer with Stateright's on one configuration with actors.
     Bench {
@@ -167,21 +169,6 @@ struct RunArgs {
     json: bool,
 }
 
-#[derive(Args)]
-struct ExplainArgs {
-    /// Which file.
-    file: PathBuf,
-    /// Writes one page for a browser into a file.
-    #[arg(long, value_name = "OUT", group = "how")]
-    html: Option<PathBuf>,
-    /// As numbered steps; so it is if nothing else is asked for.
-    #[arg(long, group = "how")]
-    text: bool,
-    /// As a Mermaid sequence diagram.
-    #[arg(long, group = "how")]
-    mermaid: bool,
-}
-
 #[derive(Clone, Copy, ValueEnum)]
 enum EngineName {
     Own,
@@ -241,7 +228,7 @@ fn main() -> ExitCode {
         Asked::Table(args) => table_command::table(&args),
         Asked::Simulate(args) => simulate_command::simulate(&args),
         Asked::Certify { file } => certify_file(&file),
-        Asked::Explain(args) => explain(&args),
+        Asked::Explain(args) => explain_command::explain(&args),
         Asked::Bench { name, max_states } => bench_on(&name, max_states),
         Asked::Explore { name, addr } => serve(&name, addr),
     };
@@ -285,10 +272,17 @@ fn configuration(name: &str) -> Result<&'static Configuration, Unusable> {
 }
 
 fn configurations(names: &[String]) -> Result<Vec<&'static Configuration>, Unusable> {
-    if names.iter().any(|name| name == "all") {
-        return Ok(Configuration::standard().collect());
-    }
-    names.iter().map(|name| configuration(name)).collect()
+    chosen(names, configuration, || Configuration::standard().collect())
+}
+
+/// What `names` stand for: a name that nobody knows is refused beside `all`, too.
+fn chosen<T>(
+    names: &[String],
+    known: impl Fn(&str) -> Result<T, Unusable>,
+    all: impl FnOnce() -> Vec<T>,
+) -> Result<Vec<T>, Unusable> {
+    let named: Vec<_> = names.iter().filter(|name| *name != "all").map(|name| known(name)).collect::<Result<_, _>>()?;
+    Ok(if named.len() == names.len() { named } else { all() })
 }
 
 fn profile(name: &str) -> Result<(&'static str, Profile), Unusable> {
@@ -424,24 +418,9 @@ fn unwritten(path: &Path, error: std::io::Error) -> Unusable {
     Unusable(format!("cannot write '{}': {error}", path.display()))
 }
 
-fn explain(args: &ExplainArgs) -> Result<End, Unusable> {
-    let file = args.file.display();
-    let text =
-        std::fs::read_to_string(&args.file).map_err(|error| Unusable(format!("cannot read '{file}': {error}")))?;
-    let counterexample = Counterexample::from_lines(&text);
-    let counterexample = counterexample.map_err(|error| Unusable(format!("'{file}' is no counterexample: {error}")))?;
-    match &args.html {
-        Some(path) => std::fs::write(path, explain::html(&counterexample)).map_err(|error| unwritten(path, error))?,
-        None if args.mermaid => say(explain::mermaid(&counterexample)),
-        None => say(explain::text(&counterexample)),
-    }
-    Ok(End::AllHolds)
-}
-
 fn hunt_all(ids: &[String], json: bool) -> Result<End, Unusable> {
-    let is_all = ids.is_empty() || ids.iter().any(|id| id == "all");
-    let mutants: Vec<_> =
-        if is_all { Mutant::ALL.to_vec() } else { ids.iter().map(|id| mutant(id)).collect::<Result<_, _>>()? };
+    let every = || Mutant::ALL.to_vec();
+    let mutants = if ids.is_empty() { every() } else { chosen(ids, mutant, every)? };
     let mut hunts: Vec<Hunt> = Vec::new();
     for mutant in mutants {
         let hunt = watched(mutant.id(), |progress| hunt(mutant, Limits::default(), progress));

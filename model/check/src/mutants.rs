@@ -127,6 +127,7 @@ const CATCHES: &[(Mutant, &str, &str)] = &[
     (Mutant::StartKeepsEpochOfPrimary, "spare_5", "S7 EpochFresh"),
     (Mutant::VoteTwice, "two_forced_3", "S1 VoteOnce"),
     (Mutant::VoteUnsaved, "two_forced_3", "S2 DurableVote"),
+    (Mutant::VoteInOldEpoch, "overtaken_request_3", "S5 NoStaleVote"),
     (Mutant::VoteWhileUp, "vote_crash_5", "S5 VoteDue"),
     (Mutant::VoteForStaleClaim, "late_claim_3", "S5 NoStaleVote"),
     (Mutant::VoteByEmpty, "empty_voter_3", "S5 VoteDue"),

@@ -61,10 +61,12 @@ fn a_run_that_is_cut_off_ends_with_2() {
 fn what_is_unknown_is_named_in_one_line_and_ends_with_2() {
     for (args, name, known) in [
         (&["run", "meet_9"][..], "meet_9", "meet_2"),
+        (&["run", "all", "meet_9"], "meet_9", "meet_2"),
         (&["run", "meet_2", "--profile", "redis-1"], "redis-1", "redis-7.0"),
         (&["run", "meet_2", "--mutant", "none"], "none", "ok-in-minority"),
         (&["run", "failure_3", "--actor"], "failure_3", "meet_3"),
         (&["mutants", "none"], "none", "ok-in-minority"),
+        (&["mutants", "all", "none"], "none", "ok-in-minority"),
         (&["explore", "meet_9"], "meet_9", "meet_2"),
     ] {
         let output = check(args);

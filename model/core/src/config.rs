@@ -123,7 +123,33 @@ impl Default for Timing {
     }
 }
 
+/// The delay that scales with the node timeout is this share of it, up to the configured one.
+const SCALED_DELAY_SHARE: u64 = 30;
+
 impl Config {
+    /// How long a replica waits at least before it asks for votes.
+    #[must_use]
+    pub fn election_delay_ms(&self) -> u64 {
+        self.scaled_ms(self.timing.election_delay_ms)
+    }
+
+    /// How much longer it may wait, by chance.
+    #[must_use]
+    pub fn election_jitter_ms(&self) -> u64 {
+        self.scaled_ms(self.timing.election_jitter_ms)
+    }
+
+    /// How much longer it waits for each replica of its primary that is ahead of it.
+    #[must_use]
+    pub fn rank_delay_ms(&self) -> u64 {
+        if self.profile.election_delay_scaled { self.election_delay_ms() * 2 } else { self.timing.election_rank_ms }
+    }
+
+    fn scaled_ms(&self, delay_ms: u64) -> u64 {
+        let most_ms = self.timing.node_timeout_ms / SCALED_DELAY_SHARE;
+        if self.profile.election_delay_scaled { delay_ms.min(most_ms) } else { delay_ms }
+    }
+
     /// Whether the node is to commit a deliberate fault.
     #[cfg(feature = "mutants")]
     pub(crate) fn is_mutant(&self, mutant: Mutant) -> bool {

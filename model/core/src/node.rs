@@ -44,6 +44,8 @@ pub struct Node<const SLOTS: usize> {
     pub(crate) banned: BTreeMap<NodeId, Millis>,
     /// Suspected nodes, as of the last cron.
     pub(crate) suspected: usize,
+    /// How many nodes are new, as of the last cron, and as far as heartbeats tell of more for them.
+    pub(crate) newcomers: usize,
     pub(crate) next_cron: Millis,
     pub(crate) crons_until_ping: u8,
     pub(crate) replication: Replication,
@@ -106,6 +108,7 @@ impl<const SLOTS: usize> Hash for Node<SLOTS> {
             minority_at,
             banned,
             suspected,
+            newcomers,
             next_cron,
             crons_until_ping,
             replication,
@@ -115,7 +118,7 @@ impl<const SLOTS: usize> Hash for Node<SLOTS> {
         } = self;
         (me, peers, links, owners, unclaimed).hash(hasher);
         (migrating, importing, granted, current_epoch, last_vote_epoch, state).hash(hasher);
-        (size, first_evaluated, minority_at, banned, suspected).hash(hasher);
+        (size, first_evaluated, minority_at, banned, suspected, newcomers).hash(hasher);
         (next_cron, crons_until_ping, replication, election, manual, followed).hash(hasher);
     }
 }

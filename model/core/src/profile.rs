@@ -65,6 +65,8 @@ pub struct Variant {
 variants! {
     /// A heartbeat does not tell its receiver about the receiver itself.
     gossip_skips_receiver: 1 0 0 1 1, "redis #13046 (7.4), valkey 8.0";
+    /// While nodes are new, a heartbeat tells of more of those that it knows: of as many as are younger than the node timeout, up to 64.
+    newcomers_told: 1 0 0 0 0, "this project (agreement after joining, in time)";
     /// Only primaries that own slots count as reporters of a failure and towards its quorum.
     reports_from_voters: 1 0 0 1 1, "valkey #634, #735 (8.0)";
     /// A node is failed by a majority of the voters in the table, not of those counted when the state was last evaluated.

@@ -182,19 +182,8 @@ impl<const SLOTS: usize> Seen<'_, SLOTS> {
 
     /// The messages that the step sends.
     pub(crate) fn sent(&self) -> impl Iterator<Item = &Message<SLOTS>> {
-        self.effects.then.iter().filter_map(|effect| match effect {
-            Effect::Send { message, .. } => Some(&**message),
-            Effect::Connect { .. }
-            | Effect::Close { .. }
-            | Effect::Reply { .. }
-            | Effect::Follow { .. }
-            | Effect::Lead
-            | Effect::PauseWrites { .. }
-            | Effect::ResumeWrites
-            | Effect::DropKeys { .. }
-            | Effect::DropAllKeys
-            | Effect::Deliver { .. } => None,
-        })
+        let effects = self.effects.then.iter();
+        effects.filter_map(|effect| if let Effect::Send { message, .. } = effect { Some(&**message) } else { None })
     }
 }
 

@@ -2,7 +2,7 @@
 //! room for. Data only; a world's state refers to it and never changes it.
 
 use crate::{action::What, coverage::Coverage, ghost::Broken, place::Place, world::World};
-use slotbus_core::{Command, Config, Host as Ip, NodeId, Profile, Slot, Timing};
+use slotbus_core::{Address, Command, Config, Host as Ip, NodeId, Profile, Slot, Timing};
 use std::{net::Ipv4Addr, sync::Arc};
 
 /// Every host listens for clients here, each on an address of its own.
@@ -153,6 +153,8 @@ pub enum Stage {
 pub struct HostSetup {
     /// Its node's id.
     pub id: NodeId,
+    /// Where it listens. Of two hosts with one address only one runs, but on the way to the start.
+    pub ip: Ip,
     /// What its node is told.
     pub config: Arc<Config>,
 }
@@ -175,9 +177,6 @@ pub struct Setup {
     pub partible: Places,
     /// Whether partitions end. If they do not, what parts hosts must have happened before the start.
     pub heals: bool,
-    /// Who listens at the address of another, which moved away or died before the start: first the
-    /// former host of the address, then the present one.
-    pub moved_in: Option<(Place, Place)>,
     /// What is deliberately wrong, from the start on.
     pub flaw: Option<Flaw>,
     /// Whether the hosts of a timely or prompt world tick in the order of their places in every round.
@@ -208,7 +207,6 @@ impl Setup {
             is_reduced: true,
             partible: Places::ALL,
             heals: true,
-            moved_in: None,
             flaw: None,
             is_orderly: false,
             epoch_end: u64::MAX,
@@ -231,7 +229,6 @@ impl Setup {
             pace: Pace::Timely,
             partible: Places::ALL,
             heals: true,
-            moved_in: None,
             flaw: None,
             is_orderly: false,
             budget: Budget { crashes: ample, restarts: ample, writes: ample, cuts: ample, partitions: ample },
@@ -252,12 +249,21 @@ impl Setup {
         self.hosts.iter().position(|host| host.id == *id).map(Place::at)
     }
 
-    /// The host that listens at an address of the bus.
+    /// Where a host listens.
     #[must_use]
-    pub fn listener(&self, address: &slotbus_core::Address) -> Option<Place> {
-        let host = self.places().find(|place| address.host == place.ip() && address.cport == BUS_PORT)?;
-        let present = self.moved_in.filter(|(former, _)| *former == host).map(|(_, present)| present);
-        Some(present.unwrap_or(host))
+    pub fn ip(&self, place: Place) -> &Ip {
+        &self.hosts[place.index()].ip
+    }
+
+    /// The hosts that listen at an address of the bus, each while it runs.
+    pub fn listeners<'a>(&'a self, address: &'a Address) -> impl Iterator<Item = Place> + use<'a> {
+        let is_bus = address.cport == BUS_PORT;
+        self.places().filter(move |&place| is_bus && address.host == *self.ip(place))
+    }
+
+    /// Has `present` listen where `former` does.
+    pub fn moves_in(&mut self, former: Place, present: Place) {
+        self.hosts[present.index()].ip = self.ip(former).clone();
     }
 
     /// Changes every host's configuration.
@@ -283,14 +289,14 @@ impl Setup {
     /// first time. There the scripts begin, with every budget full.
     #[must_use]
     pub fn world_after<const SLOTS: usize>(&self, stages: &[Stage]) -> World<SLOTS> {
-        World::fresh(self).after_stages(self, stages)
+        World::fresh(&Self::calm(self, stages)).after_stages(self, stages)
     }
 }
 
 impl HostSetup {
     fn new(place: Place, profile: Profile) -> Self {
         let config = Config { port: PORT, cport: BUS_PORT, timing: timing(), profile, ..Config::default() };
-        Self { id: place.id(), config: Arc::new(config) }
+        Self { id: place.id(), ip: place.ip(), config: Arc::new(config) }
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
     world::World,
 };
 use slotbus_core::{
-    Body, Command, Effect, Effects, FailoverMode, Flags, Header, LinkId, Message, Node, NodeId, Reply, Rule,
+    Body, Command, Effect, Effects, Event, FailoverMode, Flags, Header, LinkId, Message, Node, NodeId, Reply, Rule,
     SlotChange, SlotSet, message::GossipEntry,
 };
 use std::fmt::Write as _;
@@ -63,17 +63,30 @@ pub fn tell_happening<const SLOTS: usize>(setup: &Setup, happening: &Happening<S
     (teller.cause(&happening.cause), effects.map(|effect| teller.effect(effect)).collect())
 }
 
+/// Tells what an input of a node is about, in one line.
+#[must_use]
+pub fn tell_event<const SLOTS: usize>(setup: &Setup, event: &Event<SLOTS>) -> String {
+    Teller { setup }.event(event)
+}
+
+/// Tells what a node asked for, in one line.
+#[must_use]
+pub fn tell_effect<const SLOTS: usize>(setup: &Setup, effect: &Effect<SLOTS>) -> String {
+    Teller { setup }.effect(effect)
+}
+
+/// Tells what a node holds: a heading, then one line for each entry of its table.
+#[must_use]
+pub fn tell_node<const SLOTS: usize>(setup: &Setup, place: Place, node: &Node<SLOTS>) -> String {
+    let mut text = String::new();
+    Teller { setup }.node(&mut text, place, node);
+    text
+}
+
 /// Tells what a host holds: a heading, then one line for each entry of its node's table.
 #[must_use]
 pub fn tell_host<const SLOTS: usize>(setup: &Setup, world: &World<SLOTS>, place: Place) -> String {
-    let mut text = String::new();
-    match world.node(place) {
-        Some(node) => Teller { setup }.node(&mut text, place, node),
-        None => {
-            let _ = writeln!(text, "{place}: down");
-        }
-    }
-    text
+    world.node(place).map_or_else(|| format!("{place}: down\n"), |node| tell_node(setup, place, node))
 }
 
 /// Names nodes by the letters of their hosts.
@@ -156,22 +169,37 @@ impl Teller<'_> {
         match cause {
             Cause::Started(None) => "starts".into(),
             Cause::Started(Some(_)) => "starts from its disk".into(),
-            Cause::LinkUp { link, .. } => format!("sees {} up", link_name(*link)),
-            Cause::LinkDown(link) => format!("sees {} down", link_name(*link)),
-            Cause::LinkRefused(link) => format!("sees {} refused", link_name(*link)),
-            Cause::Received { message, .. } => format!("receives {}", self.message(message)),
-            Cause::Tick => "ticks".into(),
-            Cause::Replicated(replication) => {
+            Cause::LinkUp { .. }
+            | Cause::LinkDown(_)
+            | Cause::LinkRefused(_)
+            | Cause::Received { .. }
+            | Cause::Tick
+            | Cause::Admin(_)
+            | Cause::Replicated(_) => self.event(&cause.event()),
+        }
+    }
+
+    fn event<const SLOTS: usize>(&self, event: &Event<SLOTS>) -> String {
+        match event {
+            Event::LinkUp { link, .. } => format!("sees {} up", link_name(*link)),
+            Event::LinkDown { link } => format!("sees {} down", link_name(*link)),
+            Event::LinkRefused { link } => format!("sees {} refused", link_name(*link)),
+            Event::Received { message, .. } => format!("receives {}", self.message(message)),
+            Event::Tick => "ticks".into(),
+            Event::Admin { command, .. } => format!("is asked to {}", self.command(command)),
+            Event::Configured(_) => "is configured anew".into(),
+            Event::Loaded { slots } => format!("has loaded keys of {}", slot_text(slots)),
+            Event::Replication(replication) => {
                 let freshness = if replication.fresh_at.is_some() { "in step" } else { "not in step" };
                 format!("is {freshness}, at offset {}", replication.offset)
             }
-            Cause::Admin(command) => format!("is asked to {}", self.command(command)),
+            Event::Backlogged { link } => format!("sees too much wait on {}", link_name(*link)),
         }
     }
 
     pub(crate) fn command(&self, command: &Command) -> String {
         match command {
-            Command::Meet { host, .. } => match self.setup.places().find(|place| place.ip() == *host) {
+            Command::Meet { host, .. } => match self.setup.places().find(|&place| self.setup.ip(place) == host) {
                 Some(place) => format!("MEET {place}"),
                 None => format!("MEET {host}"),
             },

@@ -26,8 +26,8 @@ use crate::{
 };
 use reaction::{Deed, Reaction, Scene, Stimulus};
 use slotbus_core::{
-    Address, Body, ClusterState, Command, Effect, Effects, Host as Ip, LinkId, Message, Millis, Node, Origin,
-    SlotChange, SlotSet, next_deadline,
+    Address, Body, ClusterState, Command, Effect, Effects, LinkId, Message, Millis, Node, Origin, SlotChange, SlotSet,
+    next_deadline,
 };
 use smallvec::SmallVec;
 use std::{
@@ -430,6 +430,17 @@ impl<const SLOTS: usize> World<SLOTS> {
         is_open && !is_held && self.are_in_touch(from, to) && self.host(from).data.keys.contains(slot)
     }
 
+    /// Whether another host runs at the address of this one.
+    fn is_replaced(&self, setup: &Setup, host: Place) -> bool {
+        self.nodes().any(|(other, _)| other != host && setup.ip(other) == setup.ip(host))
+    }
+
+    /// Who listens at an address of the bus: of several hosts the one that runs.
+    fn listener(&self, setup: &Setup, address: &Address) -> Option<Place> {
+        let running = setup.listeners(address).find(|&place| self.node(place).is_some());
+        running.or_else(|| setup.listeners(address).next())
+    }
+
     fn faults(&self, setup: &Setup, choices: &mut Choices) {
         for host in setup.places() {
             if self.budget.writes > 0 && self.takes_writes(host) {
@@ -442,7 +453,7 @@ impl<const SLOTS: usize> World<SLOTS> {
                     choices.push(What::Crash { host, power: true });
                 }
             }
-            if !is_up && self.budget.restarts > 0 {
+            if !is_up && self.budget.restarts > 0 && !self.is_replaced(setup, host) {
                 choices.push(What::Restart { host });
             }
         }
@@ -594,9 +605,13 @@ impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
             connection.outbound
         });
         let dies = std::mem::take(&mut self.dies);
-        self.step(target, NOW, 0, link_up(LinkId::Inbound(inbound), target, opener));
+        self.step(target, NOW, 0, self.link_up(LinkId::Inbound(inbound), target, opener));
         self.dies = dies;
-        self.step(opener, NOW, dice, link_up(LinkId::Outbound(outbound), opener, target));
+        self.step(opener, NOW, dice, self.link_up(LinkId::Outbound(outbound), opener, target));
+    }
+
+    fn link_up(&self, link: LinkId, here: Place, there: Place) -> Cause<SLOTS> {
+        Cause::LinkUp { link, local: self.setup.ip(here).clone(), remote: self.setup.ip(there).clone() }
     }
 
     /// A connection attempt comes to nothing.
@@ -850,7 +865,7 @@ impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
 
     fn connect(&mut self, place: Place, link: LinkId, address: &Address) {
         if let LinkId::Outbound(number) = link {
-            let target = self.setup.listener(address);
+            let target = self.world.listener(self.setup, address);
             self.world.connections.push(Shared::new(Connection::opening(place, target, number)));
         }
     }
@@ -871,9 +886,4 @@ impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
         let connections = self.world.connections.iter().enumerate();
         connections.into_iter().find_map(|(index, other)| other.side_of(place, link).map(|side| (index, side)))
     }
-}
-
-fn link_up<const SLOTS: usize>(link: LinkId, here: Place, there: Place) -> Cause<SLOTS> {
-    let (local, remote): (Ip, Ip) = (here.ip(), there.ip());
-    Cause::LinkUp { link, local, remote }
 }

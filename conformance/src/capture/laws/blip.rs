@@ -1,7 +1,7 @@
 //! What is said in one packet alone: a node that says one thing before and after and another in between has
 //! no rule that lets it. Commands could make it so, but not two of them between three packets.
 
-use super::{Judge, Said};
+use super::{Judge, Said, gossip::is_accused};
 use crate::capture::{Sight, Turn};
 use slotbus_core::{Body, CLUSTER_SLOTS, Flags, Header, NodeId, Rule, message::GossipEntry};
 use std::{collections::BTreeMap, time::Duration};
@@ -137,10 +137,21 @@ fn alone<'a, T: PartialEq>(row: &'a [T], is_rare: impl Fn(&T) -> bool + 'a) -> i
     (1..row.len().saturating_sub(1)).filter(is_alone)
 }
 
-/// When something happened that is more than heartbeats, in order.
+/// When something happened that is more than heartbeats of nodes that suspect nobody, in order.
 fn commotions(said: &[Said], sights: &[Sight]) -> Vec<Duration> {
-    let is_heartbeat = |said: &&Said| matches!(said.message.body, Body::Ping(_) | Body::Pong(_));
-    let mut times: Vec<_> = said.iter().filter(|said| !is_heartbeat(said)).map(|said| said.at).collect();
+    let is_calm = |said: &&Said| match &said.message.body {
+        Body::Ping(heartbeat) | Body::Pong(heartbeat) => !heartbeat.gossip.iter().any(|entry| is_accused(entry.flags)),
+        Body::Meet(_)
+        | Body::Fail(_)
+        | Body::Publish(_)
+        | Body::PublishShard(_)
+        | Body::FailoverAuthRequest
+        | Body::FailoverAuthAck
+        | Body::Update(_)
+        | Body::ManualFailoverStart
+        | Body::Module(_) => false,
+    };
+    let mut times: Vec<_> = said.iter().filter(|said| !is_calm(said)).map(|said| said.at).collect();
     times.extend(sights.iter().filter_map(|sight| match sight {
         Sight::Connection { at, turn: Turn::Opened | Turn::Closed, .. } => Some(*at),
         Sight::Connection { .. } | Sight::Packet(_) => None,

@@ -1,14 +1,10 @@
 //! What votes, failures, claims and manual failovers need to have come before them.
 
-use super::{Judge, Said};
+use super::{IN_FLIGHT, Judge, Said};
 use slotbus_core::{
     Body, CLUSTER_SLOTS, NodeId, Rule,
     message::{Claim, MessageFlags},
 };
-use std::time::Duration;
-
-/// What was captured so long before has been heard.
-const HEARD_AFTER: Duration = Duration::from_secs(1);
 
 impl Judge {
     pub(super) fn election_laws(&mut self, said: &Said) {
@@ -47,8 +43,7 @@ impl Judge {
     /// The winner of a manual failover announces itself with the mark of its own election still set.
     fn has_led_paused(&self, said: &Said) -> bool {
         let header = said.header();
-        header.primary.is_none()
-            && self.told.get(&header.sender).is_some_and(|told| told.asked.contains(&header.config_epoch))
+        header.primary.is_none() && self.has_asked(said, header.config_epoch)
     }
 
     fn request(&mut self, said: &Said) {
@@ -56,7 +51,8 @@ impl Judge {
         let Some(primary) = header.primary else {
             return self.refuse(said, Rule::ElectAsked, "a node without a primary asks for votes".to_owned());
         };
-        let is_failed = self.heard.get(&header.sender).is_some_and(|heard| heard.failed.contains(&primary));
+        let was_told = self.heard.get(&header.sender).is_some_and(|heard| heard.failed.contains(&primary));
+        let is_failed = was_told || self.has_failed(said, primary);
         if !header.mflags.contains(MessageFlags::FORCEACK) && !is_failed && self.is_from_start {
             let what = format!("asks for votes, and its primary {primary} has not failed");
             self.refuse(said, Rule::ElectAsked, what);
@@ -85,7 +81,7 @@ impl Judge {
             **id != to
                 && other.primary.is_none()
                 && other.config_epoch > request.config_epoch
-                && said.at.saturating_sub(*at) > HEARD_AFTER
+                && said.at.saturating_sub(*at) > IN_FLIGHT
                 && other.slots.iter().any(|slot| request.slots.contains(slot))
         });
         if let Some((owner, _)) = greater {

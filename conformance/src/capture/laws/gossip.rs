@@ -1,11 +1,8 @@
 //! What a heartbeat may tell of others: of nodes that there are, each once, and failing ones only with cause.
 
-use super::{Judge, Said};
+use super::{IN_FLIGHT, Judge, Said};
 use slotbus_core::{Flags, Rule, message::GossipEntry};
-use std::{collections::BTreeSet, time::Duration};
-
-/// An answer that was captured so recently may not be processed yet.
-const IN_FLIGHT: Duration = Duration::from_millis(500);
+use std::collections::BTreeSet;
 
 /// Whether an entry reports a node.
 pub(super) fn is_accused(flags: Flags) -> bool {
@@ -50,7 +47,7 @@ impl Judge {
     /// Whoever is said to have failed was failed by a message before.
     fn failure(&mut self, said: &Said, entry: &GossipEntry) {
         let is_known = |heard: &super::Heard| heard.failed.contains(&entry.node);
-        let is_told = self.heard.get(&said.from()).is_some_and(is_known);
+        let is_told = self.heard.get(&said.from()).is_some_and(is_known) || self.has_failed(said, entry.node);
         if entry.flags.contains(Flags::FAIL) && !is_told && self.is_from_start {
             let what = format!("tells of {} as failed, and no FAIL was sent to it or by it", entry.node);
             self.refuse(said, Rule::HealthFailTold, what);

@@ -1,8 +1,8 @@
 //! How headers of one node may change on one connection: epochs rise for a reason, claims are taken under
 //! greater epochs, roles change by elections, by claims of others, or by commands.
 
-use super::{Judge, Said};
-use slotbus_core::{Body, CLUSTER_SLOTS, Header, NodeId, Rule, SlotSet};
+use super::{IN_FLIGHT, Judge, Said};
+use slotbus_core::{CLUSTER_SLOTS, Header, NodeId, Rule, SlotSet};
 use std::collections::BTreeSet;
 
 impl Judge {
@@ -51,8 +51,7 @@ impl Judge {
             );
         }
         // Whoever takes a new epoch claims under it, asks for votes in it, or has asked.
-        let is_own = header.config_epoch == after || matches!(said.message.body, Body::FailoverAuthRequest);
-        let is_own = is_own || self.told.get(&header.sender).is_some_and(|told| told.asked.contains(&after));
+        let is_own = header.config_epoch == after || self.has_asked(said, after);
         if after > before.max(self.heard_epoch(header.sender)) && !is_own {
             let what = format!("the current epoch rose from {before} to {after}, which the sender heard from nobody");
             self.refuse(said, Rule::EpochRaised, what);
@@ -78,8 +77,9 @@ impl Judge {
         }
         let taken = minus(&header.slots, &last.slots);
         let Some(heard) = self.heard.get(&header.sender) else { return };
-        let owner = heard.headers.iter().find(|(id, (_, other))| {
+        let owner = heard.headers.iter().find(|(id, (at, other))| {
             **id != header.sender
+                && said.at.saturating_sub(*at) > IN_FLIGHT
                 && other.primary.is_none()
                 && other.config_epoch > header.config_epoch
                 && taken.iter().any(|slot| other.slots.contains(slot))
@@ -97,7 +97,7 @@ impl Judge {
     fn promotion(&mut self, said: &Said, last: &Header<CLUSTER_SLOTS>) {
         let header = said.header();
         let epoch = header.config_epoch;
-        let has_asked = self.told.get(&header.sender).is_some_and(|told| told.asked.contains(&epoch));
+        let has_asked = self.has_asked(said, epoch);
         let (votes, voters) = (self.votes(header.sender, epoch), self.voters(header.sender, last));
         if has_asked && votes * 2 <= voters {
             let what = format!("leads under epoch {epoch} with {votes} votes of {voters} voters");

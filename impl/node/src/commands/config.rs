@@ -79,6 +79,7 @@ pub(super) fn set<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) -
             ));
         }
     }
+    let former_tls = server.tls.clone();
     if let Some((_, name, _)) = changes.iter().find(|(index, ..)| DIRECTIVES[*index].name.starts_with("tls-")) {
         match Tls::load(&settings) {
             Ok(tls) => server.tls = tls,
@@ -91,21 +92,29 @@ pub(super) fn set<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) -
             }
         }
     }
+    let rebinds = settings.text("bind") != server.settings.text("bind");
     let former = std::mem::replace(&mut server.settings, settings);
-    server.adopt_settings();
-    if server.adopt_aof().is_err() {
-        server.settings = former;
-        server.adopt_settings();
-        // What holds again asks for no file.
-        let _ = server.adopt_aof();
-        return Reply::err(
-            "CONFIG SET failed (possibly related to argument 'appendonly') - Unable to turn on AOF. Check server logs.",
-        );
+    if let Err((name, why)) = put_in_force(server, rebinds) {
+        (server.settings, server.tls) = (former, former_tls);
+        // What held before asks for no new file, and for no port that was not had.
+        let _ = put_in_force(server, rebinds);
+        return Reply::err(format_args!("CONFIG SET failed (possibly related to argument '{name}') - {why}"));
     }
     if changes.iter().any(|(index, ..)| DIRECTIVES[*index].name == "requirepass") {
         server.users.set_password(server.settings.text("requirepass"));
     }
     Reply::OK
+}
+
+/// Acts on settings that have changed; says of which directive, and why, if that fails.
+fn put_in_force(server: &mut Server, rebinds: bool) -> Result<(), (&'static str, &'static str)> {
+    let listening = server.doors.client_listeners.adopt(&server.settings, &server.log);
+    listening.map_err(|unavailable| match unavailable.directive {
+        _ if rebinds => ("bind", "Failed to bind to specified addresses."),
+        directive => (directive, "Unable to listen on this port. Check server logs."),
+    })?;
+    server.adopt_settings();
+    server.adopt_aof().map_err(|_| ("appendonly", "Unable to turn on AOF. Check server logs."))
 }
 
 pub(super) fn resetstat<'e>(server: &'e mut Server, _: &mut Session, _: Args<'e>) -> Reply<'e> {

@@ -98,7 +98,12 @@ pub(super) fn zadd<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
 }
 
 pub(super) fn zincrby<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
-    add(store, args.at(1), args.skip(2), AddOptions { increments: true, ..AddOptions::default() })
+    const SCORE: usize = 2;
+    let (_, after_options) = AddOptions::read(args);
+    if after_options > SCORE {
+        return Err(syntax_error());
+    }
+    add(store, args.at(1), args.skip(SCORE), AddOptions { increments: true, ..AddOptions::default() })
 }
 
 /// Scores and members in turn.

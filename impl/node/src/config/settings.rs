@@ -37,7 +37,7 @@ impl Settings {
             | Kind::MemoryOrPercent
             | Kind::Octal
             | Kind::Word(_)
-            | Kind::Words(_)
+            | Kind::ShutdownOptions
             | Kind::Text
             | Kind::BaseName(..)
             | Kind::Directory
@@ -149,16 +149,16 @@ impl Settings {
         self.dir().join(self.text(name))
     }
 
-    /// What the protocol is to be told.
+    /// What the protocol is to be told by a node that listens for others at this port.
     #[must_use]
-    pub fn protocol(&self) -> Arc<Config> {
+    pub fn protocol(&self, bus_port: u16) -> Arc<Config> {
         let or_own = |announced: u16, own: u16| if announced == 0 { own } else { announced };
         let Ok(announce_host) = self.text("cluster-announce-ip").parse::<Host>();
         let (port, pport) = self.announced_ports();
         let mut config = Config {
             announce_host,
             port,
-            cport: or_own(self.port("cluster-announce-bus-port"), self.bus_port().unwrap_or_default()),
+            cport: or_own(self.port("cluster-announce-bus-port"), bus_port),
             pport,
             hostname: self.text("cluster-announce-hostname").into(),
             require_full_coverage: self.flag("cluster-require-full-coverage"),
@@ -214,9 +214,9 @@ mod tests {
         assert_eq!(settings.bus_port(), None);
         set(&mut settings, "cluster-port", &["77"]).unwrap();
         assert_eq!(settings.bus_port(), Some(77));
-        assert_eq!(settings.protocol().cport, 77);
+        assert_eq!(settings.protocol(77).cport, 77);
         set(&mut settings, "cluster-announce-bus-port", &["78"]).unwrap();
-        assert_eq!(settings.protocol().cport, 78);
+        assert_eq!(settings.protocol(77).cport, 78);
     }
 
     #[test]

@@ -59,6 +59,7 @@ impl<'a> View<'a> {
             Self::Other(Value::Set(_)) => "set",
             Self::Other(Value::Hash(_)) => "hash",
             Self::Other(Value::SortedSet(_)) => "zset",
+            Self::Other(Value::Foreign(kind, _)) if rdb::is_hash(*kind) => "hash",
             Self::Other(Value::Foreign(..)) => "stream",
         }
     }

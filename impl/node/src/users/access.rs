@@ -134,6 +134,7 @@ impl Access {
             b"allcommands" | b"+@all" => (self.allows_commands, self.commands) = (true, Vec::new()),
             b"nocommands" | b"-@all" => (self.allows_commands, self.commands) = (false, Vec::new()),
             [b'~', ..] => self.add_keys(true, true, &rule[1..])?,
+            [b'%', ..] if self.allows_keys => return Err(BadRule::AllKeysAlready),
             [b'%', ..] => self.add_keys_for(&rule[1..])?,
             [b'&', ..] => self.add_channels(&rule[1..])?,
             [sign @ (b'+' | b'-'), name @ ..] => self.add_commands(*sign == b'+', name)?,

@@ -60,10 +60,11 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         }
     }
 
-    /// Drops handshakes that took too long, opens the links that lack, and counts suspects.
+    /// Drops handshakes that took too long, opens the links that lack, and counts suspects and newcomers.
     fn tend_links(&mut self) {
         let handshake_timeout_ms = self.node.config.timing.handshake_timeout_ms();
-        let mut suspected = 0;
+        let timeout_ms = self.node.config.timing.node_timeout_ms;
+        let (mut suspected, mut newcomers) = (0, 0);
         let mut index = 0;
         while index < self.node.peers.len() {
             let pos = self.node.peers.at(index);
@@ -73,6 +74,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
                 continue;
             }
             suspected += usize::from(peer.is(Flags::PFAIL));
+            newcomers += usize::from(self.now.since(peer.created) < timeout_ms);
             let may_end = self.unless(Mutant::HandshakeForEver);
             if may_end && peer.is(Flags::HANDSHAKE) && self.now.since(peer.created) > handshake_timeout_ms {
                 self.rule(Rule::HandshakeTimeout);
@@ -83,6 +85,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
             }
         }
         self.node.suspected = suspected;
+        self.node.newcomers = self.newcomers_to_tell(newcomers);
     }
 
     fn ping_at_random(&mut self) {

@@ -13,9 +13,6 @@ use crate::{
 };
 use alloc::vec::Vec;
 
-/// The delay that scales with the node timeout is this share of it, up to the configured one.
-const SCALED_DELAY_SHARE: u64 = 30;
-
 impl<const SLOTS: usize> Turn<'_, SLOTS> {
     /// A replica asks for this node's vote.
     pub(super) fn asked_for_vote(&mut self, candidate: Pos, header: &Header<SLOTS>) {
@@ -201,23 +198,9 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
     }
 
     fn election_delay_ms(&mut self, rank: u64) -> u64 {
-        let timing = &self.node.config.timing;
-        let (fixed_ms, jitter_ms) =
-            (self.scaled_ms(timing.election_delay_ms), self.scaled_ms(timing.election_jitter_ms));
-        let jitter_ms = self.draw(Site::ElectionDelay, jitter_ms);
-        fixed_ms + jitter_ms + rank.saturating_mul(self.rank_delay_ms())
-    }
-
-    fn scaled_ms(&self, delay_ms: u64) -> u64 {
+        let jitter_ms = self.draw(Site::ElectionDelay, self.node.config.election_jitter_ms());
         let config = &self.node.config;
-        let is_scaled = config.profile.election_delay_scaled;
-        if is_scaled { delay_ms.min(config.timing.node_timeout_ms / SCALED_DELAY_SHARE) } else { delay_ms }
-    }
-
-    fn rank_delay_ms(&self) -> u64 {
-        let timing = &self.node.config.timing;
-        let is_scaled = self.node.config.profile.election_delay_scaled;
-        if is_scaled { self.scaled_ms(timing.election_delay_ms) * 2 } else { timing.election_rank_ms }
+        config.election_delay_ms() + jitter_ms + rank.saturating_mul(config.rank_delay_ms())
     }
 
     /// How many replicas of the same primary are ahead of this one.
@@ -237,7 +220,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         let fallen = rank.saturating_sub(self.node.election.rank);
         if fallen > 0 {
             self.rule(Rule::ElectOutranked);
-            let delay_ms = fallen.saturating_mul(self.rank_delay_ms());
+            let delay_ms = fallen.saturating_mul(self.node.config.rank_delay_ms());
             self.node.election.at = self.node.election.at.map(|at| at.after(delay_ms));
             self.node.election.is_awake = false;
             self.node.election.rank = rank;

@@ -156,7 +156,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
     }
 
     /// How many voters there are, of whom a majority must report a node. redis-server takes the number
-    /// of its last look at the cluster's state; the other profiles count whom the table holds now.
+    /// of its last look at the cluster's state; with `voters_counted_anew`, those that the table holds now count.
     fn voters(&self) -> usize {
         let counts_anew = self.node.config.profile.voters_counted_anew;
         if counts_anew { self.node.peers.iter().filter(|peer| peer.is_voter()).count() } else { self.node.size }

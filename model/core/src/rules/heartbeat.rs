@@ -18,6 +18,8 @@ use smallvec::SmallVec;
 const GOSSIP_SHARE: usize = 10;
 /// ... and of at least so many.
 const GOSSIP_MIN: usize = 3;
+/// While there are newcomers, it tells of as many as those are, but of no more than this.
+const NEWCOMERS_MAX: usize = 64;
 /// Random picks stop after so many tries for each entry wanted.
 const TRIES_PER_ENTRY: usize = 3;
 /// So many are chosen without taking memory.
@@ -148,7 +150,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
     /// What to tell of other nodes: a random few, and every suspected one.
     fn gossip(&mut self, receiver: Option<Pos>) -> Vec<GossipEntry> {
         let known = self.node.peers.len();
-        let wanted = GOSSIP_MIN.max(known / GOSSIP_SHARE).min(known.saturating_sub(2));
+        let wanted = GOSSIP_MIN.max(known / GOSSIP_SHARE).max(self.node.newcomers).min(known.saturating_sub(2));
         let receiver = receiver.filter(|_| self.node.config.profile.gossip_skips_receiver);
         let mut chosen = self.choose_gossip(wanted, receiver);
         if self.node.suspected > 0 && self.unless(Mutant::SuspectsUntold) {
@@ -162,6 +164,12 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
             self.rule(Rule::GossipSent);
         }
         chosen.into_iter().map(|pos| gossip_entry(&self.node.peers[pos])).collect()
+    }
+
+    /// For how many newcomers heartbeats tell of more. A few known nodes are soon told of anyhow.
+    pub(super) fn newcomers_to_tell(&self, newcomers: usize) -> usize {
+        let is_on = self.node.config.profile.newcomers_told && self.node.peers.len() > 2 * GOSSIP_MIN;
+        if is_on { newcomers.min(NEWCOMERS_MAX) } else { 0 }
     }
 
     /// Distinct random nodes worth telling of. Where there are no more than wanted, no die is cast.

@@ -56,6 +56,7 @@ impl<const SLOTS: usize> Node<SLOTS> {
             minority_at: None,
             banned: BTreeMap::new(),
             suspected: 0,
+            newcomers: 0,
             next_cron: now.after(config.timing.cron_ms),
             crons_until_ping: 0,
             replication: Replication::default(),

@@ -53,8 +53,9 @@ pub(super) struct Story {
 impl Default for Story {
     fn default() -> Self {
         let mut names = Setup::new(0, Profile::SLOTBUS);
-        names.hosts =
-            (0..LETTERS).map(|letter| HostSetup { id: id_of(Place(letter)), config: Arc::default() }).collect();
+        names.hosts = (0..LETTERS)
+            .map(|letter| HostSetup { id: id_of(Place(letter)), ip: Place(letter).ip(), config: Arc::default() })
+            .collect();
         Self {
             detail: Detail::Everything,
             fired: BTreeSet::new(),

@@ -164,7 +164,7 @@ impl<const SLOTS: usize> Scene<'_, SLOTS> {
             return;
         }
         if is_introduction(command) {
-            if let Some(guest) = self.guest(command) {
+            for guest in self.guests(command) {
                 ghost.introduced(place, guest);
             }
         } else if let Command::Forget(id) = command {
@@ -175,8 +175,10 @@ impl<const SLOTS: usize> Scene<'_, SLOTS> {
         }
     }
 
-    fn guest(&self, command: &Command) -> Option<Place> {
-        let Command::Meet { host, port, cport } = command else { return None };
-        self.setup.listener(&Address { host: host.clone(), port: *port, cport: *cport, pport: 0 })
+    /// Whom an administrator introduces: whoever listens at the address, now or later.
+    fn guests(&self, command: &Command) -> Vec<Place> {
+        let Command::Meet { host, port, cport } = command else { return Vec::new() };
+        let address = Address { host: host.clone(), port: *port, cport: *cport, pport: 0 };
+        self.setup.listeners(&address).collect()
     }
 }
