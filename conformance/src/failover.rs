@@ -47,15 +47,10 @@ impl Shards {
         let shards = Self { primaries: primaries?, replicas: replicas? };
         cluster::form(&shards.primaries, PATIENCE)?;
         for (primary, replica) in shards.primaries.iter().zip(&shards.replicas) {
-            let id = primary.id()?;
-            shards.primaries[0].text(&["CLUSTER", "MEET", "127.0.0.1", &replica.port().to_string()])?;
-            let replicate = || replica.text(&["CLUSTER", "REPLICATE", &id]).is_ok();
-            wait_until(PATIENCE, replicate).map_err(|why| format!("a replica does not learn of its primary: {why}"))?;
+            follow(primary, replica)?;
         }
-        let are_linked = || shards.replicas.iter().all(Server::is_linked);
-        wait_until(PATIENCE, are_linked).map_err(|why| format!("a replica gets no copy: {why}"))?;
-        let are_known = || shards.all().all(|server| knows(server, shards.all().count()));
-        wait_until(PATIENCE, are_known).map_err(|why| format!("not every server knows all others: {why}"))?;
+        let all: Vec<&Server> = shards.all().collect();
+        settle(&all)?;
         Ok(shards)
     }
 
@@ -92,6 +87,24 @@ impl Shards {
         let outcome = wait_until(PATIENCE, follows);
         outcome.map(|_| ()).map_err(|why| format!("a primary that returns does not follow its successor: {why}"))
     }
+}
+
+/// Has a server that knows nobody replicate a primary.
+pub(crate) fn follow(primary: &Server, replica: &Server) -> Result<(), String> {
+    let id = primary.id()?;
+    primary.text(&["CLUSTER", "MEET", "127.0.0.1", &replica.port().to_string()])?;
+    let replicate = || replica.text(&["CLUSTER", "REPLICATE", &id]).is_ok();
+    let outcome = wait_until(PATIENCE, replicate);
+    outcome.map(|_| ()).map_err(|why| format!("a replica does not learn of its primary: {why}"))
+}
+
+/// Waits until every replica has its primary's keys, and everybody knows everybody.
+pub(crate) fn settle(servers: &[&Server]) -> Result<(), String> {
+    let are_linked = || servers.iter().all(|server| server.is_linked());
+    wait_until(PATIENCE, are_linked).map_err(|why| format!("a replica gets no copy: {why}"))?;
+    let are_known = || servers.iter().all(|server| knows(server, servers.len()));
+    let outcome = wait_until(PATIENCE, are_known);
+    outcome.map(|_| ()).map_err(|why| format!("not every server knows all others: {why}"))
 }
 
 fn knows(server: &Server, count: usize) -> bool {
