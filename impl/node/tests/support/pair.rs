@@ -31,8 +31,22 @@ impl Masks {
         if !self.0.iter().any(|(from, _)| has(from)) {
             return bytes;
         }
-        self.0.iter().fold(text(&bytes), |bytes, (from, to)| bytes.replace(from, to)).into_bytes()
+        self.0.iter().fold(text(&bytes), |bytes, (from, to)| with_word_replaced(&bytes, from, to)).into_bytes()
     }
+}
+
+/// A text with another word in place of one. The digits of a port may well be part of a digest, too.
+fn with_word_replaced(text: &str, word: &str, by: &str) -> String {
+    let mut parts = text.split(word).peekable();
+    let mut replaced = String::new();
+    while let Some(part) = parts.next() {
+        replaced += part;
+        if let Some(next) = parts.peek() {
+            let is_inside = part.ends_with(char::is_alphanumeric) || next.starts_with(char::is_alphanumeric);
+            replaced += if is_inside { word } else { by };
+        }
+    }
+    replaced
 }
 
 /// A node and a redis-server, each with a client.
