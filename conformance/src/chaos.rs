@@ -37,9 +37,9 @@ const WRITERS: usize = 3;
 const QUIET_TIMEOUTS: u32 = 20;
 const QUIET: Duration = Duration::from_secs(20);
 
-/// Plays a scenario with nodes in `folder`. An error means that the run itself could not be made.
-pub fn play(scenario: &Scenario, program: &Program, folder: &Path) -> Result<Report, String> {
-    let mut fleet = Fleet::form(scenario, program, folder)?;
+/// Plays a scenario with nodes in `folder`, which run the programs in turn. An error means that the run itself could not be made.
+pub fn play(scenario: &Scenario, programs: &[Program], folder: &Path) -> Result<Report, String> {
+    let mut fleet = Fleet::form(scenario, programs, folder)?;
     let is_over = AtomicBool::new(false);
     let contacts = fleet.contacts().to_vec();
     let (outcome, written, histories) = thread::scope(|scope| {

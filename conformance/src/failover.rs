@@ -15,6 +15,8 @@ const RETRY: Duration = Duration::from_millis(10);
 /// Writers go on for so long before, and after.
 const CALM: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Replicas get their copies at once, and what is in a server can be summed up.
+const DIRECTIVES: [&str; 4] = ["--repl-diskless-sync-delay", "0", "--enable-debug-command", "yes"];
 
 /// What came of it.
 #[derive(Clone, Copy, Debug)]
@@ -39,21 +41,16 @@ impl Shards {
     /// Starts them, and waits until every replica has its primary's keys.
     pub fn form(programs: [&[Program]; 2], folder: &Path, node_timeout_ms: u64) -> Result<Self, String> {
         let [primaries, replicas] = programs.map(|programs| {
-            let started = programs.iter().map(|program| Server::start(program, folder, node_timeout_ms, &[]));
+            let started = programs.iter().map(|program| Server::start(program, folder, node_timeout_ms, &DIRECTIVES));
             started.collect::<Result<Vec<_>, _>>()
         });
         let shards = Self { primaries: primaries?, replicas: replicas? };
         cluster::form(&shards.primaries, PATIENCE)?;
         for (primary, replica) in shards.primaries.iter().zip(&shards.replicas) {
-            let id = primary.id()?;
-            shards.primaries[0].text(&["CLUSTER", "MEET", "127.0.0.1", &replica.port().to_string()])?;
-            let replicate = || replica.text(&["CLUSTER", "REPLICATE", &id]).is_ok();
-            wait_until(PATIENCE, replicate).map_err(|why| format!("a replica does not learn of its primary: {why}"))?;
+            follow(primary, replica)?;
         }
-        let are_linked = || shards.replicas.iter().all(Server::is_linked);
-        wait_until(PATIENCE, are_linked).map_err(|why| format!("a replica gets no copy: {why}"))?;
-        let are_known = || shards.all().all(|server| knows(server, shards.all().count()));
-        wait_until(PATIENCE, are_known).map_err(|why| format!("not every server knows all others: {why}"))?;
+        let all: Vec<&Server> = shards.all().collect();
+        settle(&all)?;
         Ok(shards)
     }
 
@@ -90,6 +87,24 @@ impl Shards {
         let outcome = wait_until(PATIENCE, follows);
         outcome.map(|_| ()).map_err(|why| format!("a primary that returns does not follow its successor: {why}"))
     }
+}
+
+/// Has a server that knows nobody replicate a primary.
+pub(crate) fn follow(primary: &Server, replica: &Server) -> Result<(), String> {
+    let id = primary.id()?;
+    primary.text(&["CLUSTER", "MEET", "127.0.0.1", &replica.port().to_string()])?;
+    let replicate = || replica.text(&["CLUSTER", "REPLICATE", &id]).is_ok();
+    let outcome = wait_until(PATIENCE, replicate);
+    outcome.map(|_| ()).map_err(|why| format!("a replica does not learn of its primary: {why}"))
+}
+
+/// Waits until every replica has its primary's keys, and everybody knows everybody.
+pub(crate) fn settle(servers: &[&Server]) -> Result<(), String> {
+    let are_linked = || servers.iter().all(|server| server.is_linked());
+    wait_until(PATIENCE, are_linked).map_err(|why| format!("a replica gets no copy: {why}"))?;
+    let are_known = || servers.iter().all(|server| knows(server, servers.len()));
+    let outcome = wait_until(PATIENCE, are_known);
+    outcome.map(|_| ()).map_err(|why| format!("not every server knows all others: {why}"))
 }
 
 fn knows(server: &Server, count: usize) -> bool {

@@ -25,7 +25,7 @@ fn play(line: &str) -> Report {
     let folder = tempfile::tempdir().expect("a folder");
     let scenario = Scenario::parse(SCENARIO).expect("a scenario");
     let program = Program::Template(Template::parse(line).expect("a command"));
-    let report = chaos::play(&scenario, &program, folder.path()).expect("it is run");
+    let report = chaos::play(&scenario, &[program], folder.path()).expect("it is run");
     println!("{line}\n{report}");
     report
 }
@@ -63,6 +63,6 @@ fn what_cannot_be_spawned_is_said() {
     let folder = tempfile::tempdir().expect("a folder");
     let scenario = Scenario::parse("nodes 2\nreplicas 0").expect("a scenario");
     let program = Program::Template(Template::parse("/no/such/program {port} {dir}").expect("a command"));
-    let error = chaos::play(&scenario, &program, folder.path()).expect_err("it is not there");
+    let error = chaos::play(&scenario, &[program], folder.path()).expect_err("it is not there");
     assert!(error.contains("/no/such/program"), "{error}");
 }

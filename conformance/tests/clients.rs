@@ -8,9 +8,11 @@ mod redis_rs;
 
 use redis_rs::RedisRs;
 use serde_json::Value;
-use slotbus_conformance::cluster::{self, Program, Server, installed, wait_until};
+use slotbus_conformance::{
+    cluster::{self, Program, Server, installed, wait_until},
+    python,
+};
 use std::{
-    fs,
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
@@ -26,28 +28,11 @@ use std::{
 const REDIS_PY: &str = "redis==8.1.0";
 const NODE_TIMEOUT_MS: u64 = 2000;
 const PATIENCE: Duration = Duration::from_secs(30);
-const INSTALLED_WITHIN: Duration = Duration::from_secs(240);
 
-/// A Python with the client library, in a folder that outlives the test: it is made once.
+/// A Python with the client library.
 fn python() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
-    PYTHON.get_or_init(make_python)
-}
-
-fn make_python() -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("python-{REDIS_PY}"));
-    let (python, done) = (folder.join("bin/python"), folder.join("done"));
-    if !done.is_file() {
-        let run = |program: &Path, arguments: &[&str]| {
-            let mut command = Command::new(program);
-            command.args(arguments);
-            cluster::run(command, INSTALLED_WITHIN).unwrap().success().unwrap();
-        };
-        run(Path::new("python3"), &["-m", "venv", "--clear", folder.to_str().unwrap()]);
-        run(&python, &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", REDIS_PY]);
-        fs::write(done, REDIS_PY).unwrap();
-    }
-    python
+    PYTHON.get_or_init(|| python::with_package(Path::new(env!("CARGO_TARGET_TMPDIR")), REDIS_PY).unwrap())
 }
 
 /// What an application does with a cluster all the time, and what it tells of it.

@@ -1,10 +1,14 @@
 //! The commands of this repository. `cargo verify` builds the binaries and runs the main job;
 //! `cargo suite` installs what the tests need, then runs every test and the main job; `cargo vectors`
-//! makes the archive of conformance vectors.
+//! makes the archive of conformance vectors; `cargo peers` has servers of other versions in one cluster
+//! with the node.
 //! Owns the order of these steps, and nothing that they do.
+
+mod peers;
 
 use std::{
     env,
+    ffi::OsString,
     path::{Path, PathBuf},
     process::{Command, ExitCode},
     time::Instant,
@@ -28,7 +32,8 @@ fn main() -> ExitCode {
         Some("verify") => verify(),
         Some("suite") => suite(),
         Some("vectors") => vectors(),
-        Some(_) | None => Err("usage: cargo verify | cargo suite | cargo vectors".to_owned()),
+        Some("peers") => try_peers(),
+        Some(_) | None => Err("usage: cargo verify | cargo suite | cargo vectors | cargo peers".to_owned()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -54,6 +59,14 @@ fn suite() -> Result<(), String> {
 /// The main job of the binaries that a profile has built.
 fn tour(profile: &str) -> Result<(), String> {
     run(Command::new(root().join("target").join(profile).join("slotbus-conform")).arg("tour"))
+}
+
+/// Clusters with servers of other versions, which are fetched first.
+fn try_peers() -> Result<(), String> {
+    let peers = peers::fetch(&root().join("target"))?;
+    cargo(&["build", "--release", "--locked", "-p", "slotbus-node", "--bins"])?;
+    let test = ["test", "--release", "--locked", "-p", "slotbus-conformance", "--test", "peers", "--", "--nocapture"];
+    run(Command::new(cargo_program()).args(test).env("SLOTBUS_PEERS", peers).current_dir(root()))
 }
 
 /// Profiles of which vectors are released.
@@ -129,8 +142,11 @@ fn is_installed(program: &str) -> bool {
 }
 
 fn cargo(arguments: &[&str]) -> Result<(), String> {
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    run(Command::new(cargo).args(arguments).current_dir(root()))
+    run(Command::new(cargo_program()).args(arguments).current_dir(root()))
+}
+
+fn cargo_program() -> OsString {
+    env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }
 
 fn run(command: &mut Command) -> Result<(), String> {

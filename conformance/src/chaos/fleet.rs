@@ -58,10 +58,10 @@ enum Stop {
 }
 
 impl Fleet {
-    /// Starts the nodes of a scenario and forms their cluster.
-    pub fn form(scenario: &Scenario, program: &Program, folder: &Path) -> Result<Self, String> {
+    /// Starts the nodes of a scenario, which run the programs in turn, and forms their cluster.
+    pub fn form(scenario: &Scenario, programs: &[Program], folder: &Path) -> Result<Self, String> {
         let (mut servers, mut contacts, mut doors) = (Vec::new(), Vec::new(), Vec::new());
-        for node in 0..scenario.nodes {
+        for (node, program) in programs.iter().cycle().take(scenario.nodes).enumerate() {
             let announced = free_port()?;
             let (port, bus_port) = (announced.to_string(), (announced + BUS_PORT_OFFSET).to_string());
             let extra = ["--cluster-announce-port", &port, "--cluster-announce-bus-port", &bus_port];

@@ -13,9 +13,9 @@ use std::{fs, path::PathBuf, time::Duration};
 #[derive(Args)]
 pub(crate) struct Chaos {
     /// The program: {port} and {dir} are filled in, {trace} if it records one; redis-server's
-    /// directives for a cluster node follow.
-    #[arg(long)]
-    spawn: String,
+    /// directives for a cluster node follow. Given more than once, the nodes run the programs in turn.
+    #[arg(long, required = true)]
+    spawn: Vec<String>,
     /// How many nodes, primaries and replicas.
     #[arg(long, default_value_t = 6)]
     nodes: usize,
@@ -71,13 +71,15 @@ impl Chaos {
     }
 
     pub(crate) fn run(&self) -> Result<Outcome, String> {
-        let (scenario, program) = (self.scenario()?, Program::Template(Template::parse(&self.spawn)?));
+        let scenario = self.scenario()?;
+        let programs = self.spawn.iter().map(|line| Ok(Program::Template(Template::parse(line)?)));
+        let programs = programs.collect::<Result<Vec<_>, String>>()?;
         let temporary = tempfile::tempdir().map_err(|error| format!("cannot make a temporary folder: {error}"))?;
         let folder = self.keep.as_deref().unwrap_or(temporary.path());
         let mut runs = 0;
         let mut play = |scenario: &Scenario| {
             runs += 1;
-            chaos::play(scenario, &program, &folder.join(format!("run.{runs}")))
+            chaos::play(scenario, &programs, &folder.join(format!("run.{runs}")))
         };
         let first = play(&scenario)?;
         let shortest = (first.outcome() == Outcome::Diverges)

@@ -11,6 +11,7 @@ use crate::{
     counters::BusCounters,
     data_effect::DataEffect,
     dial,
+    doors::Readiness,
     link::{Arrived, Link},
     log::{Log, reason},
     nodes_file::NodesFile,
@@ -28,7 +29,6 @@ use slotbus_core::{
 use slotbus_wire::bus::{self, BusMessage, Packet};
 use std::{
     collections::{BTreeMap, VecDeque},
-    io::ErrorKind,
     net::{IpAddr, SocketAddr},
     sync::Arc,
 };
@@ -154,6 +154,12 @@ impl Bus {
         self.links.len()
     }
 
+    /// What the links hold to be sent.
+    #[must_use]
+    pub fn buffered_bytes(&self) -> usize {
+        self.links.iter().map(|(_, link)| link.allocated()).sum()
+    }
+
     /// The connection of this name.
     #[must_use]
     pub fn link(&self, id: LinkId) -> Option<&Link> {
@@ -259,8 +265,10 @@ impl Bus {
     }
 
     /// Something happened at a link's socket.
-    pub fn ready(&mut self, key: Key, can_read: bool, can_write: bool, scratch: &mut [u8]) {
-        let Some(link) = self.links.get(key) else { return };
+    pub(crate) fn ready(&mut self, key: Key, readiness: Readiness, scratch: &mut [u8]) {
+        let Readiness { can_read, can_write, is_closed, token: _ } = readiness;
+        let Some(link) = self.links.get_mut(key) else { return };
+        link.is_ending |= is_closed;
         if !link.is_up && !self.finish_connecting(key) {
             return;
         }
@@ -348,11 +356,7 @@ impl Bus {
             }
             Some(Err(error)) => {
                 self.log.verbose(format_args!("Connection with a node failed: {}", reason(&error)));
-                self.remove(id);
-                // Nobody listens there: that is known at once, even if the system says so a moment later.
-                let is_refused = error.kind() == ErrorKind::ConnectionRefused;
-                let event = if is_refused { Event::LinkRefused { link: id } } else { Event::LinkDown { link: id } };
-                self.queue.push_back(event);
+                self.lose(id);
                 self.run();
                 false
             }
@@ -366,6 +370,7 @@ impl Bus {
             match link.read(scratch) {
                 Arrived::All => return,
                 Arrived::Some => self.take_packets(key),
+                Arrived::Last => return self.take_packets(key),
                 Arrived::Gone => {
                     self.log.debug(format_args!("I/O error reading from node link: connection closed"));
                     self.lose(id);
@@ -486,7 +491,7 @@ impl Bus {
         let outcome = match address.host {
             Host::Ip(ip) => dial::connect(SocketAddr::new(ip, address.cport), &self.options.sources)
                 .and_then(|socket| Stream::opened(socket, ip, tls)),
-            Host::Unknown | Host::Name(_) => Err(ErrorKind::InvalidInput.into()),
+            Host::Unknown | Host::Name(_) => Err(std::io::ErrorKind::InvalidInput.into()),
         };
         let is_connecting = match outcome {
             Ok(stream) => self.insert(Link::new(id, stream, false, self.clock.now())),

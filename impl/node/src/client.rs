@@ -4,6 +4,7 @@
 
 use crate::{
     command::Command,
+    dispatch,
     log::reason,
     pubsub::{Kind, Subscriptions},
     replication::replica_id,
@@ -15,7 +16,7 @@ use crate::{
 use mio::net::TcpStream;
 use slotbus_core::Millis;
 use slotbus_replication::OutputLimit;
-use slotbus_wire::resp::{Decoder, OwnedArgs, Progress, Protocol, Reply};
+use slotbus_wire::resp::{Args, Batch, Decoder, OwnedArgs, Progress, Protocol, Reply};
 use std::{
     fmt::Write as _,
     io::{self, ErrorKind, Read, Write},
@@ -30,6 +31,8 @@ const WAITING_MAX: usize = 1024 * 1024;
 const HELD_WAITING_MAX: usize = 64 * 1024;
 /// Buffers beyond this are given back once they are empty.
 const KEPT_MAX: usize = 64 * 1024;
+/// So many requests are looked at before the first of them is carried out.
+const BATCH_MAX: usize = 32;
 /// So many reads in a row, and others get their turn.
 const READS_MAX: usize = 16;
 
@@ -201,6 +204,8 @@ pub enum Fate {
     Stays,
     /// It stays, and there is more to do at once.
     HasMore,
+    /// It stays, and there are replies to be sent when those of other clients are.
+    IsAnswered,
     /// Its connection is over.
     Ends,
 }
@@ -220,6 +225,8 @@ pub struct Client {
     deaf_since: Option<Millis>,
     /// The socket may have more to read.
     can_read: bool,
+    /// The other end sends no more: once what it has sent is answered, its end is to be read.
+    pub is_ending: bool,
     /// Requests are held that were complete, but for whose replies there was no room.
     is_throttled: bool,
 }
@@ -237,6 +244,7 @@ impl Client {
             written: 0,
             deaf_since: None,
             can_read: false,
+            is_ending: false,
             is_throttled: false,
         }
     }
@@ -274,10 +282,10 @@ impl Client {
         answer(&mut self.session, reply, &mut self.output);
     }
 
-    /// Serves a client whose socket is ready: reads, carries out what is complete, and writes all
-    /// replies at once.
+    /// Serves a client whose socket is ready: reads, and carries out what is complete. The replies wait
+    /// to be [sent](Self::send).
     pub fn serve(&mut self, server: &mut Server, scratch: &mut [u8], can_read: bool) -> Fate {
-        self.can_read |= can_read;
+        self.can_read |= can_read || self.is_ending;
         if !server.must_hold(&self.session) && self.waiting() > 0 && self.flush(server).is_err() {
             return Fate::Ends;
         }
@@ -307,6 +315,11 @@ impl Client {
                 }
             }
         }
+        if self.waiting() > 0 { Fate::IsAnswered } else { self.fate() }
+    }
+
+    /// Sends the replies that wait, unless they are held.
+    pub fn send(&mut self, server: &mut Server) -> Fate {
         // What a step could not save must not be answered: the node ends before the reply gets out.
         if server.must_end() {
             return Fate::Stays;
@@ -315,13 +328,15 @@ impl Client {
             server.replication.held.insert(self.session.key);
             return Fate::Stays;
         }
-        if self.flush(server).is_err() {
-            return Fate::Ends;
-        }
+        if self.flush(server).is_err() { Fate::Ends } else { self.fate() }
+    }
+
+    /// What is to become of it once it has been served and what can be sent is sent.
+    fn fate(&self) -> Fate {
         match self.waiting() {
             0 if self.session.is_closing => Fate::Ends,
             0 if self.session.waits.is_some() => Fate::Stays,
-            0 if self.can_read || self.is_throttled => Fate::HasMore,
+            0 if self.can_read || self.is_ending || self.is_throttled => Fate::HasMore,
             _ => Fate::Stays,
         }
     }
@@ -409,51 +424,62 @@ impl Client {
 
     /// Carries out every complete request in `bytes`; says how many bytes they took.
     fn run(&mut self, server: &mut Server, bytes: &[u8]) -> usize {
+        let mut batch = std::mem::take(&mut server.batch);
         let mut used = 0;
         server.lap = Instant::now();
         while self.wants_more() {
-            let limits = server.limits.of(self.session.user.is_some());
-            match self.decoder.decode(&bytes[used..], limits) {
-                Ok(Progress::More) => break,
-                Ok(Progress::Nothing(length)) => used += length,
-                Ok(Progress::Request(length)) => {
-                    let args = self.decoder.args(&bytes[used..used + length]);
-                    let Some(reply) = crate::dispatch::execute(server, &mut self.session, args) else {
-                        self.session.waits = Some(Wait::Turn);
-                        break;
-                    };
-                    used += length;
-                    let start = self.output.len();
-                    answer(&mut self.session, &reply, &mut self.output);
-                    let error = reply.error_text().map(ToOwned::to_owned);
-                    drop(reply);
-                    server.note_done(&mut self.session, args, error.as_deref());
-                    server.follow_up(Some(&mut self.session));
-                    self.put_pushes(start);
-                }
-                Err(error) => {
-                    let id = self.session.id;
-                    server.log.verbose(format_args!("{error} from client {id}"));
-                    server.counters.errors += 1;
-                    Reply::err(error).encode(self.session.protocol, &mut self.output);
-                    self.session.is_closing = true;
-                }
+            let mut taken = self.run_batch(server, &mut batch, &bytes[used..]);
+            if taken == 0 && self.wants_more() {
+                taken = self.run_next(server, &bytes[used..]);
             }
+            if taken == 0 {
+                break;
+            }
+            used += taken;
         }
+        server.batch = batch;
         self.is_throttled = used < bytes.len() && !self.wants_more();
         used
     }
 
-    /// Adds what the client did not ask for before the reply that begins at `start`.
-    fn put_pushes(&mut self, start: usize) {
-        if self.session.pushes.is_empty() {
-            return;
+    /// Carries out the requests of the ordinary form that come next; says how many bytes they took.
+    fn run_batch(&mut self, server: &mut Server, batch: &mut Batch, bytes: &[u8]) -> usize {
+        if !self.decoder.is_between() {
+            return 0;
         }
-        let reply_len = self.output.len() - start;
-        for push in std::mem::take(&mut self.session.pushes) {
-            push.encode(self.session.protocol, &mut self.output);
+        batch.fill(bytes, server.limits.of(self.session.user.is_some()), BATCH_MAX);
+        if batch.len() > 1 {
+            dispatch::anticipate(server, batch.requests(bytes).map(|(args, _)| args));
         }
-        self.output[start..].rotate_left(reply_len);
+        let mut used = 0;
+        for (args, end) in batch.requests(bytes) {
+            if !self.wants_more() || !carry_out(server, &mut self.session, &mut self.output, args) {
+                break;
+            }
+            used = end;
+        }
+        used
+    }
+
+    /// Carries out the request that comes next, whatever its form; says how many bytes it took.
+    fn run_next(&mut self, server: &mut Server, bytes: &[u8]) -> usize {
+        let limits = server.limits.of(self.session.user.is_some());
+        match self.decoder.decode(bytes, limits) {
+            Ok(Progress::More) => 0,
+            Ok(Progress::Nothing(length)) => length,
+            Ok(Progress::Request(length)) => {
+                let args = self.decoder.args(&bytes[..length]);
+                if carry_out(server, &mut self.session, &mut self.output, args) { length } else { 0 }
+            }
+            Err(error) => {
+                let id = self.session.id;
+                server.log.verbose(format_args!("{error} from client {id}"));
+                server.counters.errors += 1;
+                Reply::err(error).encode(self.session.protocol, &mut self.output);
+                self.session.is_closing = true;
+                0
+            }
+        }
     }
 
     /// Writes what waits, as much as the socket takes; to a replica, the stream behind it.
@@ -499,6 +525,34 @@ fn write_some(stream: &mut Stream, bytes: &[u8]) -> io::Result<usize> {
             outcome => return outcome,
         }
     }
+}
+
+/// Carries out one request and writes its reply; false if it has to wait, and is to be tried again later.
+fn carry_out(server: &mut Server, session: &mut Session, output: &mut Vec<u8>, args: Args<'_>) -> bool {
+    let Some(reply) = dispatch::execute(server, session, args) else {
+        session.waits = Some(Wait::Turn);
+        return false;
+    };
+    let start = output.len();
+    answer(session, &reply, output);
+    let error = reply.error_text().map(ToOwned::to_owned);
+    drop(reply);
+    server.note_done(session, args, error.as_deref());
+    server.follow_up(Some(session));
+    put_pushes(session, output, start);
+    true
+}
+
+/// Adds what the client did not ask for before the reply that begins at `start`.
+fn put_pushes(session: &mut Session, output: &mut Vec<u8>, start: usize) {
+    if session.pushes.is_empty() {
+        return;
+    }
+    let reply_len = output.len() - start;
+    for push in std::mem::take(&mut session.pushes) {
+        push.encode(session.protocol, output);
+    }
+    output[start..].rotate_left(reply_len);
 }
 
 /// Writes a reply, unless the client does not want it.

@@ -153,14 +153,14 @@ fn store_option(args: Args<'_>) -> Option<usize> {
         at += match option.to_ascii_lowercase().as_slice() {
             b"limit" => 3,
             b"get" | b"by" => 2,
-            b"store" => {
+            b"store" if at + 1 < args.len() => {
                 found = Some(at + 1);
-                2
+                1
             }
             _ => 1,
         };
     }
-    found.filter(|&at| at < args.len())
+    found
 }
 
 impl Keys {
@@ -246,6 +246,9 @@ pub struct Command {
     /// Its subcommands, by name.
     pub subcommands: &'static [Command],
 }
+
+/// No name is longer.
+const NAME_MAX: usize = 32;
 
 impl fmt::Debug for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -458,16 +461,76 @@ impl Command {
         }
     }
 
+    /// The key of a request that can have no other; none if it may have several, or none.
+    #[must_use]
+    pub fn sole_key<'a>(&self, args: Args<'a>) -> Option<&'a [u8]> {
+        let [Some(Keys { place: Place::Range { first, last, .. }, .. }), None, None] = &self.keys else { return None };
+        if usize::try_from(*last) == Ok(*first) { args.get(*first) } else { None }
+    }
+
     /// The command of this name in a table that is sorted by name.
     #[must_use]
     pub fn find<'c>(table: &'c [Self], name: &[u8]) -> Option<&'c Self> {
-        const NAME_MAX: usize = 32;
         let mut lower = [0; NAME_MAX];
         let lower = lower.get_mut(..name.len())?;
         lower.copy_from_slice(name);
         lower.make_ascii_lowercase();
         let lower = &*lower;
         table.binary_search_by(|command| command.short_name.as_bytes().cmp(lower)).ok().map(|index| &table[index])
+    }
+}
+
+/// The commands of a table, by name.
+///
+/// Every request is looked up here: a name is hashed once and compared once, as a rule.
+#[derive(Debug)]
+pub struct Index {
+    places: Box<[Option<&'static Command>]>,
+}
+
+impl Index {
+    /// The index of a table.
+    #[must_use]
+    pub fn of(table: &'static [Command]) -> Self {
+        let mut index = Self { places: vec![None; (table.len() * 4).next_power_of_two()].into() };
+        for command in table {
+            let Some(mut place) = index.first_place(command.name.as_bytes()) else { continue };
+            while index.places[place].is_some() {
+                place = index.next_place(place);
+            }
+            index.places[place] = Some(command);
+        }
+        index
+    }
+
+    /// The command of this name, in any case.
+    #[must_use]
+    pub fn find(&self, name: &[u8]) -> Option<&'static Command> {
+        let mut place = self.first_place(name)?;
+        while let Some(command) = self.places[place] {
+            if command.name.as_bytes().eq_ignore_ascii_case(name) {
+                return Some(command);
+            }
+            place = self.next_place(place);
+        }
+        None
+    }
+
+    /// Where a name stands, or one of the same hash; none if it is too long for a name.
+    fn first_place(&self, name: &[u8]) -> Option<usize> {
+        const START: usize = 0x811c_9dc5;
+        const FACTOR: usize = 0x0100_0193;
+        if name.len() > NAME_MAX {
+            return None;
+        }
+        // One bit tells capital letters from small ones.
+        let hash = name.iter().fold(START, |hash, byte| (hash ^ usize::from(byte | 0x20)).wrapping_mul(FACTOR));
+        Some((hash ^ hash >> 16) & (self.places.len() - 1))
+    }
+
+    /// Where the search goes on. There are free places, so it ends.
+    fn next_place(&self, place: usize) -> usize {
+        (place + 1) & (self.places.len() - 1)
     }
 }
 

@@ -19,6 +19,7 @@ mod introspection;
 mod keyspace;
 mod latency;
 mod lists;
+mod memory;
 mod migrate;
 mod monitor;
 mod object;
@@ -42,13 +43,16 @@ mod waiting;
 
 pub(crate) use acl::users_of_file;
 pub use connection::REDIS_VERSION;
+pub(crate) use debug::refuse_debug;
 pub use sorted_sets::Extreme;
+pub(crate) use transaction::has_watched_change;
 
 use crate::{
-    command::{Command, Groups, Traits},
+    command::{Command, Groups, Index, Traits},
     store::WrongKind,
 };
 use slotbus_wire::resp::Reply;
+use std::sync::LazyLock;
 
 const FAST_READ: Traits = Traits::READONLY.union(Traits::FAST);
 const FAST_WRITE: Traits = Traits::WRITE.union(Traits::FAST);
@@ -92,6 +96,15 @@ const OF_ALL_NODES: &[&str] = &["nondeterministic_output", "request_policy:all_n
 const OF_ALL_SHARDS: &[&str] = &["nondeterministic_output", "request_policy:all_shards", "response_policy:special"];
 const ON_NODES: &[&str] = &["request_policy:all_nodes", "response_policy:all_succeeded"];
 const ON_ALL: &[&str] = &["request_policy:all_shards", "response_policy:all_succeeded"];
+
+/// Where each command stands.
+static INDEX: LazyLock<Index> = LazyLock::new(|| Index::of(COMMANDS));
+
+/// The command of this name, in any case.
+#[must_use]
+pub fn named(name: &[u8]) -> Option<&'static Command> {
+    INDEX.find(name)
+}
 
 /// Every command, by name.
 #[rustfmt::skip]
@@ -184,7 +197,7 @@ pub static COMMANDS: &[Command] = &[
     Command::data("lrem", 4, Traits::WRITE, lists::lrem).keys(1, 1, 1, &["RW", "delete"]).groups(LIST).about("1.0.0", "Drops elements that are equal to one."),
     Command::data("lset", 4, FILL, lists::lset).keys(1, 1, 1, &["RW", "update"]).groups(LIST).about("1.0.0", "Replaces an element."),
     Command::data("ltrim", 4, Traits::WRITE, lists::ltrim).keys(1, 1, 1, &["RW", "delete"]).groups(LIST).about("1.0.0", "Drops all but a range of elements."),
-    Command::data("memory", -2, Traits::empty(), object::help_memory).subcommands(MEMORY).about("4.0.0", "Commands about memory."),
+    Command::data("memory", -2, Traits::empty(), memory::help).subcommands(MEMORY).about("4.0.0", "Commands about memory."),
     Command::data("mget", -2, FAST_READ, strings::mget).keys(1, -1, 1, &["RO", "access"]).groups(STRING).tips(&["request_policy:multi_shard"]).about("1.0.0", "Reads several strings."),
     Command::new("migrate", -6, Traits::WRITE, migrate::migrate).keys(3, 3, 1, &["RW", "access", "delete"]).listed_keys(&["RW", "access", "delete", "incomplete"]).groups(KEY.union(DANGER)).tips(VARIES).about("2.6.0", "Moves keys to another server."),
     Command::new("monitor", 1, ADMIN, monitor::monitor).about("1.0.0", "Shows every request that the node carries out."),
@@ -375,6 +388,7 @@ static COMMAND: &[Command] = &[
     Command::new("command|count", 2, ALWAYS, introspection::count).groups(CONN).about("2.8.13", "Counts the commands."),
     Command::new("command|docs", -2, ALWAYS, introspection::docs).groups(CONN).tips(VARIES_IN_ORDER).about("7.0.0", "Documents commands."),
     Command::new("command|getkeys", -4, ALWAYS, introspection::getkeys).groups(CONN).about("2.8.13", "Finds the keys of a request."),
+    Command::new("command|getkeysandflags", -4, ALWAYS, introspection::getkeysandflags).groups(CONN).about("7.0.0", "Finds the keys of a request, and what it does with them."),
     Command::new("command|help", 2, ALWAYS, introspection::help).groups(CONN).about("5.0.0", "Lists the subcommands."),
     Command::new("command|info", -2, ALWAYS, introspection::info).groups(CONN).tips(VARIES_IN_ORDER).about("2.8.13", "Describes commands."),
     Command::new("command|list", -2, ALWAYS, introspection::list).groups(CONN).tips(VARIES_IN_ORDER).about("7.0.0", "Lists the names of commands."),
@@ -420,12 +434,12 @@ static SLOWLOG: &[Command] = &[
 
 #[rustfmt::skip]
 static MEMORY: &[Command] = &[
-    Command::new("memory|doctor", 2, Traits::empty(), object::doctor).tips(OF_ALL_SHARDS).about("4.0.0", "Tells in words how memory is used."),
-    Command::data("memory|help", 2, ALWAYS, object::help_memory).about("4.0.0", "Lists the subcommands."),
-    Command::new("memory|malloc-stats", 2, Traits::empty(), object::malloc_stats).tips(OF_ALL_SHARDS).about("4.0.0", "Tells what the allocator counts."),
-    Command::new("memory|purge", 2, Traits::empty(), object::purge).tips(&["request_policy:all_shards", "response_policy:all_succeeded"]).about("4.0.0", "Has the allocator give memory back."),
-    Command::new("memory|stats", 2, Traits::empty(), object::stats).tips(OF_ALL_SHARDS).about("4.0.0", "Tells how memory is used."),
-    Command::data("memory|usage", -3, Traits::READONLY, object::usage).keys(2, 2, 1, &["RO"]).about("4.0.0", "Tells how much memory a key takes."),
+    Command::new("memory|doctor", 2, Traits::empty(), memory::doctor).tips(OF_ALL_SHARDS).about("4.0.0", "Tells in words how memory is used."),
+    Command::data("memory|help", 2, ALWAYS, memory::help).about("4.0.0", "Lists the subcommands."),
+    Command::new("memory|malloc-stats", 2, Traits::empty(), memory::malloc_stats).tips(OF_ALL_SHARDS).about("4.0.0", "Tells what the allocator counts."),
+    Command::new("memory|purge", 2, Traits::empty(), memory::purge).tips(&["request_policy:all_shards", "response_policy:all_succeeded"]).about("4.0.0", "Has the allocator give memory back."),
+    Command::new("memory|stats", 2, Traits::empty(), memory::stats).tips(OF_ALL_SHARDS).about("4.0.0", "Tells how memory is used."),
+    Command::data("memory|usage", -3, Traits::READONLY, memory::usage).keys(2, 2, 1, &["RO"]).about("4.0.0", "Tells how much memory a key takes."),
 ];
 
 #[rustfmt::skip]
@@ -464,6 +478,11 @@ fn not_an_integer() -> Reply<'static> {
     Reply::err(NOT_AN_INTEGER)
 }
 
+/// There is one database.
+fn out_of_databases() -> Reply<'static> {
+    Reply::err("DB index is out of range")
+}
+
 fn syntax_error() -> Reply<'static> {
     Reply::err("syntax error")
 }
@@ -478,7 +497,7 @@ fn help_of(container: &str, lines: &[(&str, &str)]) -> Reply<'static> {
 
 #[cfg(test)]
 mod tests {
-    use super::COMMANDS;
+    use super::{COMMANDS, named};
     use crate::command::Command;
 
     #[test]
@@ -497,9 +516,13 @@ mod tests {
 
     #[test]
     fn names_are_found_in_any_case() {
+        for command in COMMANDS {
+            let found = named(command.name.to_ascii_uppercase().as_bytes());
+            assert_eq!(found.map(|found| found.name), Some(command.name));
+        }
         assert_eq!(Command::find(COMMANDS, b"GeT").map(|command| command.name), Some("get"));
         for unknown in [b"".as_slice(), b"nosuch", &[0xff; 100]] {
-            assert!(Command::find(COMMANDS, unknown).is_none());
+            assert!(named(unknown).is_none() && Command::find(COMMANDS, unknown).is_none());
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     bus::ClusterNode,
     client::Session,
     command::{Command, Groups, Run, RunData, Traits},
-    commands::COMMANDS,
+    commands::{self, has_watched_change, refuse_debug},
     server::Server,
     users::Denial,
 };
@@ -36,13 +36,29 @@ pub fn execute<'e>(server: &'e mut Server, session: &mut Session, args: Args<'e>
     if server.is_holding() && must_wait(server, session, command, args) {
         return None;
     }
-    if let Some(transaction) = &mut session.transaction
-        && !is_immediate(command)
-    {
-        transaction.requests.push(args.to_owned());
+    if session.transaction.is_some() && !is_immediate(command) {
+        enqueue(server, session, args);
         return Some(Reply::status("QUEUED"));
     }
     Some(run(server, session, command, args))
+}
+
+/// Has at hand what requests are likely to need that are soon to be carried out: most are about the key
+/// that comes first. Reading it early changes nothing.
+pub fn anticipate<'a>(server: &Server, requests: impl Iterator<Item = Args<'a>>) {
+    let with_key = requests.filter(|args| args.len() > 1);
+    server.store.anticipate(with_key.map(|args| (args.at(1), [args.at(2), args.at(args.len() - 1)])));
+}
+
+/// Keeps a request for EXEC, unless EXEC is not going to carry out anything.
+fn enqueue(server: &Server, session: &mut Session, args: Args<'_>) {
+    let has_changed = has_watched_change(server, session);
+    if let Some(transaction) = &mut session.transaction
+        && !transaction.is_dirty
+        && !has_changed
+    {
+        transaction.requests.push(args.to_owned());
+    }
 }
 
 /// Carries out a request that was admitted.
@@ -74,7 +90,7 @@ pub fn run<'e>(server: &'e mut Server, session: &mut Session, command: &'static 
 
 /// The command of a request's name, with its subcommand if it has some.
 pub fn look_up(args: Args<'_>) -> Result<&'static Command, Reply<'static>> {
-    let Some(command) = Command::find(COMMANDS, args.at(0)) else { return Err(unknown(args)) };
+    let Some(command) = commands::named(args.at(0)) else { return Err(unknown(args)) };
     if command.subcommands.is_empty() || args.len() < 2 {
         return Ok(command);
     }
@@ -138,6 +154,11 @@ fn admit(server: &mut Server, session: &mut Session, args: Args<'_>) -> Result<&
         }
         return Err(Reply::err(refusal));
     }
+    if command.name == "debug"
+        && let Some(refusal) = refuse_debug(server, session)
+    {
+        return Err(refusal);
+    }
     session.last_command = command.name;
     if session.user.is_none() && !command.traits.contains(Traits::NO_AUTH) {
         return Err(Reply::error("NOAUTH Authentication required."));
@@ -165,6 +186,7 @@ fn admit(server: &mut Server, session: &mut Session, args: Args<'_>) -> Result<&
     }
     session.transaction = None;
     let reason = refusal.error_text().filter(|_| !is_redirected);
+    let reason = reason.map(|text| text.strip_prefix("ERR ").unwrap_or(text));
     let aborted = reason.map(|text| format!("EXECABORT Transaction discarded because of: {text}"));
     Err(aborted.map_or(refusal, Reply::error))
 }
@@ -213,7 +235,7 @@ fn locate(
     let bus = server.bus.as_ref()?;
     let decision = match &session.transaction {
         // A transaction is looked at as a whole once more: slots may have moved since it was queued.
-        Some(transaction) if command.name == "exec" && !transaction.is_dirty => {
+        Some(transaction) if command.name == "exec" => {
             let requests =
                 transaction.requests.iter().filter_map(|request| Some((look_up(request.args()).ok()?, request)));
             let keys = requests.flat_map(|(command, request)| command.keys_of(request.args()));
@@ -222,7 +244,11 @@ fn locate(
         }
         Some(_) | None if !command.has_keys() => return None,
         Some(_) | None => {
-            decide(server, bus.node(), request_for(server, session, command, traits), command.keys_of(args))
+            let request = request_for(server, session, command, traits);
+            match command.sole_key(args) {
+                Some(key) => decide(server, bus.node(), request, std::iter::once(key)),
+                None => decide(server, bus.node(), request, command.keys_of(args)),
+            }
         }
     };
     refusal_of(server, session.is_tls, decision)
@@ -435,7 +461,8 @@ fn unknown(args: Args<'_>) -> Reply<'static> {
     Reply::err(format_args!("unknown command '{name}', with args beginning with: {beginning}"))
 }
 
-/// The first bytes of an argument as text.
-fn shown(arg: &[u8], length_max: usize) -> String {
-    String::from_utf8_lossy(&arg[..arg.len().min(length_max)]).into_owned()
+/// The first bytes of an argument as text, up to a zero, where redis-server sees the end of it.
+pub(crate) fn shown(arg: &[u8], length_max: usize) -> String {
+    let arg = &arg[..arg.len().min(length_max)];
+    String::from_utf8_lossy(arg.split(|&byte| byte == 0).next().unwrap_or_default()).into_owned()
 }

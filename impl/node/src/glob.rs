@@ -3,8 +3,12 @@
 //! Must not recurse: the pattern comes from a client.
 
 /// Whether `text` matches `pattern` as a whole. Takes at most about the product of both lengths.
+/// As in redis-server an empty text matches nothing but an empty pattern.
 #[must_use]
 pub fn matches(pattern: &[u8], text: &[u8], ignores_case: bool) -> bool {
+    if text.is_empty() {
+        return pattern.is_empty();
+    }
     let (mut rest, mut at) = (pattern, 0);
     // What follows the last star, and how much of the text that star has taken: where to resume.
     let mut resume: Option<(&[u8], usize)> = None;
@@ -35,6 +39,12 @@ pub fn matches(pattern: &[u8], text: &[u8], ignores_case: bool) -> bool {
             (None, None) => return false,
         }
     }
+}
+
+/// Like [`matches()`] for the names that KEYS and SCAN list: a star alone stands for every name, an empty one included.
+#[must_use]
+pub fn lists(pattern: &[u8], name: &[u8]) -> bool {
+    pattern == b"*" || matches(pattern, name, false)
 }
 
 /// What is left of the pattern after its first item, if that matches `byte`.
@@ -92,7 +102,7 @@ mod tests {
     #[test]
     fn patterns_match_whole_texts() {
         for (pattern, text, expected) in [
-            ("*", "", true),
+            ("*", "", false),
             ("*", "abc", true),
             ("", "", true),
             ("", "a", false),

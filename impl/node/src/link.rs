@@ -19,6 +19,8 @@ pub struct Link {
     pub opened: Millis,
     /// Whether it is established.
     pub is_up: bool,
+    /// Whether the other end may have closed it: what is read may be the last.
+    pub is_ending: bool,
     stream: Stream,
     input: Vec<u8>,
     output: Vec<u8>,
@@ -32,6 +34,8 @@ pub enum Arrived {
     All,
     /// More may be there.
     Some,
+    /// Something, and nothing more is there now.
+    Last,
     /// The connection is gone.
     Gone,
 }
@@ -40,7 +44,7 @@ impl Link {
     /// A connection over this socket.
     #[must_use]
     pub fn new(id: LinkId, stream: Stream, is_up: bool, opened: Millis) -> Self {
-        Self { id, opened, is_up, stream, input: Vec::new(), output: Vec::new(), written: 0 }
+        Self { id, opened, is_up, is_ending: false, stream, input: Vec::new(), output: Vec::new(), written: 0 }
     }
 
     /// The socket, to register it.
@@ -69,7 +73,8 @@ impl Link {
             Ok(0) => Arrived::Gone,
             Ok(count) => {
                 self.input.extend_from_slice(&scratch[..count]);
-                Arrived::Some
+                let may_have_more = self.is_ending || self.stream.may_have_more(count, scratch.len());
+                if may_have_more { Arrived::Some } else { Arrived::Last }
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => Arrived::All,
             Err(error) if error.kind() == ErrorKind::Interrupted => Arrived::Some,

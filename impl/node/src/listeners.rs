@@ -89,7 +89,7 @@ impl ClientListeners {
         let ports = [("port", false), ("tls-port", true)];
         let ports = ports.map(|(directive, is_tls)| (directive, settings.port(directive), is_tls));
         let is_wanted = |place: &Place| {
-            ports.contains(&(if place.is_tls { "tls-port" } else { "port" }, place.port, place.is_tls))
+            ports.iter().any(|&(_, port, is_tls)| (port, is_tls) == (place.port, place.is_tls))
                 && BindAddress::list(settings.text("bind")).any(|address| address.host == place.host)
         };
         // An address may be part of another one: what has to go goes first.

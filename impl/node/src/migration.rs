@@ -14,10 +14,15 @@ use slotbus_wire::resp::{Protocol, Reply};
 use std::{
     collections::{BTreeMap, VecDeque},
     io::{self, ErrorKind, Read, Write},
+    net::SocketAddr,
 };
 
 /// A line of the other server's answer is at most so long.
 const LINE_MAX: usize = 64 * 1024;
+/// Whoever moves keys moves more of them soon: connections are kept for so long ...
+const KEPT_MS: u64 = 10_000;
+/// ... and so many of them.
+const KEPT_MAX: usize = 64;
 
 type Name = Box<[u8]>;
 
@@ -83,6 +88,7 @@ impl Outcome {
 #[derive(Debug)]
 pub struct Migration {
     client: Key,
+    address: SocketAddr,
     stream: Stream,
     is_up: bool,
     cargo: Cargo,
@@ -98,11 +104,19 @@ pub struct Migration {
 }
 
 impl Migration {
-    /// A migration over a connection that is being established.
+    /// A migration over a connection that is being established, or was kept.
     #[must_use]
-    pub fn new(client: Key, stream: Stream, cargo: Cargo, is_copy: bool, timeout_ms: u64, now: Millis) -> Self {
+    pub fn new(
+        client: Key,
+        (address, stream): (SocketAddr, Stream),
+        cargo: Cargo,
+        is_copy: bool,
+        timeout_ms: u64,
+        now: Millis,
+    ) -> Self {
         Self {
             client,
+            address,
             stream,
             is_up: false,
             keys: cargo.keys().cloned().collect(),
@@ -184,14 +198,33 @@ impl Migration {
         Ok(self.cargo.awaited.is_empty())
     }
 
-    fn finish(self, is_complete: bool) -> Outcome {
-        let reply = match self.first_error {
+    fn finish(&mut self, is_complete: bool) -> Outcome {
+        let reply = match &self.first_error {
             Some(error) => Reply::err(format_args!("Target instance replied with error: {error}")),
             None if is_complete => Reply::OK,
             None if self.written < self.cargo.bytes.len() => Outcome::unsent(),
             None => Outcome::unanswered(),
         };
-        Outcome { client: self.client, reply, arrived: if self.is_copy { vec![] } else { self.arrived } }
+        Outcome {
+            client: self.client,
+            reply,
+            arrived: if self.is_copy { vec![] } else { std::mem::take(&mut self.arrived) },
+        }
+    }
+}
+
+/// A connection that nothing is said on.
+#[derive(Debug)]
+struct Kept {
+    address: SocketAddr,
+    stream: Stream,
+    since: Millis,
+}
+
+impl Kept {
+    /// Whether the other end is there and silent, as it should be.
+    fn is_sound(&mut self) -> bool {
+        self.stream.read(&mut [0]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
     }
 }
 
@@ -202,13 +235,14 @@ pub struct Migrations {
     under_way: Slab<Migration>,
     /// Keys on their way, and how many migrations carry each.
     keys: BTreeMap<Name, usize>,
+    kept: Vec<Kept>,
 }
 
 impl Migrations {
     /// None yet; sockets will be watched by `registry`.
     #[must_use]
     pub fn new(registry: Registry) -> Self {
-        Self { registry, under_way: Slab::default(), keys: BTreeMap::new() }
+        Self { registry, under_way: Slab::default(), keys: BTreeMap::new(), kept: Vec::new() }
     }
 
     /// Whether nothing is on its way.
@@ -221,6 +255,18 @@ impl Migrations {
     #[must_use]
     pub fn carry(&self, key: &[u8]) -> bool {
         self.keys.contains_key(key)
+    }
+
+    /// A connection to this address that was kept and is sound.
+    pub fn take_kept(&mut self, address: SocketAddr, is_tls: bool) -> Option<Stream> {
+        let fits = |kept: &Kept| kept.address == address && kept.stream.is_tls() == is_tls;
+        while let Some(at) = self.kept.iter().position(fits) {
+            let mut kept = self.kept.swap_remove(at);
+            if kept.is_sound() {
+                return Some(kept.stream);
+            }
+        }
+        None
     }
 
     /// Sends keys on their way.
@@ -238,22 +284,23 @@ impl Migrations {
     pub fn advance(&mut self, key: Key, scratch: &mut [u8], now: Millis) -> Option<Outcome> {
         match self.under_way.get_mut(key)?.advance(scratch, now) {
             Ok(false) => None,
-            Ok(true) => self.end(key, true),
-            Err(_) => self.end(key, false),
+            Ok(true) => self.end(key, true, now),
+            Err(_) => self.end(key, false, now),
         }
     }
 
-    /// Gives up what takes too long.
+    /// Gives up what takes too long, and closes connections that nobody needed again.
     pub fn expire(&mut self, now: Millis) -> Vec<Outcome> {
+        self.kept.retain(|kept| now.since(kept.since) < KEPT_MS);
         let late = self.under_way.iter().filter(|(_, migration)| migration.end <= now).map(|(key, _)| key);
         let late: Vec<Key> = late.collect();
-        late.into_iter().filter_map(|key| self.end(key, false)).collect()
+        late.into_iter().filter_map(|key| self.end(key, false, now)).collect()
     }
 
-    fn end(&mut self, key: Key, is_complete: bool) -> Option<Outcome> {
+    fn end(&mut self, key: Key, is_complete: bool, now: Millis) -> Option<Outcome> {
         let mut migration = self.under_way.remove(key)?;
-        // The socket closes with the migration; that it was watched no more matters to nobody then.
-        let _ = self.registry.deregister(migration.stream.socket_mut());
+        // A socket that is not kept closes with the migration; that it was watched no more matters to nobody then.
+        let is_released = self.registry.deregister(migration.stream.socket_mut()).is_ok();
         for key in &migration.keys {
             if let Some(count) = self.keys.get_mut(key) {
                 *count -= 1;
@@ -262,6 +309,11 @@ impl Migrations {
                 }
             }
         }
-        Some(migration.finish(is_complete))
+        let outcome = migration.finish(is_complete);
+        if is_complete && is_released && migration.first_error.is_none() && self.kept.len() < KEPT_MAX {
+            let Migration { address, stream, .. } = migration;
+            self.kept.push(Kept { address, stream, since: now });
+        }
+        Some(outcome)
     }
 }

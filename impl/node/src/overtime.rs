@@ -27,6 +27,7 @@ impl Server {
         for key in ready.into_iter().chain(std::mem::take(&mut self.doors.busy)) {
             self.serve_client(key, false, &mut scratch);
         }
+        self.send_replies();
         self.tell_bus();
         if let Some(bus) = &mut self.bus {
             bus.tick();
@@ -56,12 +57,12 @@ impl Server {
             Some(wake @ Wake::NodeArrives(_)) => self.accept_nodes(wake),
             // The client whose script runs is not in its place.
             Some(Wake::Client(key)) if self.clients.get(key).is_some() => {
-                self.serve_client(key, readiness.can_read, scratch);
+                self.wake_client(key, readiness, scratch);
             }
             Some(Wake::Link(key)) => {
                 self.tell_bus();
                 if let Some(bus) = &mut self.bus {
-                    bus.ready(key, readiness.can_read, readiness.can_write, scratch);
+                    bus.ready(key, readiness, scratch);
                 }
             }
             Some(Wake::Client(_) | Wake::Ends(_) | Wake::Migration(_) | Wake::Primary(_)) => {

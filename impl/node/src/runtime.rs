@@ -112,8 +112,8 @@ impl Runtime {
         Duration::from_millis(at.since(self.server.clock.now()))
     }
 
-    fn wake(&mut self, Readiness { token, can_read, can_write }: Readiness) {
-        match Wake::of(token) {
+    fn wake(&mut self, readiness: Readiness) {
+        match Wake::of(readiness.token) {
             Some(wake @ Wake::ClientArrives(_)) => self.server.accept_clients(wake),
             Some(wake @ Wake::NodeArrives(_)) => self.server.accept_nodes(wake),
             Some(Wake::Ends(ending)) => {
@@ -124,12 +124,12 @@ impl Runtime {
                 self.server.log.warning(format_args!("Received {name} scheduling shutdown..."));
                 self.server.is_ending = self.server.save_before_end(None);
             }
-            Some(Wake::Client(key)) => self.server.serve_client(key, can_read, &mut self.scratch),
+            Some(Wake::Client(key)) => self.server.wake_client(key, readiness, &mut self.scratch),
             Some(Wake::Primary(generation)) => self.server.serve_primary(generation, &mut self.scratch),
             Some(Wake::Link(key)) => {
                 self.server.tell_bus();
                 if let Some(bus) = &mut self.server.bus {
-                    bus.ready(key, can_read, can_write, &mut self.scratch);
+                    bus.ready(key, readiness, &mut self.scratch);
                 }
             }
             Some(Wake::Migration(key)) => {
@@ -145,8 +145,10 @@ impl Runtime {
         self.server.go_on_with_primary(&mut self.scratch);
         self.server.flush_aof();
         self.server.send_stream();
-        let ready = std::mem::take(&mut self.server.ready);
-        self.server.doors.busy.extend(ready);
+        if !self.server.ready.is_empty() {
+            let ready = std::mem::take(&mut self.server.ready);
+            self.server.doors.busy.extend(ready);
+        }
         for _ in 0..self.server.doors.busy.len() {
             if let Some(key) = self.server.doors.busy.pop_front() {
                 self.server.serve_client(key, false, &mut self.scratch);
@@ -178,6 +180,7 @@ impl Runtime {
         }
         self.server.flush_aof();
         self.server.send_stream();
+        self.server.send_replies();
         for key in std::mem::take(&mut self.server.doomed) {
             if let Some(client) = self.server.clients.take_out(key) {
                 self.server.end_client(key, client);
@@ -208,7 +211,7 @@ impl Runtime {
             self.server.conclude(&outcome);
         }
         for wake in std::mem::take(&mut self.server.doors.unaccepted) {
-            self.wake(Readiness { token: wake.token(), can_read: true, can_write: false });
+            self.wake(Readiness { token: wake.token(), can_read: true, can_write: false, is_closed: false });
         }
         let (now, silence_max_s) = (self.server.now, self.server.limits.silence_max_s);
         let is_over = |session: &Session| {

@@ -23,6 +23,8 @@ pub struct Saves {
     /// Whether the last attempt succeeded.
     pub is_good: bool,
     last_attempt_s: u64,
+    /// How many were completed.
+    pub count: u64,
 }
 
 #[derive(Debug)]
@@ -36,7 +38,7 @@ impl Saves {
     /// None yet; the data at the start count as saved.
     #[must_use]
     pub fn new(now_s: u64) -> Self {
-        Self { under_way: None, is_scheduled: false, last_s: now_s, is_good: true, last_attempt_s: 0 }
+        Self { under_way: None, is_scheduled: false, last_s: now_s, is_good: true, last_attempt_s: 0, count: 0 }
     }
 
     /// Whether a snapshot is being made.
@@ -118,6 +120,7 @@ impl Server {
         match outcome {
             Ok(()) => {
                 self.saves.last_s = self.now_s();
+                self.saves.count += 1;
                 self.store.news.changes -= changes.min(self.store.news.changes);
                 self.log.notice(format_args!("DB saved on disk"));
             }

@@ -32,7 +32,7 @@ use mio::Registry;
 use slotbus_core::{Address, CLUSTER_SLOTS, Flags, Host, Millis, Peer};
 use slotbus_replication::{Event, OutputLimit};
 use slotbus_wire::{
-    resp::{Args, Limits, Reply},
+    resp::{Args, Batch, Limits, Reply},
     words,
 };
 use std::{
@@ -186,6 +186,8 @@ pub struct Server {
     pub latency: Latency,
     /// When the last request was done, or the present one arrived.
     pub lap: Instant,
+    /// Room for requests that are looked at ahead of their turn.
+    pub batch: Batch,
     /// Who watches every request.
     pub monitors: BTreeSet<Key>,
     /// Whether expired keys are looked for.
@@ -250,6 +252,7 @@ impl Server {
             slow_log: SlowLog::default(),
             latency: Latency::default(),
             lap: Instant::now(),
+            batch: Batch::default(),
             monitors: BTreeSet::new(),
             seeks_expired: true,
             now: clock.now(),
@@ -381,8 +384,11 @@ impl Server {
         {
             self.note_slow(session, command, args, duration_us);
         }
-        let is_fast = command.traits.contains(Traits::FAST);
-        self.note_latency(if is_fast { latency::Kind::FastCommand } else { latency::Kind::Command }, duration);
+        if self.limits.latency_ms > 0 {
+            let is_fast = command.traits.contains(Traits::FAST);
+            let kind = if is_fast { latency::Kind::FastCommand } else { latency::Kind::Command };
+            self.note_latency(kind, duration);
+        }
     }
 
     /// Takes a note of an error that somebody was told.

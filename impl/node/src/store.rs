@@ -2,6 +2,7 @@
 //!
 //! Must not know who asks, nor who owns which slot. Time is handed in.
 
+mod anticipation;
 pub mod digest;
 pub mod entry;
 pub mod eviction;
@@ -28,8 +29,9 @@ use self::{
     value::{Kind, Value, View},
 };
 use crate::config::Settings;
+use foldhash::quality::RandomState;
 use slotbus_core::{CLUSTER_SLOTS, Millis, Slot, SlotSet, route::key_slot};
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 
 /// What becomes of a key's end when its value is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,10 +82,11 @@ const SLOT_BITS: u32 = CLUSTER_SLOTS.trailing_zeros();
 /// All keys.
 ///
 /// Each slot has its own table: keys of one slot are counted, listed and dropped together, and no
-/// table is so large that its growth would be felt unless one slot holds nearly everything.
+/// table is so large that its growth would be felt unless one slot holds nearly everything. The tables
+/// stand side by side, empty ones too: from a slot to its table there is no pointer to follow.
 #[derive(Debug)]
 pub struct Store {
-    tables: Vec<Option<Box<Table>>>,
+    tables: Vec<Table>,
     hasher: RandomState,
     len: usize,
     expiring: usize,
@@ -127,8 +130,8 @@ impl Store {
     #[must_use]
     pub fn of(settings: &Settings) -> Self {
         Self {
-            tables: std::iter::repeat_with(|| None).take(CLUSTER_SLOTS).collect(),
-            hasher: RandomState::new(),
+            tables: std::iter::repeat_with(Table::default).take(CLUSTER_SLOTS).collect(),
+            hasher: RandomState::default(),
             len: 0,
             expiring: 0,
             bytes: 0,
@@ -214,7 +217,7 @@ impl Store {
     /// A key's entry, even if it has expired; this is no use of it.
     #[must_use]
     pub fn peek(&self, key: &[u8]) -> Option<&Entry> {
-        let table = self.tables[key_slot(key).index()].as_deref()?;
+        let table = &self.tables[key_slot(key).index()];
         Some(&table.entries()[table.find(self.hash(key), key)?])
     }
 
@@ -263,14 +266,23 @@ impl Store {
         event: &'static str,
         change: impl FnOnce(&mut C, &Limits) -> (usize, R),
     ) -> Result<Option<R>, WrongKind> {
-        let Some(place) = self.find(key) else { return Ok(None) };
+        self.find(key).map(|place| self.edit_at(place, key, event, change)).transpose()
+    }
+
+    fn edit_at<C: Kind, R>(
+        &mut self,
+        place: Place,
+        key: &[u8],
+        event: &'static str,
+        change: impl FnOnce(&mut C, &Limits) -> (usize, R),
+    ) -> Result<R, WrongKind> {
         let limits = self.limits;
-        let Some(entry) = self.entry_to_change(place) else { return Ok(None) };
-        let before = entry.bytes();
-        let collection = entry.value_mut().and_then(C::of_mut).ok_or(WrongKind)?;
+        let value = self.entry_to_change(place).and_then(Entry::value_mut).ok_or(WrongKind)?;
+        let before = value.bytes();
+        let collection = C::of_mut(value).ok_or(WrongKind)?;
         let (count, outcome) = change(collection, &limits);
         let is_empty = collection.is_empty();
-        let after = entry.bytes();
+        let after = value.bytes();
         self.bytes = (self.bytes + after).saturating_sub(before);
         if count > 0 {
             self.note(C::CLASS, event, key);
@@ -280,7 +292,7 @@ impl Store {
             self.remove_at(place);
             self.news.tell(Class::GENERIC, "del", key);
         }
-        Ok(Some(outcome))
+        Ok(outcome)
     }
 
     /// Like [`Store::edit`], of a new collection if there is none.
@@ -290,12 +302,11 @@ impl Store {
         event: &'static str,
         change: impl FnOnce(&mut C, &Limits) -> (usize, R),
     ) -> Result<R, WrongKind> {
-        let limits = self.limits;
-        if self.find(key).is_some() {
-            return self.edit(key, event, change)?.ok_or(WrongKind);
+        if let Some(place) = self.find(key) {
+            return self.edit_at(place, key, event, change);
         }
         let mut collection = C::default();
-        let (count, outcome) = change(&mut collection, &limits);
+        let (count, outcome) = change(&mut collection, &self.limits);
         if !collection.is_empty() {
             let entry = Entry::new(key, collection.into_value(), None, self.eviction.fresh(self.clock));
             self.add(entry);
@@ -324,13 +335,30 @@ impl Store {
 
     /// Sets a string that comes about in a certain way.
     pub fn set_in_form(&mut self, key: &[u8], text: &[u8], expiry: Expiry, form: Form) {
-        let used = self.eviction.fresh(self.clock);
-        let Some(place) = self.find(key) else {
+        let place = self.find(key);
+        self.set_at(place, key, text, expiry, form);
+    }
+
+    /// Sets the number that is made of the string at a key, or of none. Its end stays.
+    pub fn set_number<E: From<WrongKind>>(
+        &mut self,
+        key: &[u8],
+        make: impl FnOnce(Option<&[u8]>) -> Result<i64, E>,
+    ) -> Result<i64, E> {
+        let place = self.find(key);
+        let former = place.and_then(|place| self.entry_at(place)).map(|entry| entry.view().string().ok_or(WrongKind));
+        let number = make(former.transpose()?)?;
+        self.set_at(place, key, itoa::Buffer::new().format(number).as_bytes(), Expiry::Keep, Form::Whole);
+        Ok(number)
+    }
+
+    fn set_at(&mut self, place: Option<Place>, key: &[u8], text: &[u8], expiry: Expiry, form: Form) {
+        let Some(place) = place else {
             let end = match expiry {
                 Expiry::Never | Expiry::Keep => None,
                 Expiry::At(end) => Some(end),
             };
-            self.add(Entry::string(key, text, end, used, form));
+            self.add(Entry::string(key, text, end, self.fresh_use(), form));
             return self.news.changed(key);
         };
         self.news.changed(key);
@@ -344,7 +372,8 @@ impl Store {
         if former == end && entry.overwrite(text, form) {
             return;
         }
-        self.replace(place, Entry::string(key, text, end, used, form));
+        let entry = Entry::string(key, text, end, self.fresh_use(), form);
+        self.replace(place, entry);
     }
 
     /// Changes a string in its place, of which there is none yet if the key is new: it keeps room to grow.
@@ -399,7 +428,7 @@ impl Store {
     pub fn set_end(&mut self, key: &[u8], end: Option<Millis>) -> bool {
         let Some(place) = self.find(key) else { return false };
         self.keep_for_image(place);
-        let Some(table) = self.tables[place.slot].as_deref_mut() else { return false };
+        let table = &mut self.tables[place.slot];
         let Some(entry) = table.entry_mut(place.at) else { return false };
         let (before, had_end) = (entry.bytes(), entry.expires_at().is_some());
         entry.set_expires_at(end);
@@ -431,7 +460,7 @@ impl Store {
         }
         self.news.changes += self.len as u64;
         self.end_image();
-        self.tables.iter_mut().for_each(|table| *table = None);
+        self.tables.iter_mut().filter(|table| !table.is_empty()).for_each(|table| *table = Table::default());
         (self.len, self.expiring, self.bytes) = (0, 0, 0);
     }
 
@@ -450,7 +479,7 @@ impl Store {
     #[must_use]
     pub fn filled_slots(&self) -> SlotSet<CLUSTER_SLOTS> {
         let mut filled = SlotSet::new();
-        for (slot, _) in (0..).map(Slot).zip(&self.tables).filter(|(_, table)| table.is_some()) {
+        for (slot, _) in (0..).map(Slot).zip(&self.tables).filter(|(_, table)| !table.is_empty()) {
             filled.insert(slot);
         }
         filled
@@ -466,8 +495,9 @@ impl Store {
             }
             let slot = self.expiry_slot;
             self.expiry_slot = (slot + 1) % CLUSTER_SLOTS;
-            let table = self.tables[slot].as_deref().filter(|table| table.expiring > 0);
-            for at in (0..table.map_or(0, Table::len)).rev() {
+            let table = &self.tables[slot];
+            let count = if table.expiring > 0 { table.len() } else { 0 };
+            for at in (0..count).rev() {
                 self.drop_if_expired(Place { slot, at }, now);
             }
             if self.expiry_slot == 0 {
@@ -506,8 +536,8 @@ impl Store {
         let start = fastrand::usize(..CLUSTER_SLOTS);
         let slots = (start..CLUSTER_SLOTS).chain(0..start);
         let eligible = |table: &Table| if is_of_expiring { table.expiring } else { table.len() };
-        let mut filled = slots.filter_map(|slot| Some((slot, self.tables[slot].as_deref()?)));
-        let (slot, table) = filled.find(|(_, table)| eligible(table) > 0)?;
+        let mut tables = slots.map(|slot| (slot, &self.tables[slot]));
+        let (slot, table) = tables.find(|(_, table)| eligible(table) > 0)?;
         let start = fastrand::usize(..table.len());
         let mut places = (start..table.len()).chain(0..start);
         let at = places.find(|&at| !is_of_expiring || table.entries()[at].expires_at().is_some())?;
@@ -541,7 +571,7 @@ impl Store {
 
     /// All entries, by slot.
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
-        self.tables.iter().flatten().flat_map(|table| table.entries())
+        self.tables.iter().flat_map(Table::entries)
     }
 
     /// Every key that has not expired.
@@ -557,7 +587,7 @@ impl Store {
         let mut within = cursor.0 >> SLOT_BITS;
         let (mut found, mut budget) = (Vec::new(), count.max(1));
         while let Some(table) = self.tables.get(slot) {
-            let entries = table.as_deref().map(Table::entries).unwrap_or_default();
+            let entries = table.entries();
             let (places, next) = walk::portion(entries.len(), within, budget);
             budget -= places.len();
             found.extend(entries[places].iter().rev().filter(|entry| !entry.is_expired(now)));
@@ -577,16 +607,16 @@ impl Store {
     }
 
     fn table(&self, slot: Slot) -> Option<&Table> {
-        self.tables.get(slot.index())?.as_deref()
+        self.tables.get(slot.index())
     }
 
     fn entry_at(&self, place: Place) -> Option<&Entry> {
-        self.tables[place.slot].as_deref()?.entries().get(place.at)
+        self.tables[place.slot].entries().get(place.at)
     }
 
     /// An entry that is being used.
     fn use_entry(&mut self, place: Place) -> Option<&mut Entry> {
-        let entry = self.tables[place.slot].as_deref_mut()?.entry_mut(place.at)?;
+        let entry = self.tables[place.slot].entry_mut(place.at)?;
         entry.set_used(self.eviction.again(entry.used(), self.clock));
         Some(entry)
     }
@@ -600,9 +630,14 @@ impl Store {
     /// Where a key is. Drops it first if it has expired.
     fn find(&mut self, key: &[u8]) -> Option<Place> {
         let slot = key_slot(key).index();
-        let at = self.tables[slot].as_deref()?.find(self.hash(key), key)?;
+        let table = &self.tables[slot];
+        let at = table.find(self.hash(key), key)?;
         let place = Place { slot, at };
-        (!self.drop_if_expired(place, self.now)).then_some(place)
+        if !table.entries()[at].is_expired(self.now) {
+            return Some(place);
+        }
+        self.drop_if_expired(place, self.now);
+        None
     }
 
     fn drop_if_expired(&mut self, place: Place, now: Millis) -> bool {
@@ -622,7 +657,7 @@ impl Store {
         entry.set_mark(self.image_mark);
         let (hash, slot) = (self.hash(entry.key()), key_slot(entry.key()).index());
         if self.expired == Expired::Hidden
-            && let Some(at) = self.tables[slot].as_deref().and_then(|table| table.find(hash, entry.key()))
+            && let Some(at) = self.tables[slot].find(hash, entry.key())
         {
             self.remove_at(Place { slot, at });
         }
@@ -630,13 +665,13 @@ impl Store {
         self.bytes += entry.bytes();
         self.expiring += usize::from(entry.expires_at().is_some());
         self.news.tell(Class::NEW, "new", entry.key());
-        self.tables[slot].get_or_insert_default().insert(hash, entry);
+        self.tables[slot].insert(hash, entry);
     }
 
     fn replace(&mut self, place: Place, mut entry: Entry) {
         self.keep_for_image(place);
         entry.set_mark(self.image_mark);
-        let Some(table) = self.tables[place.slot].as_deref_mut() else { return };
+        let table = &mut self.tables[place.slot];
         let (has_end, bytes) = (usize::from(entry.expires_at().is_some()), entry.bytes());
         let Some(former) = table.entry_mut(place.at).map(|room| std::mem::replace(room, entry)) else { return };
         let had_end = usize::from(former.expires_at().is_some());
@@ -647,11 +682,10 @@ impl Store {
 
     fn remove_at(&mut self, place: Place) -> Option<Entry> {
         self.keep_for_image(place);
-        let room = &mut self.tables[place.slot];
-        let table = room.as_deref_mut()?;
+        let table = &mut self.tables[place.slot];
         let entry = table.remove(place.at)?;
         if table.is_empty() {
-            *room = None;
+            *table = Table::default();
         }
         self.len -= 1;
         self.expiring -= usize::from(entry.expires_at().is_some());

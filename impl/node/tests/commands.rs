@@ -5,79 +5,11 @@
 
 mod support;
 
-use support::{Client, NODE, REDIS, Server, text};
-
-/// What differs between two servers that say the same thing.
-struct Masks(Vec<(String, &'static str)>);
-
-impl Masks {
-    fn of(server: &Server) -> Self {
-        let mut client = server.client();
-        let reply = client.ask("CLUSTER MYID");
-        let id = reply.lines().nth(1).unwrap().to_owned();
-        Self(vec![
-            (id, "<id>"),
-            (server.port.to_string(), "<port>"),
-            ((server.port + 10_000).to_string(), "<bus-port>"),
-        ])
-    }
-
-    fn apply(&self, reply: &[u8]) -> String {
-        self.0.iter().fold(text(reply), |reply, (from, to)| reply.replace(from, to))
-    }
-}
-
-struct Pair {
-    ours: Client,
-    theirs: Client,
-    our_masks: Masks,
-    their_masks: Masks,
-    _servers: [Server; 2],
-}
-
-impl Pair {
-    fn start(start: impl Fn(&str) -> Server) -> Self {
-        let (node, redis) = (start(NODE), start(REDIS));
-        Self {
-            ours: node.client(),
-            theirs: redis.client(),
-            our_masks: Masks::of(&node),
-            their_masks: Masks::of(&redis),
-            _servers: [node, redis],
-        }
-    }
-
-    /// Sends a line to both and returns both replies, masked.
-    fn ask(&mut self, line: &str) -> (String, String) {
-        let args: Vec<Vec<u8>> = words(line);
-        let args: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
-        self.ours.send_request(&args);
-        self.theirs.send_request(&args);
-        let (ours, theirs) = (self.ours.reply().unwrap(), self.theirs.reply().unwrap());
-        (self.our_masks.apply(&ours), self.their_masks.apply(&theirs))
-    }
-
-    /// Compares the replies to every line of a list.
-    fn compare(&mut self, list: &str) {
-        let mut differences = Vec::new();
-        let lines = list.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//"));
-        let mut count = 0;
-        for line in lines {
-            count += 1;
-            let (ours, theirs) = self.ask(line);
-            if ours != theirs {
-                differences.push(format!("{line}\n  ours:   {ours:?}\n  theirs: {theirs:?}"));
-            }
-        }
-        assert!(count > 0, "the list is empty");
-        assert!(differences.is_empty(), "{} of {count} differ:\n{}", differences.len(), differences.join("\n"));
-    }
-}
-
-/// The words of a line; `""` stands for an empty one, and `_` within a word for a blank.
-fn words(line: &str) -> Vec<Vec<u8>> {
-    line.split(' ').map(|word| if word == "\"\"" { vec![] } else { word.replace('_', " ").into_bytes() }).collect()
-}
+use support::{
+    Client, NODE, REDIS, Server,
+    pair::{Pair, words_of},
+    text,
+};
 
 #[test]
 fn strings_and_keys_behave_the_same() {
@@ -211,7 +143,7 @@ fn strings_and_keys_behave_the_same() {
         decrby n -9223372036854775808
         set n 012
         incr n
-        set n _1
+        set n ' 1'
         incr n
         set empty \"\"
         get empty
@@ -265,7 +197,7 @@ fn connections_and_errors_behave_the_same() {
     Pair::start(Server::alone).compare(
         "
         ping
-        ping hello_there
+        ping 'hello there'
         ping a b
         echo x
         echo
@@ -284,7 +216,7 @@ fn connections_and_errors_behave_the_same() {
         hello 2 auth
         hello 2 auth default
         hello 2 setname
-        hello 2 setname a_b
+        hello 2 setname 'a b'
         auth
         auth a
         auth a b
@@ -295,7 +227,7 @@ fn connections_and_errors_behave_the_same() {
         client getname
         client setname
         client setname a b
-        client setname a_b
+        client setname 'a b'
         client setname x
         client getname
         client setname \"\"
@@ -386,7 +318,7 @@ fn connections_and_errors_behave_the_same() {
         config set cluster-node-timeout 15000 cluster-node-timeout 2
         config set cluster-node-timeout 15000
         config get cluster-node-timeout
-        config set cluster-announce-hostname a_b
+        config set cluster-announce-hostname 'a b'
         config set timeout 5 tcp-keepalive
         config set loglevel foo
         config set loglevel warning
@@ -589,13 +521,12 @@ fn commands_describe_themselves_the_same() {
     let is_later = |name: &str| name == "cluster|myshardid";
     for name in names.into_iter().filter(|name| !is_later(name)) {
         // Subcommands come in no particular order, and not all of them are here.
-        let (ours, theirs) = pair.ask(&format!("command info {name}"));
-        if !ours.contains(&format!("{name}|")) {
+        let [ours, theirs] = pair.ask(&words_of(&format!("command info {name}")));
+        if !format!("{ours:?}").contains(&format!("{name}|")) {
             assert_eq!(ours, theirs, "{name}");
         }
     }
-    pair.ours.ask("HELLO 3");
-    pair.theirs.ask("HELLO 3");
+    pair.speak_newer();
     pair.compare(
         "
         command info get
@@ -612,6 +543,101 @@ fn commands_describe_themselves_the_same() {
         client getname
         ",
     );
+}
+
+/// One database, as this node has it.
+fn outside_of_clusters(program: &str) -> Server {
+    Server::start(program, &["--databases", "1"])
+}
+
+#[test]
+fn administration_is_answered_the_same() {
+    let list = include_str!("scripts/administration.txt");
+    Pair::start(Server::alone).compare(list);
+    let mut pair = Pair::start(outside_of_clusters);
+    pair.compare(list);
+    pair.speak_newer();
+    pair.compare(list);
+}
+
+/// The lines of a text reply.
+fn lines(client: &mut Client, request: &str) -> Vec<String> {
+    client.ask(request).lines().skip(1).map(str::to_owned).collect()
+}
+
+/// What INFO of redis-server tells, and this node cannot, or does not count.
+const UNTOLD: &[&str] = &[
+    // How it was compiled.
+    "monotonic_clock",
+    "atomicvar_api",
+    "gcc_version",
+    // Its allocator and its clients' buffers, which are not part of the memory that is counted here.
+    "used_memory_overhead",
+    "used_memory_startup",
+    "allocator_",
+    "rss_overhead_",
+    "mem_total_replication_buffers",
+    "mem_clients_slaves",
+    "mem_clients_normal",
+    "client_recent_max_",
+    "reply_buffer_",
+    "total_eviction_exceeded_time",
+    "current_eviction_exceeded_time",
+    "clients_in_timeout_table",
+    // How far its child process has come.
+    "current_fork_perc",
+    "current_save_keys_",
+    "rdb_last_bgsave_time_sec",
+    "rdb_current_bgsave_time_sec",
+    // What a load has met, and what expires in cycles.
+    "rdb_last_load_keys_",
+    "dump_payload_sanitizations",
+    "expired_stale_perc",
+    "expired_time_cap_reached_count",
+    "expire_cycle_cpu_milliseconds",
+    // Rates, and parts of the traffic.
+    "instantaneous_",
+    "total_net_repl_",
+    "sync_full",
+    "sync_partial_",
+    "used_cpu_sys_main_thread",
+    "used_cpu_user_main_thread",
+];
+
+#[test]
+fn info_has_the_same_sections_and_fields() {
+    for start in [Server::alone, outside_of_clusters] {
+        let mut pair = Pair::start(start);
+        for sections in ["info", "info all", "info everything", "info stats Memory", "info default cpu"] {
+            let names = |client: &mut Client| -> Vec<String> {
+                let lines = lines(client, sections);
+                lines.iter().filter_map(|line| Some(line.split(':').next()?.to_owned())).collect()
+            };
+            let [ours, theirs] = [&mut pair.ours, &mut pair.theirs].map(names);
+            let sections_of = |names: &[String]| -> Vec<String> {
+                names.iter().filter(|name| name.starts_with('#')).cloned().collect()
+            };
+            assert_eq!(sections_of(&ours), sections_of(&theirs), "{sections}");
+            let is_told = |name: &&String| !UNTOLD.iter().any(|untold| name.starts_with(untold));
+            // Which commands were called depends on how long the server took to start.
+            let is_counted =
+                |name: &&String| !["cmdstat_", "latency_percentiles_"].iter().any(|stat| name.starts_with(stat));
+            let missing: Vec<&String> =
+                theirs.iter().filter(is_told).filter(is_counted).filter(|name| !ours.contains(name)).collect();
+            assert!(missing.is_empty(), "{sections}: {missing:?}");
+        }
+    }
+}
+
+#[test]
+fn every_directive_has_the_same_value() {
+    let mut pair = Pair::start(Server::alone);
+    let names: Vec<String> = lines(&mut pair.theirs, "config get *").into_iter().skip(1).step_by(4).collect();
+    assert!(names.len() > 150, "{names:?}");
+    for name in names {
+        let difference = pair.difference(&words_of(&format!("config get {name}")));
+        assert_eq!(difference, None);
+    }
 }
 
 #[test]

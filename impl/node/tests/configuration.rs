@@ -407,3 +407,47 @@ fn the_offline_helpers_answer_without_a_node() {
         assert_eq!(run(NODE, &args).status.code(), Some(0));
     }
 }
+
+/// What a server answers while its port and addresses change, with names instead of port numbers.
+fn moves(program: &str) -> Vec<String> {
+    let server = Server::start(program, &[]);
+    let (first, second) = (server.port.to_string(), free_port().to_string());
+    let busy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = busy.local_addr().unwrap().port().to_string();
+    let mut client = server.client();
+    let mut said = Vec::new();
+    for (directive, value) in [
+        ("port", taken.as_str()),
+        ("port", &second),
+        ("port", "0"),
+        ("port", "65536"),
+        ("port", &first),
+        ("bind", "192.0.2.1"),
+        ("bind", "127.0.0.1 127.0.0.2"),
+        ("tls-port", &second),
+    ] {
+        client.send_request(&[b"CONFIG", b"SET", directive.as_bytes(), value.as_bytes()]);
+        let reply = text(&client.reply().unwrap());
+        let held = ["port", "bind", "tls-port"].map(|name| client.ask(&format!("CONFIG GET {name}")));
+        let answers = [("127.0.0.1", &first), ("127.0.0.1", &second), ("127.0.0.2", &first)].map(|(host, port)| {
+            let address = (host, port.parse().unwrap());
+            std::net::TcpStream::connect(address)
+                .is_ok_and(|stream| support::Client::over(stream).ask("PING") == "+PONG\r\n")
+        });
+        said.push(format!("{directive} {value}: {reply} {held:?} {answers:?}"));
+    }
+    let named = said.into_iter().map(|line| {
+        [(&first, "FIRST"), (&second, "SECOND"), (&taken, "TAKEN")]
+            .iter()
+            .fold(line, |line, (port, name)| line.replace(port.as_str(), name))
+    });
+    named.collect()
+}
+
+#[test]
+fn the_port_and_the_addresses_change_while_the_node_runs() {
+    let ours = moves(NODE);
+    assert_eq!(ours, moves(REDIS));
+    assert!(ours[1].contains("+OK") && ours[1].ends_with("[false, true, false]"), "{}", ours[1]);
+    assert!(ours[6].contains("+OK") && ours[6].ends_with("[true, false, true]"), "{}", ours[6]);
+}

@@ -44,19 +44,10 @@ fn stranger_ping() -> Vec<u8> {
     let _ = feed(200, Event::Tick);
     let link = LinkId::Outbound(0);
     let effects = feed(201, Event::LinkUp { link, local: localhost.clone(), remote: localhost });
-    let message = effects.then.into_iter().find_map(|effect| match effect {
-        Effect::Send { message, .. } => Some(message),
-        Effect::Connect { .. }
-        | Effect::Close { .. }
-        | Effect::Reply { .. }
-        | Effect::Follow { .. }
-        | Effect::Lead
-        | Effect::PauseWrites { .. }
-        | Effect::ResumeWrites
-        | Effect::DropKeys { .. }
-        | Effect::DropAllKeys
-        | Effect::Deliver { .. } => None,
-    });
+    let message = effects
+        .then
+        .into_iter()
+        .find_map(|effect| if let Effect::Send { message, .. } = effect { Some(message) } else { None });
     let mut message = message.expect("a link that comes up is greeted");
     message.body = Body::Ping(Default::default());
     let mut bytes = Vec::new();
@@ -318,4 +309,21 @@ fn large_values_go_in_and_out() {
     client.send_request(&[b"GET", b"a"]);
     let reply = client.reply().unwrap();
     assert!(reply[..reply.len() - 2].ends_with(&value));
+}
+
+#[test]
+fn who_says_the_last_word_and_ends_gets_the_reply_and_the_end() {
+    let server = Server::start(NODE, &[]);
+    for _ in 0..20 {
+        let mut client = server.client();
+        let mut writer = client.writer();
+        writer.write_all(b"PING\r\n").unwrap();
+        writer.shutdown(std::net::Shutdown::Write).unwrap();
+        assert_eq!(client.reply().as_deref(), Some(b"+PONG\r\n".as_slice()));
+        assert_eq!(client.reply(), None);
+    }
+    wait_for("nobody else to be there", || {
+        let info = server.client().ask("INFO clients");
+        info.contains("connected_clients:1\r\n").then_some(())
+    });
 }

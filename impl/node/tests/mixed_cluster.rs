@@ -7,7 +7,7 @@ mod support;
 
 use slotbus_core::{ClusterState, Node, step};
 use slotbus_wire::trace::{Header, TraceReader};
-use support::{NODE, REDIS, Server, run, text, wait_for};
+use support::{NODE, REDIS, Server, free_port, run, text, wait_for};
 
 /// `redis-cli -c` against a node.
 fn cli(port: u16, args: &[&str]) -> String {
@@ -119,6 +119,22 @@ fn a_node_comes_back_to_its_cluster_after_a_restart() {
     servers.push(again);
     wait_for("the cluster to be up again", || servers.iter().all(is_up).then_some(()));
     assert!(servers.iter().all(|server| owners(server) == before));
+}
+
+#[test]
+fn a_member_whose_client_port_changes_is_found_at_the_new_one() {
+    let mut servers = cluster(&[NODE, REDIS], &[(0, 1)]);
+    let (port, bus_port) = (free_port(), servers[0].port + 10_000);
+    assert_eq!(servers[0].client().ask(&format!("CONFIG SET port {port}")), "+OK\r\n");
+    servers[0].port = port;
+    wait_for("the other to learn of it", || {
+        let nodes = servers[1].client().ask("CLUSTER NODES");
+        nodes.contains(&format!("127.0.0.1:{port}@{bus_port}")).then_some(())
+    });
+    for key in 0..6 {
+        assert_eq!(cli(servers[key % 2].port, &["set", &format!("key:{key}"), "1"]), "OK");
+    }
+    assert!(servers.iter().all(is_up));
 }
 
 #[test]

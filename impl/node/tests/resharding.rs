@@ -363,3 +363,27 @@ fn only_who_asks_for_a_key_on_its_way_waits_for_a_deaf_target() {
     assert_eq!(text(&reader.reply().unwrap()), "$1\r\n1\r\n");
     assert_eq!(mover.ask("GET a"), "$1\r\n1\r\n");
 }
+
+#[test]
+fn migrations_in_a_row_share_a_connection_that_may_end_between_them() {
+    let (server, target) = (Server::start(NODE, &[]), Server::start(REDIS, &[]));
+    let mut client = server.client();
+    let migrate = |client: &mut support::Client, key: &str| {
+        assert_eq!(client.ask(&format!("SET {key} 1")), "+OK\r\n");
+        client.ask(&format!("MIGRATE 127.0.0.1 {} {key} 0 5000", target.port))
+    };
+    let connections = || {
+        let stats = target.client().ask("INFO stats");
+        let count = stats.lines().find_map(|line| line.strip_prefix("total_connections_received:"));
+        count.unwrap().parse::<u64>().unwrap()
+    };
+    let before = connections();
+    for key in ["a", "b", "c", "d"] {
+        assert_eq!(migrate(&mut client, key), "+OK\r\n");
+    }
+    // One for all four, and the one that asks.
+    assert_eq!(connections() - before, 2);
+    assert!(target.client().ask("CLIENT KILL TYPE normal").starts_with(':'));
+    assert_eq!(migrate(&mut client, "e"), "+OK\r\n");
+    assert_eq!(target.client().ask("DBSIZE"), ":5\r\n");
+}

@@ -6,54 +6,22 @@
 
 mod support;
 
-use slotbus_wire::words;
 use std::{thread::sleep, time::Duration};
-use support::{Client, NODE, REDIS, Server, shards::Shard, text, wait_for};
+use support::{
+    Client, NODE, REDIS, Server,
+    pair::{Pair, bytes_of, words_of},
+    shards::Shard,
+    text, wait_for,
+};
 
-/// The words of a line in the syntax of redis-cli.
+/// The bytes of a line's request.
 fn request(line: &str) -> Vec<u8> {
-    let words = words::split(line.as_bytes()).unwrap_or_else(|error| panic!("{line}: {error}"));
-    support::request(&words.iter().map(Vec::as_slice).collect::<Vec<_>>())
+    bytes_of(&words_of(line))
 }
 
 fn ask(client: &mut Client, line: &str) -> String {
     client.send(&request(line));
     client.reply().map_or_else(|| "nothing: the connection ended".to_owned(), |reply| text(&reply))
-}
-
-/// A node and a redis-server, each with a client.
-struct Pair {
-    ours: Client,
-    theirs: Client,
-    _servers: [Server; 2],
-}
-
-impl Pair {
-    fn start(start: impl Fn(&str) -> Server) -> Self {
-        let (node, redis) = (start(NODE), start(REDIS));
-        Self { ours: node.client(), theirs: redis.client(), _servers: [node, redis] }
-    }
-
-    /// Sends a line to both; says how the answers differ if they do.
-    fn difference(&mut self, line: &str) -> Option<String> {
-        let [ours, theirs] = [&mut self.ours, &mut self.theirs].map(|client| ask(client, line));
-        (ours != theirs).then(|| format!("{line}\n  ours:   {ours:?}\n  theirs: {theirs:?}"))
-    }
-
-    /// Compares the answers to every line of a list.
-    fn compare(&mut self, list: &str) {
-        let lines: Vec<&str> = list.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-        assert!(!lines.is_empty());
-        let differences: Vec<String> = lines.iter().filter_map(|line| self.difference(line)).collect();
-        assert!(differences.is_empty(), "{} of {} differ:\n{}", differences.len(), lines.len(), differences.join("\n"));
-    }
-
-    /// Has both speak the newer protocol.
-    fn speak_newer(&mut self) {
-        // What HELLO answers names the server.
-        self.ours.ask("HELLO 3");
-        self.theirs.ask("HELLO 3");
-    }
 }
 
 fn alone(program: &str) -> Server {

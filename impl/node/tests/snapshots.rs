@@ -150,7 +150,7 @@ fn damaged_files_are_refused_and_left_alone() {
     let good = fs::read(Path::new(ours.folder()).join("dump.rdb")).unwrap();
     assert!(refusal(b"").contains("Short read"));
     assert!(refusal(b"HELLO0010").contains("Wrong signature"));
-    assert!(refusal(b"REDIS0011").contains("Can't handle RDB format version"));
+    assert!(refusal(b"REDIS0100").contains("Can't handle RDB format version"));
     assert!(refusal(&good[..good.len() / 2]).contains("Short read"));
     assert!(refusal(&good[..good.len() - 1]).contains("Short read"));
     let mut damaged = good.clone();

@@ -267,6 +267,22 @@ fn a_node_of_another_authority_does_not_get_on_the_bus() {
     assert!(on_bus.send(b"RCmb").and_then(|()| on_bus.reply()).is_err());
 }
 
+#[test]
+fn the_port_for_tls_changes_while_the_node_runs() {
+    let authority = Authority::new();
+    for program in [NODE, REDIS] {
+        let node = Secured::start(program, &authority, &[]);
+        let (first, second) = (node.tls_port, free_port());
+        for (from, to) in [(first, second), (second, 0), (0, first)] {
+            assert_eq!(node.server.client().ask(&format!("CONFIG SET tls-port {to}")), "+OK\r\n", "{program}");
+            assert!(from == 0 || TcpStream::connect(("127.0.0.1", from)).is_err(), "{program} still listens");
+            if to != 0 {
+                assert_eq!(TlsClient::connect(to, &authority, Some("client")).ask("PING"), "+PONG\r\n", "{program}");
+            }
+        }
+    }
+}
+
 /// Carries one byte at a time.
 struct Trickle(TcpStream);
 

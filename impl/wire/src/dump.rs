@@ -3,7 +3,7 @@
 //!
 //! Must not know keys.
 
-use crate::rdb::{Body, Fault, VERSION, Value, checksum, read_value};
+use crate::rdb::{Body, Fault, Value, checksum, is_readable, read_value, version_of};
 use std::fmt;
 
 const FOOTER_BYTES: usize = 10;
@@ -11,7 +11,7 @@ const FOOTER_BYTES: usize = 10;
 /// Why a payload cannot be read. Displays as redis-server words it, without the error code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DumpError {
-    /// The checksum does not fit, or the format is newer.
+    /// The checksum does not fit, or nobody knows that version of the format.
     VersionOrChecksum,
     /// The value's bytes make no sense.
     BadFormat,
@@ -31,9 +31,10 @@ impl std::error::Error for DumpError {}
 /// A value in the form of DUMP.
 #[must_use]
 pub fn dump(body: Body<'_>, compresses: bool) -> Vec<u8> {
-    let mut out = vec![body.kind()];
+    let kind = body.kind();
+    let mut out = vec![kind];
     body.put(&mut out, compresses);
-    out.extend_from_slice(&VERSION.to_le_bytes());
+    out.extend_from_slice(&version_of(kind).to_le_bytes());
     let checksum = checksum(&out);
     out.extend_from_slice(&checksum.to_le_bytes());
     out
@@ -53,7 +54,8 @@ fn verified(payload: &[u8]) -> Option<&[u8]> {
     let (body, footer) = payload.split_at_checked(payload.len().checked_sub(FOOTER_BYTES)?)?;
     let (version, told) = footer.split_first_chunk()?;
     let told = u64::from_le_bytes(*told.first_chunk()?);
-    let is_right = u16::from_le_bytes(*version) <= VERSION && told == checksum(&payload[..body.len() + version.len()]);
+    let is_right =
+        is_readable(u16::from_le_bytes(*version)) && told == checksum(&payload[..body.len() + version.len()]);
     is_right.then_some(body)
 }
 
@@ -130,9 +132,61 @@ mod tests {
     }
 
     #[test]
+    fn what_later_versions_write_is_read() {
+        let set = sealed(b"\x14\x0d\x0d\0\0\0\x02\0\x81a\x02\x81b\x02\xff", 11);
+        assert_eq!(restore(&set), Ok(Value::Set(vec![b"a".to_vec(), b"b".to_vec()])));
+        assert_eq!(restore(&sealed(b"\x14\x07\x07\0\0\0\0\0\xff", 11)), Err(DumpError::BadFormat));
+        assert_eq!(restore(&sealed(b"\x00\x01a", 80)), Ok(Value::String(b"a".to_vec())));
+    }
+
+    #[test]
+    fn streams_lose_the_time_that_later_versions_add() {
+        let id = [7; 16];
+        let (seen, active) = ([1; 8], [2; 8]);
+        let before = [
+            b"\x01\x10".as_slice(),
+            &id,
+            b"\x01x\0\x01\x01\x01\x01\0\0\x01\x01\x01g\0\0\0\x01",
+            &id,
+            &seen,
+            b"\x01\x01\x01c",
+        ];
+        let (before, after) = (before.concat(), [b"\x01".as_slice(), &id].concat());
+        let newer = [b"\x15".as_slice(), &before, &seen, &active, &after].concat();
+        let older = [before.as_slice(), &seen, &after].concat();
+        let read = Value::Foreign(19, older.clone());
+        assert_eq!(restore(&sealed(&newer, 12)).as_ref(), Ok(&read));
+        assert_eq!(restore(&dump(Body::Foreign(19, &older), true)), Ok(read));
+        assert_eq!(restore(&sealed(&newer[..newer.len() - 1], 12)), Err(DumpError::BadFormat));
+    }
+
+    #[test]
+    fn hashes_are_plain_unless_a_field_has_an_end() {
+        let (none, end) = ([0xff; 8], [9; 8]);
+        let of_valkey = |end: &[u8]| [b"\x16\x01\x01f\x01v".as_slice(), end].concat();
+        let of_redis = |end: &[u8]| [b"\x18".as_slice(), &[9; 8], b"\x01", end, b"\x01f\x01v"].concat();
+        let packed = |end: u8| {
+            [b"\x19".as_slice(), &[9; 8], b"\x0f\x0f\0\0\0\x03\0\x81f\x02\x81v\x02", &[end], b"\x01\xff"].concat()
+        };
+        let plain = Value::Hash(vec![(b"f".to_vec(), b"v".to_vec())]);
+        for (body, version) in [(of_valkey(&none), 80), (of_redis(b"\0"), 12), (packed(0), 12)] {
+            assert_eq!(restore(&sealed(&body, version)).as_ref(), Ok(&plain), "{body:?}");
+        }
+        for (body, version) in [(of_valkey(&end), 80), (of_redis(b"\x05"), 12), (packed(5), 12)] {
+            let payload = sealed(&body, version);
+            assert_eq!(restore(&payload), Ok(Value::Foreign(body[0], body[1..].to_vec())));
+            assert_eq!(
+                dump(Body::Foreign(body[0], &body[1..]), true),
+                payload,
+                "servers that do not know it refuse it"
+            );
+        }
+    }
+
+    #[test]
     fn what_lies_is_refused() {
         assert_eq!(restore(b"foo"), Err(DumpError::VersionOrChecksum));
-        assert_eq!(restore(&sealed(b"\x00\x01a", 11)), Err(DumpError::VersionOrChecksum));
+        assert_eq!(restore(&sealed(b"\x00\x01a", 100)), Err(DumpError::VersionOrChecksum));
         for body in [
             b"".as_slice(),
             b"\x00",

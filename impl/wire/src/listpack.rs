@@ -9,6 +9,10 @@ use std::{borrow::Cow, ops::Range};
 
 const HEADER_BYTES: usize = 6;
 const END: u8 = 0xff;
+/// An item takes so many bytes at most beside its text.
+const ITEM_OVERHEAD_MAX: usize = 10;
+/// So much room is made before the header at most for items that come in front.
+const ROOM_MAX: usize = 1024;
 /// A listpack does not grow beyond this.
 pub const BYTES_MAX: usize = 1 << 30;
 /// This count stands for "walk and see".
@@ -62,15 +66,28 @@ impl<'a> Item<'a> {
 }
 
 /// A sequence of items.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// There may be room before the header: items that are put in front go there, and those that are taken
+/// from the front leave it, so that nothing behind them moves.
+#[derive(Clone, Debug)]
 pub struct Listpack {
     bytes: Vec<u8>,
+    /// Where the header begins. Whoever asks where an item begins is told its distance from here.
+    start: usize,
     len: usize,
 }
 
+impl PartialEq for Listpack {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for Listpack {}
+
 impl Default for Listpack {
     fn default() -> Self {
-        Self { bytes: vec![7, 0, 0, 0, 0, 0, END], len: 0 }
+        Self { bytes: vec![7, 0, 0, 0, 0, 0, END], start: 0, len: 0 }
     }
 }
 
@@ -90,7 +107,7 @@ impl Listpack {
             len += 1;
         }
         let is_counted = count == COUNT_UNKNOWN || usize::from(count) == len;
-        (is_counted && bytes.get(at) == Some(&END)).then_some(Self { bytes, len })
+        (is_counted && bytes.get(at) == Some(&END)).then_some(Self { bytes, start: 0, len })
     }
 
     /// How many items there are.
@@ -108,7 +125,7 @@ impl Listpack {
     /// The bytes, as they stand in a snapshot.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes
+        &self.bytes[self.start..]
     }
 
     /// How much memory is held.
@@ -120,13 +137,14 @@ impl Listpack {
     /// All items, each with where it begins.
     #[must_use]
     pub fn iter(&self) -> Iter<'_> {
-        Iter { bytes: &self.bytes, at: HEADER_BYTES..self.bytes.len() - 1 }
+        self.iter_from(HEADER_BYTES)
     }
 
     /// The items from the one that begins at `at` on.
     #[must_use]
     pub fn iter_from(&self, at: usize) -> Iter<'_> {
-        Iter { bytes: &self.bytes, at: at..self.bytes.len() - 1 }
+        let bytes = self.as_bytes();
+        Iter { bytes, at: at..bytes.len() - 1 }
     }
 
     /// All items in pairs of neighbours, each pair with where it begins.
@@ -159,7 +177,31 @@ impl Listpack {
 
     /// Adds a text to the front.
     pub fn push_front(&mut self, text: &[u8]) {
-        self.insert(HEADER_BYTES, text);
+        if self.start < text.len() + ITEM_OVERHEAD_MAX {
+            self.make_room(text.len() + ITEM_OVERHEAD_MAX);
+        }
+        // The item is made behind the last one, and goes from there to its place.
+        let end = self.bytes.len();
+        Item::of(text).put(&mut self.bytes);
+        self.start -= self.bytes.len() - end;
+        self.bytes.copy_within(end.., self.start + HEADER_BYTES);
+        self.bytes.truncate(end);
+        self.len += 1;
+        self.seal();
+    }
+
+    /// Makes room before the header for so many bytes, and for some that may follow.
+    fn make_room(&mut self, least: usize) {
+        let (end, room) = (self.bytes.len(), least + self.as_bytes().len().min(ROOM_MAX));
+        self.bytes.resize(end + room, 0);
+        self.bytes.copy_within(self.start..end, self.start + room);
+        self.start += room;
+    }
+
+    /// Gives back all room that is not needed, for nothing more is to come.
+    pub fn tighten(&mut self) {
+        self.bytes.drain(..std::mem::take(&mut self.start));
+        self.bytes.shrink_to_fit();
     }
 
     /// Adds a text before the item that begins at `at`.
@@ -181,7 +223,7 @@ impl Listpack {
     /// Cuts off everything from the item at `index` on, and returns it.
     pub fn split_off(&mut self, index: usize) -> Self {
         let mut tail = Self::default();
-        let at = self.get(index).map_or(self.bytes.len() - 1, |(at, _)| at);
+        let at = self.start + self.get(index).map_or(self.as_bytes().len() - 1, |(at, _)| at);
         tail.bytes.truncate(HEADER_BYTES);
         tail.bytes.extend_from_slice(&self.bytes[at..]);
         tail.len = self.len.saturating_sub(index);
@@ -196,7 +238,7 @@ impl Listpack {
     /// Adds all items of another to the end.
     pub fn append(&mut self, other: &Self) {
         self.bytes.pop();
-        self.bytes.extend_from_slice(&other.bytes[HEADER_BYTES..]);
+        self.bytes.extend_from_slice(&other.as_bytes()[HEADER_BYTES..]);
         self.len += other.len;
         self.seal();
     }
@@ -210,18 +252,26 @@ impl Listpack {
     }
 
     fn splice(&mut self, range: Range<usize>, texts: &[&[u8]], dropped: usize) {
-        let mut added = Vec::with_capacity(texts.iter().map(|text| text.len() + 16).sum());
-        texts.iter().for_each(|text| Item::of(text).put(&mut added));
-        self.bytes.splice(range, added);
+        if texts.is_empty() && range.start == HEADER_BYTES {
+            self.start += range.len();
+        } else {
+            let mut added = Vec::with_capacity(texts.iter().map(|text| text.len() + ITEM_OVERHEAD_MAX).sum());
+            texts.iter().for_each(|text| Item::of(text).put(&mut added));
+            self.bytes.splice(self.start + range.start..self.start + range.end, added);
+        }
         self.len = self.len + texts.len() - dropped.min(self.len);
         self.seal();
     }
 
-    /// Brings the header up to date.
+    /// Brings the header up to date, and gives back what is too much room.
     fn seal(&mut self) {
-        let total = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
-        self.bytes[..4].copy_from_slice(&total.to_le_bytes());
-        self.bytes[4..6].copy_from_slice(&u16::try_from(self.len).unwrap_or(COUNT_UNKNOWN).to_le_bytes());
+        let total = u32::try_from(self.as_bytes().len()).unwrap_or(u32::MAX);
+        let header = &mut self.bytes[self.start..];
+        header[..4].copy_from_slice(&total.to_le_bytes());
+        header[4..6].copy_from_slice(&u16::try_from(self.len).unwrap_or(COUNT_UNKNOWN).to_le_bytes());
+        if self.start > 64 + 2 * self.as_bytes().len() {
+            self.bytes.drain(..std::mem::take(&mut self.start));
+        }
         if self.bytes.capacity() > 64 && self.bytes.capacity() > 2 * self.bytes.len() {
             self.bytes.shrink_to_fit();
         }
@@ -435,6 +485,35 @@ mod tests {
         pack.remove(at, 2);
         assert_eq!((texts(&pack), pack.len()), (vec![b"a".to_vec(), b"z".to_vec()], 2));
         assert!(Listpack::read(pack.as_bytes().to_vec()).is_some());
+    }
+
+    #[test]
+    fn both_ends_grow_and_shrink_as_those_of_a_deque_do() {
+        let (mut pack, mut twin) = (Listpack::default(), std::collections::VecDeque::new());
+        for round in 0..4000_usize {
+            let text = (round * 7919 % 100_003).to_string().into_bytes();
+            match round * 31 % 17 % if round < 2000 { 5 } else { 8 } {
+                0 | 1 => {
+                    pack.push_front(&text);
+                    twin.push_front(text);
+                }
+                2 | 3 => {
+                    pack.push_back(&text);
+                    twin.push_back(text);
+                }
+                4 if round % 100 == 0 => pack.tighten(),
+                4 | 5 => {
+                    pack.iter().next().map(|(at, _)| at).into_iter().for_each(|at| pack.remove(at, 1));
+                    twin.pop_front();
+                }
+                _ => {
+                    pack.iter().next_back().map(|(at, _)| at).into_iter().for_each(|at| pack.remove(at, 1));
+                    twin.pop_back();
+                }
+            }
+            assert!(pack.iter().map(|(_, item)| item.text().into_owned()).eq(twin.iter().cloned()));
+            assert_eq!(Listpack::read(pack.as_bytes().to_vec()).as_ref(), Some(&pack));
+        }
     }
 
     #[test]

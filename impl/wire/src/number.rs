@@ -14,12 +14,22 @@ pub fn nearest_f64(text: &[u8]) -> Option<f64> {
 /// Like [`nearest_f64`]; none if the number is too large, or too small, to be told from others.
 #[must_use]
 pub fn parse_f64(text: &[u8]) -> Option<f64> {
+    if let Some(whole) = parse_small(text) {
+        return Some(whole.into());
+    }
     let number = nearest_f64(text)?;
     let digits = text.split(|byte| matches!(byte, b'e' | b'E')).next().unwrap_or_default();
     let names_infinity = text.iter().any(|byte| matches!(byte, b'i' | b'I'));
     let is_overflown = number.is_infinite() && !names_infinity;
     let is_underflown = number == 0.0 && digits.iter().any(|byte| matches!(byte, b'1'..=b'9'));
     (!is_overflown && !is_underflown).then_some(number)
+}
+
+/// The whole number that a few digits spell: most scores are no more than that.
+fn parse_small(text: &[u8]) -> Option<u32> {
+    const DIGITS_MAX: usize = 9;
+    let is_small = (1..=DIGITS_MAX).contains(&text.len()) && text.iter().all(u8::is_ascii_digit);
+    is_small.then(|| text.iter().fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0')))
 }
 
 /// A number with 17 significant digits, as `%.17g` shows it.
@@ -100,6 +110,9 @@ mod tests {
     fn numbers_are_read_whole_or_not_at_all() {
         for (text, number) in [
             ("1", Some(1.0)),
+            ("007", Some(7.0)),
+            ("999999999", Some(999_999_999.0)),
+            ("9999999999", Some(9_999_999_999.0)),
             ("+1.5e3", Some(1500.0)),
             (".5", Some(0.5)),
             ("inf", Some(f64::INFINITY)),

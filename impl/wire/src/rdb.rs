@@ -1,11 +1,13 @@
-//! Owns version 10 of the snapshot format: keys with their values and ends, as a snapshot file or a
-//! full synchronisation carries them, and single values as DUMP does.
+//! Owns the snapshot format: keys with their values and ends, as a snapshot file or a full
+//! synchronisation carries them, and single values as DUMP does. Version 10 is written, and what redis
+//! and valkey write up to redis 8.0 and valkey 9.1 is read.
 //!
 //! Must not open a file, and must not know how a node holds a value in memory: [`Body`] borrows one
 //! to be written, [`Value`] is one that was read. Kinds that this project has no commands for are
 //! [foreign](Value::Foreign): their extent is understood, their bytes are kept as they are.
 
 mod body;
+mod field_ends;
 mod file;
 mod old;
 mod primitive;
@@ -21,6 +23,30 @@ use std::fmt;
 
 /// The version that redis-server 7.0 writes, and the newest that it reads.
 pub const VERSION: u16 = 10;
+/// The newest version that is read: redis counts up from 1, valkey from 80. A kind of value has the same
+/// form in every version, and what a version adds has kinds of its own: those that are not known are refused.
+const VERSION_READ_MAX: u16 = 99;
+
+/// Whether something of this version can be read, as far as the kinds in it are known.
+pub(crate) fn is_readable(version: u16) -> bool {
+    (1..=VERSION_READ_MAX).contains(&version)
+}
+
+/// The version of the format that has this kind of value.
+pub(crate) fn version_of(kind: u8) -> u16 {
+    match kind {
+        kind::HASH_WITH_FIELD_ENDS | kind::HASH_LISTPACK_WITH_FIELD_ENDS => 12,
+        kind::HASH_2 => 80,
+        _ => VERSION,
+    }
+}
+
+/// Whether a [foreign](Value::Foreign) value of this kind is a hash, some of whose fields expire; else
+/// it is a stream.
+#[must_use]
+pub fn is_hash(kind: u8) -> bool {
+    matches!(kind, kind::HASH_2 | kind::HASH_WITH_FIELD_ENDS | kind::HASH_LISTPACK_WITH_FIELD_ENDS)
+}
 
 static CHECKSUM: Crc<u64, Table<16>> = Crc::<u64, Table<16>>::new(&CRC_64_REDIS);
 
@@ -110,4 +136,14 @@ mod kind {
     pub(super) const SORTED_SET_LISTPACK: u8 = 17;
     pub(super) const LIST_OF_LISTPACKS: u8 = 18;
     pub(super) const STREAM_2: u8 = 19;
+    /// redis 7.2, valkey.
+    pub(super) const SET_LISTPACK: u8 = 20;
+    /// redis 7.2, valkey.
+    pub(super) const STREAM_3: u8 = 21;
+    /// valkey 9.
+    pub(super) const HASH_2: u8 = 22;
+    /// redis 7.4.
+    pub(super) const HASH_WITH_FIELD_ENDS: u8 = 24;
+    /// redis 7.4.
+    pub(super) const HASH_LISTPACK_WITH_FIELD_ENDS: u8 = 25;
 }

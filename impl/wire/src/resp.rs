@@ -99,6 +99,7 @@ pub struct Args<'a> {
 
 impl<'a> Args<'a> {
     /// How many arguments there are, the command's name included.
+    #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
         self.spans.len()
@@ -111,6 +112,7 @@ impl<'a> Args<'a> {
     }
 
     /// The argument at `index`; none beyond the last.
+    #[inline]
     #[must_use]
     pub fn get(&self, index: usize) -> Option<&'a [u8]> {
         let span = self.spans.get(index)?;
@@ -118,6 +120,7 @@ impl<'a> Args<'a> {
     }
 
     /// The argument at `index`; empty beyond the last.
+    #[inline]
     #[must_use]
     pub fn at(&self, index: usize) -> &'a [u8] {
         self.get(index).unwrap_or_default()
@@ -130,7 +133,16 @@ impl<'a> Args<'a> {
         spans.iter().map(move |span| bytes.get(span.clone()).unwrap_or_default())
     }
 
+    /// The arguments from `start` on in pairs of neighbours; one without a neighbour is left out.
+    pub fn pairs(&self, start: usize) -> impl ExactSizeIterator<Item = (&'a [u8], &'a [u8])> + Clone + use<'a> {
+        let bytes = self.bytes;
+        let arg = move |span: &Span| bytes.get(span.clone()).unwrap_or_default();
+        let (pairs, _) = self.spans.get(start..).unwrap_or_default().as_chunks::<2>();
+        pairs.iter().map(move |[first, second]| (arg(first), arg(second)))
+    }
+
     /// The request as it would be without its first `count` arguments.
+    #[inline]
     #[must_use]
     pub fn skip(&self, count: usize) -> Self {
         Self { bytes: self.bytes, spans: self.spans.get(count..).unwrap_or_default() }
@@ -198,6 +210,79 @@ enum Stage {
     },
 }
 
+/// Complete requests that follow one another, cut out ahead of their turn.
+///
+/// To know what comes next lets whoever carries requests out have at hand what they will need.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    spans: Vec<Span>,
+    /// Behind each request: how many arguments there are so far, and how many bytes.
+    ends: Vec<(usize, usize)>,
+}
+
+impl Batch {
+    /// Cuts out the requests at the start of `input`, up to `most`, as long as they are of the ordinary
+    /// form: complete, with few arguments of ordinary lengths. Anything else is left to a [`Decoder`].
+    pub fn fill(&mut self, input: &[u8], limits: Limits, most: usize) {
+        self.spans.clear();
+        self.ends.clear();
+        let mut at = 0;
+        while self.ends.len() < most
+            && let Some(end) = take_plain(input, at, limits, &mut self.spans)
+        {
+            at = end;
+            self.ends.push((self.spans.len(), end));
+        }
+    }
+
+    /// How many requests were cut out.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there was none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// The requests that were cut out of `input`, in order, each with where it ends there.
+    pub fn requests<'a>(&'a self, input: &'a [u8]) -> impl Iterator<Item = (Args<'a>, usize)> {
+        let starts = std::iter::once(0).chain(self.ends.iter().map(|&(spans, _)| spans));
+        starts.zip(&self.ends).map(move |(start, &(end, length))| {
+            (Args { bytes: input, spans: self.spans.get(start..end).unwrap_or_default() }, length)
+        })
+    }
+}
+
+/// Reads one request of the ordinary form; says where it ends, or leaves `spans` as they were.
+fn take_plain(input: &[u8], start: usize, limits: Limits, spans: &mut Vec<Span>) -> Option<usize> {
+    let before = spans.len();
+    let end = plain_spans(input, start, limits, spans);
+    if end.is_none() {
+        spans.truncate(before);
+    }
+    end
+}
+
+fn plain_spans(input: &[u8], start: usize, limits: Limits, spans: &mut Vec<Span>) -> Option<usize> {
+    if limits.is_stranger {
+        return None;
+    }
+    let (count, mut at) = plain_number(input, start, b'*')?;
+    for _ in 0..count {
+        let (len, start) = plain_number(input, at, b'$')?;
+        let end = start + len;
+        at = end + 2;
+        if at > input.len() || len as u64 > limits.bulk_max {
+            return None;
+        }
+        spans.push(start..end);
+    }
+    (count > 0).then_some(at)
+}
+
 /// Cuts one client's stream into requests; remembers how far it got, so that no byte is read twice.
 #[derive(Clone, Debug, Default)]
 pub struct Decoder {
@@ -253,6 +338,12 @@ impl Decoder {
         }
     }
 
+    /// Whether it stands before a request, of which it has read nothing.
+    #[must_use]
+    pub fn is_between(&self) -> bool {
+        matches!(self.stage, Stage::Start)
+    }
+
     /// The arguments of the request that [`Decoder::decode`] has just found in `input`.
     #[must_use]
     pub fn args<'a>(&'a self, input: &'a [u8]) -> Args<'a> {
@@ -302,6 +393,26 @@ impl Decoder {
         self.inline = Some(args);
         Ok(if is_empty { Progress::Nothing(end + 1) } else { Progress::Request(end + 1) })
     }
+}
+
+/// The number of a complete line like `$12`, and where the line ends; none if it is written in any
+/// other way, or has more than four digits.
+#[inline]
+fn plain_number(input: &[u8], at: usize, mark: u8) -> Option<(usize, usize)> {
+    let (&first, line) = input.get(at..)?.split_first()?;
+    if first != mark {
+        return None;
+    }
+    let digit = |byte: &u8| Some(usize::from(byte.wrapping_sub(b'0'))).filter(|&digit| digit < 10);
+    let (number, least, len) = match line {
+        [a, b'\r', _, ..] => (digit(a)?, 0, 1),
+        [a, b, b'\r', _, ..] => (digit(a)? * 10 + digit(b)?, 10, 2),
+        [a, b, c, b'\r', _, ..] => (digit(a)? * 100 + digit(b)? * 10 + digit(c)?, 100, 3),
+        [a, b, c, d, b'\r', _, ..] => (digit(a)? * 1000 + digit(b)? * 100 + digit(c)? * 10 + digit(d)?, 1000, 4),
+        _ => return None,
+    };
+    // A number with a leading zero is none.
+    (number >= least).then_some((number, at + len + 3))
 }
 
 /// Reads `$length` and its line end; says how many bytes that took.
@@ -499,8 +610,10 @@ impl<'a> Reply<'a> {
     pub fn encode(&self, protocol: Protocol, out: &mut Vec<u8>) {
         let is_three = protocol == Protocol::Three;
         match self {
+            Self::Status(Cow::Borrowed("OK")) => out.extend_from_slice(b"+OK\r\n"),
             Self::Status(text) => put_line(out, b'+', text.as_bytes()),
-            Self::Error(text) => put_line(out, b'-', text.as_bytes()),
+            // An error that ends with what a client has sent ends before the line ends in that, as redis-server's does.
+            Self::Error(text) => put_line(out, b'-', text.trim_end_matches(['\r', '\n']).as_bytes()),
             Self::Integer(number) => put_number(out, b':', *number),
             Self::Double(number) if is_three => put_line(out, b',', format_f64(*number).as_bytes()),
             Self::Double(number) => put_bytes(out, b'$', b"", format_f64(*number).as_bytes()),
@@ -547,8 +660,11 @@ fn put_all(out: &mut Vec<u8>, mark: u8, replies: &[Reply<'_>], protocol: Protoco
 
 /// A line cannot hold a line end: it would end the reply early and let its rest pass for another.
 fn put_line(out: &mut Vec<u8>, mark: u8, text: &[u8]) {
+    out.reserve(text.len() + 3);
     out.push(mark);
-    out.extend(text.iter().map(|&byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { byte }));
+    let start = out.len();
+    out.extend_from_slice(text);
+    out[start..].iter_mut().filter(|byte| matches!(byte, b'\r' | b'\n')).for_each(|byte| *byte = b' ');
     out.extend_from_slice(b"\r\n");
 }
 
@@ -557,6 +673,9 @@ fn put_count(out: &mut Vec<u8>, mark: u8, count: usize) {
 }
 
 fn put_number(out: &mut Vec<u8>, mark: u8, number: i64) {
+    if let digit @ 0..=9 = number {
+        return out.extend_from_slice(&[mark, b'0' + digit as u8, b'\r', b'\n']);
+    }
     out.push(mark);
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
     out.extend_from_slice(b"\r\n");

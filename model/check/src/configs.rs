@@ -15,6 +15,7 @@ use crate::{
     },
     configs_museum::SHOWROOMS,
     configs_replicas::{BARRIER_5, MIGRATION_5},
+    configs_rules::RULE_ROOMS,
     configs_slots::{
         FORGET_RESTART_3, RESHARD_3, RESHARD_LAST_4, RESHARD_SOURCE_4, RESHARD_TARGET_4, SETSLOT_ALONE_3, STALE_OWNER_3,
     },
@@ -81,7 +82,7 @@ impl Configuration {
 
     /// Every configuration that is exhausted: what `all` stands for.
     pub fn standard() -> impl Iterator<Item = &'static Self> {
-        CONFIGURATIONS.iter().chain(FINDINGS).chain(SHOWROOMS)
+        CONFIGURATIONS.iter().chain(FINDINGS).chain(SHOWROOMS).chain(RULE_ROOMS)
     }
 
     /// Every configuration, those included that run by name only.

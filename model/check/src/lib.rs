@@ -19,6 +19,7 @@ mod configs_identity;
 mod configs_large;
 mod configs_museum;
 mod configs_replicas;
+mod configs_rules;
 mod configs_slots;
 pub mod counterexample;
 pub mod exhibits;
@@ -49,6 +50,7 @@ pub mod world_model;
 
 pub use configs::{CONFIGURATIONS, Configuration, PENDING, SLOTS};
 pub use configs_findings::FINDINGS;
+pub use configs_rules::UNFIRED;
 pub use explore::{Ending, Findings, Judged, Limits, Path, Progress, Verdict, explore, explore_graph, explore_in};
 pub use run::{Engine, Plan, Run, run};
 pub use stateright_engine::explore_with_stateright;

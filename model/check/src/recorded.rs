@@ -4,12 +4,11 @@
 
 use crate::counterexample::{Counterexample, FORMAT, Heading, Holding, NodeTurn, Step};
 use slotbus_core::{
-    CLUSTER_SLOTS, Config, Effect, Effects, Event, Flags, Host, Input, LinkId, Message, Millis, Node, NodeId, Profile,
-    step,
+    CLUSTER_SLOTS, Effect, Effects, Event, Flags, Host, Input, LinkId, Message, Millis, Node, NodeId, Profile, step,
 };
 use slotbus_wire::trace::{self, TraceError, TraceFault, TraceReader};
-use slotbus_world::{HostSetup, Place, Setup, tell_effect, tell_event, tell_node};
-use std::{fmt, io::BufRead, sync::Arc};
+use slotbus_world::{HostSetup, Place, Setup, digest, tell_effect, tell_event, tell_node};
+use std::{collections::BTreeSet, fmt, io::BufRead, sync::Arc};
 
 /// Hosts are columns with letters: the nodes that speak first have one.
 const HOSTS_MAX: usize = 26;
@@ -84,10 +83,10 @@ impl<R: BufRead> Recording<R> {
         Ok(())
     }
 
-    /// When the next step was taken; of one instant, what arrived comes after what may have sent it.
-    fn due(&self) -> Option<(Millis, bool)> {
+    /// When the next step was taken. Of one instant, what nobody has been told to have sent comes last.
+    fn due(&self, under_way: &BTreeSet<u128>) -> Option<(Millis, bool)> {
         let input = &self.next.as_ref()?.input;
-        Some((input.now, matches!(input.event, Event::Received { .. })))
+        Some((input.now, received(&input.event).is_some_and(|message| !under_way.contains(&digest(message)))))
     }
 }
 
@@ -102,7 +101,7 @@ pub fn tell<R: BufRead>(mut recordings: Vec<Recording<R>>, changes_only: bool) -
     }
     let mut cast = Cast::default();
     for recording in &mut recordings {
-        recording.place = cast.add_recorded(&recording.node);
+        recording.place = cast.add(recording.node.id());
     }
     let traced = cast.names.hosts.len();
     recordings.iter().for_each(|recording| cast.meet(&recording.node));
@@ -110,8 +109,14 @@ pub fn tell<R: BufRead>(mut recordings: Vec<Recording<R>>, changes_only: bool) -
         cast.names.places().take(traced).filter_map(|place| cast.begun(&mut recordings, place)).collect();
     let mut steps = Vec::new();
     let is_left = |(_, recording): &(usize, &mut Recording<R>)| recording.next.is_some();
-    while let Some((number, next)) = (1..).zip(&mut recordings).filter(is_left).min_by_key(|(_, it)| it.due()) {
+    let mut under_way = BTreeSet::new();
+    while let Some((number, next)) = (1..).zip(&mut recordings).filter(is_left).min_by_key(|(_, it)| it.due(&under_way))
+    {
         let Some(recorded) = next.next.take() else { break };
+        if let Some(message) = received(&recorded.input.event) {
+            under_way.remove(&digest(message));
+        }
+        under_way.extend(recorded.effects.then.iter().filter_map(sent).map(|(_, message)| digest(message)));
         let step = cast.step(next, recorded, traced);
         if !changes_only || !step.changes.is_empty() || !step.breaks.is_empty() {
             steps.push(step);
@@ -123,17 +128,17 @@ pub fn tell<R: BufRead>(mut recordings: Vec<Recording<R>>, changes_only: bool) -
     let heading = Heading {
         format: FORMAT.into(),
         config: format!("{traced} traced of {} nodes", hosts.len()),
-        profile: Profile::NAMED
-            .iter()
-            .find(|(_, known)| *known == profile)
-            .map_or("of its own", |(name, _)| name)
-            .into(),
+        profile: name_of(profile).into(),
         mutant: None,
         property: None,
         hosts,
         cycle_after: None,
     };
     Ok(Counterexample { heading, steps })
+}
+
+fn name_of(profile: Profile) -> &'static str {
+    Profile::NAMED.iter().find(|(_, known)| *known == profile).map_or("of its own", |(name, _)| name)
 }
 
 /// Who takes part: the nodes with traces first, then whom they know.
@@ -148,32 +153,38 @@ impl Default for Cast {
 }
 
 impl Cast {
-    fn add_recorded(&mut self, node: &Node<CLUSTER_SLOTS>) -> Place {
-        let config = node.config();
-        self.add(node.id(), config.announce_host.clone(), config.port)
-    }
-
-    /// The place of a node, which it gets unless it has one.
-    fn add(&mut self, id: NodeId, ip: Host, port: u16) -> Place {
+    /// The place of a node, which it gets unless it has one. Where it listens is not for a diagram.
+    fn add(&mut self, id: NodeId) -> Place {
         self.names.owner_of(&id).unwrap_or_else(|| {
             let place = Place::at(self.names.hosts.len());
-            self.names.hosts.push(HostSetup { id, ip, config: Arc::new(Config { port, ..Config::default() }) });
+            self.names.hosts.push(HostSetup { id, ip: Host::Unknown, config: Arc::default() });
             place
         })
     }
 
     /// Gives places to those whom a node knows for members, as long as there are any.
     fn meet(&mut self, node: &Node<CLUSTER_SLOTS>) {
-        for peer in node.peers().iter().filter(|peer| !peer.is(Flags::HANDSHAKE)) {
-            if self.names.hosts.len() < HOSTS_MAX {
-                self.add(peer.id, peer.address.host.clone(), peer.address.port);
-            }
+        let members = node.peers().iter().filter(|peer| !peer.is(Flags::HANDSHAKE));
+        members.for_each(|peer| self.add_if_free(peer.id));
+    }
+
+    /// Likewise to whoever speaks to a node, member or stranger.
+    fn hear(&mut self, event: &Event<CLUSTER_SLOTS>) {
+        if let Some(message) = received(event) {
+            self.add_if_free(message.header.sender);
+        }
+    }
+
+    fn add_if_free(&mut self, id: NodeId) {
+        if self.names.hosts.len() < HOSTS_MAX {
+            self.add(id);
         }
     }
 
     /// What a node holds at the start: of a node that was started again, the first trace says it.
     fn begun<R: BufRead>(&self, recordings: &mut [Recording<R>], place: Place) -> Option<Holding> {
-        let first = recordings.iter_mut().filter(|recording| recording.place == place).min_by_key(|it| it.due());
+        let of_it = recordings.iter_mut().filter(|recording| recording.place == place);
+        let first = of_it.min_by_key(|recording| recording.due(&BTreeSet::new()));
         first.map(|recording| self.holding(recording))
     }
 
@@ -195,6 +206,7 @@ impl Cast {
             (&replayed.persist, &replayed.then, &replayed.rules) == (&effects.persist, &effects.then, &effects.rules);
         let before = recording.held.clone();
         self.meet(&recording.node);
+        self.hear(&input.event);
         let holding = self.holding(recording);
         let turn = self.turn(recording.place, &input, &effects);
         let sent = effects.then.iter().filter_map(|effect| self.arrow(recording, effect, traced));
@@ -211,7 +223,7 @@ impl Cast {
     }
 
     fn turn(&self, place: Place, input: &Input<CLUSTER_SLOTS>, effects: &Effects<CLUSTER_SLOTS>) -> NodeTurn {
-        let message = if let Event::Received { message, .. } = &input.event { Some(&**message) } else { None };
+        let message = received(&input.event);
         let saves = effects.persist.as_ref().map(|persist| if persist.sync { "saves and syncs" } else { "saves" });
         let told = effects.then.iter().map(|effect| tell_effect(&self.names, effect));
         NodeTurn {
@@ -230,8 +242,8 @@ impl Cast {
 
     /// What is sent to a node without a trace, where nobody tells of its arrival.
     fn arrow<R>(&self, from: &Recording<R>, effect: &Effect<CLUSTER_SLOTS>, traced: usize) -> Option<NodeTurn> {
-        let Effect::Send { link, message } = effect else { return None };
-        let to = self.end_of(&from.node, *link).filter(|place| place.index() >= traced)?;
+        let (link, message) = sent(effect)?;
+        let to = self.end_of(&from.node, link).filter(|place| place.index() >= traced)?;
         Some(NodeTurn {
             host: to.to_string(),
             from: Some(from.place.to_string()),
@@ -246,6 +258,14 @@ impl Cast {
         let peer = node.links().get(link)?.peer?;
         self.names.owner_of(&node.peers()[peer].id)
     }
+}
+
+fn received(event: &Event<CLUSTER_SLOTS>) -> Option<&Message<CLUSTER_SLOTS>> {
+    if let Event::Received { message, .. } = event { Some(message) } else { None }
+}
+
+fn sent(effect: &Effect<CLUSTER_SLOTS>) -> Option<(LinkId, &Message<CLUSTER_SLOTS>)> {
+    if let Effect::Send { link, message } = effect { Some((*link, message)) } else { None }
 }
 
 fn kind(message: &Message<CLUSTER_SLOTS>) -> String {

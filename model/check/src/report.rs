@@ -3,6 +3,7 @@
 use crate::{
     claims::claims,
     configs::{Configuration, PENDING},
+    configs_rules::UNFIRED,
     explore::{Ending, Verdict},
     goals::Goal,
     mutants::Hunt,
@@ -160,6 +161,10 @@ pub fn list_text() -> String {
     for (name, _, sentence, assumes) in properties() {
         let condition = if assumes.is_empty() { String::new() } else { format!(" [{assumes}]") };
         let _ = writeln!(text, "  {name:<24} {sentence}{condition}");
+    }
+    text.push_str("Rules that fire in no quick configuration\n");
+    for (rule, reason) in UNFIRED {
+        let _ = writeln!(text, "  {:<12} {reason}", rule.id());
     }
     let profiles: Vec<_> = Profile::NAMED.iter().map(|(name, _)| *name).collect();
     let _ = writeln!(text, "Profiles: {}", profiles.join(", "));

@@ -65,6 +65,20 @@ const PINNED: &[(&str, &[(&str, u32)])] = &[
             ("L11 StaleCorrected", 1),
         ],
     ),
+    ("wrong_id_3", &[("L6 MeetCompletes", 3), ("L4 SuspicionCleared", 2)]),
+    (
+        "lost_disk_5",
+        &[
+            ("L3 Failover", 5),
+            ("L4 FailCleared", 3),
+            ("L4 SuspicionCleared", 3),
+            ("L5 Detect", 4),
+            ("L11 StaleCorrected", 2),
+            ("L13 CoverageReturns", 5),
+        ],
+    ),
+    ("reset_3", &[("L2 Converge", 4), ("L6 MeetCompletes", 3)]),
+    ("reset_hard_3", &[("L2 Converge", 2), ("L6 MeetCompletes", 1)]),
 ];
 
 fn live(name: &str, mutant: Option<Mutant>) -> Live {

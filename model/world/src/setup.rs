@@ -261,11 +261,6 @@ impl Setup {
         self.places().filter(move |&place| is_bus && address.host == *self.ip(place))
     }
 
-    /// The first host that clients can find at an address.
-    pub(crate) fn listener(&self, host: &Ip, port: u16) -> Option<Place> {
-        self.places().find(|&place| self.ip(place) == host && self.hosts[place.index()].config.port == port)
-    }
-
     /// Has `present` listen where `former` does.
     pub fn moves_in(&mut self, former: Place, present: Place) {
         self.hosts[present.index()].ip = self.ip(former).clone();

@@ -199,9 +199,9 @@ impl Teller<'_> {
 
     pub(crate) fn command(&self, command: &Command) -> String {
         match command {
-            Command::Meet { host, port, .. } => match self.setup.listener(host, *port) {
+            Command::Meet { host, .. } => match self.setup.places().find(|&place| self.setup.ip(place) == host) {
                 Some(place) => format!("MEET {place}"),
-                None => format!("MEET {host}:{port}"),
+                None => format!("MEET {host}"),
             },
             Command::Forget(id) => format!("FORGET {}", self.name(id)),
             Command::AddSlots(slots) => format!("ADDSLOTS {slots:?}"),

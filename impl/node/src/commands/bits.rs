@@ -144,7 +144,10 @@ pub(super) fn bitpos<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
     let (start, end, is_of_bits) = match args.len() {
         3 => (0, -1, false),
         4 => (integer(args.at(3))?, -1, false),
-        5 | 6 => (integer(args.at(3))?, integer(args.at(4))?, is_of_bits(args.get(5))?),
+        5 | 6 => {
+            let (start, is_of_bits) = (integer(args.at(3))?, is_of_bits(args.get(5))?);
+            (start, integer(args.at(4))?, is_of_bits)
+        }
         _ => return Err(syntax_error()),
     };
     let range = Bits::between(text, start, end, is_of_bits);

@@ -1,7 +1,7 @@
 //! Owns the commands about the connection that they come in on: PING, ECHO, AUTH, HELLO, SELECT,
 //! RESET, QUIT.
 
-use super::{NOT_AN_INTEGER, syntax_error};
+use super::{options::small_integer, out_of_databases, syntax_error};
 use crate::{client::Session, server::Server, users};
 use slotbus_core::Flags;
 use slotbus_wire::resp::{Args, Protocol, Reply, parse_i64};
@@ -40,11 +40,11 @@ pub(super) fn reset<'e>(server: &'e mut Server, session: &mut Session, _: Args<'
 }
 
 pub(super) fn select<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {
-    match parse_i64(args.at(1)) {
-        None => Reply::err(NOT_AN_INTEGER),
-        Some(0) => Reply::OK,
-        Some(_) if server.bus.is_some() => Reply::err("SELECT is not allowed in cluster mode"),
-        Some(_) => Reply::err("DB index is out of range"),
+    match small_integer(args.at(1)) {
+        Err(refusal) => refusal,
+        Ok(0) => Reply::OK,
+        Ok(_) if server.bus.is_some() => Reply::err("SELECT is not allowed in cluster mode"),
+        Ok(_) => out_of_databases(),
     }
 }
 

@@ -18,16 +18,18 @@ const NOT_ALLOWED: &str = "DEBUG command not allowed. If the enable-debug-comman
 const WRONG_TYPE_NAME: &str = "Wrong protocol type name. Please use one of the following: \
     string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false";
 
-pub(super) fn debug<'e>(server: &'e mut Server, session: &mut Session, args: Args<'e>) -> Reply<'e> {
+/// What a client is told that may not use DEBUG.
+pub(crate) fn refuse_debug(server: &Server, session: &Session) -> Option<Reply<'static>> {
     let is_near = session.remote.is_none_or(|remote| remote.ip().to_canonical().is_loopback());
     let is_allowed = match server.settings.text("enable-debug-command") {
         "yes" => true,
         "local" => is_near,
         _ => false,
     };
-    if !is_allowed {
-        return Reply::err(NOT_ALLOWED);
-    }
+    (!is_allowed).then(|| Reply::err(NOT_ALLOWED))
+}
+
+pub(super) fn debug<'e>(server: &'e mut Server, session: &mut Session, args: Args<'e>) -> Reply<'e> {
     match (args.at(1).to_ascii_lowercase().as_slice(), args.len()) {
         (b"help", 2) => help(),
         (b"sleep", 3) => sleep(args.at(2)),

@@ -39,7 +39,7 @@ fn set_fields(store: &mut Store, args: Args<'_>, command: &str) -> Result<usize,
     if !args.len().is_multiple_of(2) {
         return Err(Reply::err(format_args!("wrong number of arguments for '{command}' command")));
     }
-    let fields = args.from(2).step_by(2).zip(args.from(3).step_by(2));
+    let fields = args.pairs(2);
     let count = fields.len();
     let set = |hash: &mut Hash, limits: &Limits| {
         (count, fields.filter(|(field, value)| hash.set(field, value, limits)).count())

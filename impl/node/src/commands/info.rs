@@ -1,10 +1,17 @@
 //! Owns INFO: the fields that redis-cli and monitoring read, by section.
 
-use super::connection::REDIS_VERSION;
-use crate::{client::Session, pubsub::Kind, server::Server};
+use super::{
+    connection::REDIS_VERSION,
+    memory::{Figures, human},
+};
+use crate::{bus::Bus, client::Session, pubsub::Kind, server::Server};
 use slotbus_replication::{Phase, Stage, StreamId, Upstream};
 use slotbus_wire::resp::{Args, Reply};
-use std::fmt::{self, Write};
+use std::{
+    env,
+    fmt::{self, Write},
+    path::Path,
+};
 
 /// One section: its name, whether it shows unless others are asked for, and its fields.
 struct Section {
@@ -37,6 +44,11 @@ impl Fields {
         // Writing to a String does not fail.
         let _ = write!(self.0, "{name}:{value}\r\n");
     }
+
+    /// What redis-server counts, and there is none of here.
+    fn put_none(&mut self, names: &[&str]) {
+        names.iter().for_each(|name| self.put(name, 0));
+    }
 }
 
 pub(super) fn info<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {
@@ -57,64 +69,80 @@ pub(super) fn info<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) 
 
 fn about_server(server: &Server, fields: &mut Fields) {
     let uptime = server.clock.uptime();
+    let shown = |path: Option<&Path>| path.map(Path::display).map_or_else(String::new, |path| path.to_string());
     fields.put("redis_version", REDIS_VERSION);
+    fields.put("redis_git_sha1", "00000000");
+    fields.put_none(&["redis_git_dirty", "redis_build_id"]);
     fields.put("slotbus_version", env!("CARGO_PKG_VERSION"));
     fields.put("redis_mode", if server.bus.is_some() { "cluster" } else { "standalone" });
-    fields.put("os", format_args!("{} {}", std::env::consts::OS, std::env::consts::ARCH));
+    fields.put("os", format_args!("{} {}", env::consts::OS, env::consts::ARCH));
     fields.put("arch_bits", usize::BITS);
+    fields.put("multiplexing_api", if cfg!(target_os = "linux") { "epoll" } else { "kqueue" });
     fields.put("process_id", std::process::id());
+    fields.put("process_supervised", "no");
     fields.put("run_id", &server.run_id);
     fields.put("tcp_port", server.settings.first_port());
     fields.put("server_time_usec", server.clock.since_epoch().as_micros());
     fields.put("uptime_in_seconds", uptime.as_secs());
     fields.put("uptime_in_days", uptime.as_secs() / 86_400);
     fields.put("hz", server.settings.text("hz"));
-    fields.put(
-        "config_file",
-        server.config_file.as_deref().map(std::path::Path::display).map_or_else(String::new, |path| path.to_string()),
-    );
+    fields.put("configured_hz", server.settings.text("hz"));
+    fields.put("lru_clock", server.now.0 / 1000 % (1 << 24));
+    fields.put("executable", shown(env::current_exe().ok().as_deref()));
+    fields.put("config_file", shown(server.config_file.as_deref()));
+    fields.put_none(&["io_threads_active"]);
 }
 
 fn about_clients(server: &Server, fields: &mut Fields) {
     // The client that asks is out of its place while it is served, and still counts there.
     fields.put("connected_clients", server.clients.len());
-    fields.put("cluster_connections", server.bus.as_ref().map_or(0, crate::bus::Bus::link_count));
+    fields.put("cluster_connections", server.bus.as_ref().map_or(0, Bus::link_count));
     fields.put("maxclients", server.limits.clients_max);
     fields.put("blocked_clients", server.waiters.len() + server.replication.waits.len());
-    fields.put("tracking_clients", 0);
+    fields.put_none(&["tracking_clients"]);
 }
 
 fn about_memory(server: &Server, fields: &mut Fields) {
-    let resident = resident_bytes();
-    let used = server.store.bytes();
-    fields.put("used_memory", used);
-    fields.put("used_memory_human", format_args!("{:.2}M", used as f64 / f64::from(1 << 20)));
-    fields.put("used_memory_rss", resident);
-    fields.put("used_memory_peak", resident);
-    let (machine, scripts) = (server.scripts.bytes(), server.scripts.cache.bytes());
+    let Figures { used, resident, peak, machine } = Figures::of(server);
+    let percent = |part: usize, whole: usize| format!("{:.2}%", part as f64 * 100.0 / whole.max(1) as f64);
     for (name, bytes) in [
-        ("used_memory_lua", machine),
-        ("used_memory_vm_eval", machine),
-        ("used_memory_scripts_eval", scripts),
-        ("number_of_cached_scripts", server.scripts.cache.len()),
-        ("number_of_functions", 0),
-        ("used_memory_vm_functions", 0),
-        ("used_memory_vm_total", machine),
-        ("used_memory_functions", 0),
-        ("used_memory_scripts", scripts),
+        ("used_memory", used),
+        ("used_memory_rss", resident),
+        ("used_memory_peak", peak),
+        ("total_system_memory", machine),
+        ("used_memory_lua", server.scripts.bytes()),
+        ("used_memory_vm_total", server.scripts.bytes()),
+        ("used_memory_scripts", server.scripts.cache.bytes()),
+        ("maxmemory", usize::try_from(server.settings.number("maxmemory")).unwrap_or_default()),
     ] {
         fields.put(name, bytes);
+        fields.put(&format!("{name}_human"), human(bytes));
     }
-    fields.put("maxmemory", server.settings.text("maxmemory"));
+    fields.put("used_memory_peak_perc", percent(resident, peak));
+    fields.put("used_memory_dataset", used);
+    fields.put("used_memory_dataset_perc", percent(used, resident));
+    fields.put("used_memory_vm_eval", server.scripts.bytes());
+    fields.put("used_memory_scripts_eval", server.scripts.cache.bytes());
+    fields.put("number_of_cached_scripts", server.scripts.cache.len());
+    fields.put_none(&[
+        "number_of_functions",
+        "number_of_libraries",
+        "used_memory_vm_functions",
+        "used_memory_functions",
+    ]);
     fields.put("maxmemory_policy", server.settings.text("maxmemory-policy"));
+    fields.put("mem_fragmentation_ratio", format_args!("{:.2}", resident as f64 / used.max(1) as f64));
+    fields.put("mem_fragmentation_bytes", resident.saturating_sub(used));
+    fields.put("mem_replication_backlog", server.replication.machine.kept().1);
+    fields.put("mem_cluster_links", server.bus.as_ref().map_or(0, Bus::buffered_bytes));
+    fields.put("mem_aof_buffer", server.aof.waiting());
     fields.put("mem_allocator", "system");
-}
-
-/// What the process holds in memory, as the system counts it; 0 where it does not say.
-pub(super) fn resident_bytes() -> u64 {
-    const PAGE_BYTES: u64 = 4096;
-    let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    text.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or_default() * PAGE_BYTES
+    fields.put_none(&[
+        "mem_not_counted_for_evict",
+        "active_defrag_running",
+        "lazyfree_pending_objects",
+        "lazyfreed_objects",
+    ]);
 }
 
 fn about_persistence(server: &Server, fields: &mut Fields) {
@@ -124,7 +152,18 @@ fn about_persistence(server: &Server, fields: &mut Fields) {
     fields.put("rdb_bgsave_in_progress", u8::from(server.saves.is_under_way()));
     fields.put("rdb_last_save_time", server.saves.last_s);
     fields.put("rdb_last_bgsave_status", if server.saves.is_good { "ok" } else { "err" });
+    fields.put("rdb_saves", server.saves.count);
     about_aof(server, fields);
+    // There are no child processes, and no modules.
+    fields.put_none(&[
+        "current_cow_peak",
+        "current_cow_size",
+        "current_cow_size_age",
+        "rdb_last_cow_size",
+        "aof_last_cow_size",
+        "module_fork_in_progress",
+        "module_fork_last_cow_size",
+    ]);
 }
 
 fn about_aof(server: &Server, fields: &mut Fields) {
@@ -164,9 +203,30 @@ fn about_stats(server: &Server, fields: &mut Fields) {
     fields.put("keyspace_misses", server.store.tally.misses);
     fields.put("pubsub_channels", server.subscriptions.names(Kind::Channel).count());
     fields.put("pubsub_patterns", server.subscriptions.names(Kind::Pattern).count());
+    fields.put("pubsubshard_channels", server.subscriptions.names(Kind::Shard).count());
     fields.put("total_error_replies", counters.errors);
     fields.put("total_reads_processed", counters.reads);
     fields.put("total_writes_processed", counters.writes);
+    // There are no child processes, no further threads that read, no tracking and no moving of values.
+    fields.put_none(&[
+        "latest_fork_usec",
+        "total_forks",
+        "migrate_cached_sockets",
+        "slave_expires_tracked_keys",
+        "evicted_clients",
+        "active_defrag_hits",
+        "active_defrag_misses",
+        "active_defrag_key_hits",
+        "active_defrag_key_misses",
+        "total_active_defrag_time",
+        "current_active_defrag_time",
+        "tracking_total_keys",
+        "tracking_total_items",
+        "tracking_total_prefixes",
+        "unexpected_error_replies",
+        "io_threaded_reads_processed",
+        "io_threaded_writes_processed",
+    ]);
 }
 
 fn about_replication(server: &Server, fields: &mut Fields) {
@@ -238,6 +298,8 @@ fn about_cpu(_: &Server, fields: &mut Fields) {
     let (user_s, system_s) = cpu_seconds();
     fields.put("used_cpu_sys", format_args!("{system_s:.6}"));
     fields.put("used_cpu_user", format_args!("{user_s:.6}"));
+    fields.put("used_cpu_sys_children", "0.000000");
+    fields.put("used_cpu_user_children", "0.000000");
 }
 
 /// Seconds that the process has computed, by itself and in the system; zeros where nobody says.

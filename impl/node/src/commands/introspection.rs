@@ -18,6 +18,7 @@ pub(super) fn help<'e>(_: &'e mut Server, _: &mut Session, _: Args<'e>) -> Reply
             ("COUNT", "How many commands there are."),
             ("DOCS [<command-name> ...]", "Document commands, or all of them."),
             ("GETKEYS <command> [<arg> ...]", "The keys of a request."),
+            ("GETKEYSANDFLAGS <command> [<arg> ...]", "The keys of a request, and what it does with them."),
             ("INFO [<command-name> ...]", "Describe commands, or all of them."),
             ("LIST [FILTERBY (MODULE <name>|ACLCAT <category>|PATTERN <pattern>)]", "The names of commands."),
         ],
@@ -49,7 +50,7 @@ pub(super) fn docs<'e>(_: &'e mut Server, _: &mut Session, args: Args<'e>) -> Re
 /// The command or subcommand that a client names, as `get` or `config|get`.
 fn named(name: &[u8]) -> Option<&'static Command> {
     let mut parts = name.splitn(2, |&byte| byte == b'|');
-    let command = Command::find(COMMANDS, parts.next()?)?;
+    let command = super::named(parts.next()?)?;
     match parts.next() {
         None => Some(command),
         Some(sub) => Command::find(command.subcommands, sub),
@@ -57,15 +58,27 @@ fn named(name: &[u8]) -> Option<&'static Command> {
 }
 
 pub(super) fn getkeys<'e>(_: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {
-    let request = args.skip(2);
+    keys_shown(args.skip(2), |key, _| Reply::bulk(key))
+}
+
+pub(super) fn getkeysandflags<'e>(_: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {
+    keys_shown(args.skip(2), |key, flags| {
+        // What holds for a command in general says nothing of one request.
+        let flags = flags.iter().copied().filter(|&flag| flag != "variable_flags" && flag != "incomplete");
+        Reply::Array(vec![Reply::bulk(key), statuses(flags)])
+    })
+}
+
+/// The keys of a request, each as `show` shows it and what is done with it.
+fn keys_shown<'e>(request: Args<'e>, show: impl Fn(&'e [u8], &'static [&'static str]) -> Reply<'e>) -> Reply<'e> {
     let Ok(command) = dispatch::look_up(request) else { return Reply::err("Invalid command specified") };
-    if !command.has_keys() {
+    if command.keys.iter().flatten().all(|keys| keys.flags.contains(&"not_key")) {
         return Reply::err("The command has no key arguments");
     }
     if !command.takes(request.len()) {
         return Reply::err("Invalid number of arguments specified for command");
     }
-    let keys: Vec<_> = command.keys_of(request).map(Reply::bulk).collect();
+    let keys: Vec<_> = command.keys_with_flags(request).map(|(key, flags)| show(key, flags)).collect();
     let needs_keys = !command.traits.contains(Traits::NO_MANDATORY_KEYS);
     if keys.is_empty() && needs_keys {
         Reply::err("Invalid arguments specified for command")
@@ -77,7 +90,7 @@ pub(super) fn getkeys<'e>(_: &'e mut Server, _: &mut Session, args: Args<'e>) ->
 pub(super) fn list<'e>(_: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {
     let every = every();
     let names =
-        |commands: Vec<&Command>| Reply::Set(commands.iter().map(|command| Reply::text(command.name)).collect());
+        |commands: Vec<&Command>| Reply::Array(commands.iter().map(|command| Reply::text(command.name)).collect());
     if args.len() == 2 {
         return names(every.collect());
     }

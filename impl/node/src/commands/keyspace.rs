@@ -1,7 +1,8 @@
 //! Owns the commands about keys of any kind.
 
 use super::{
-    not_an_integer,
+    options::small_integer,
+    out_of_databases,
     scan::{self, Filter},
     syntax_error,
 };
@@ -10,7 +11,9 @@ use crate::{
     glob,
     store::{Cursor, Store, entry::Entry, news::Class},
 };
-use slotbus_wire::resp::{Args, Reply, parse_i64};
+use slotbus_wire::resp::{Args, Reply};
+
+const SAME_OBJECT: &str = "source and destination objects are the same";
 
 pub(super) fn del<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
     Ok(Reply::count(args.from(1).filter(|key| drop_key(store, key)).count()))
@@ -51,7 +54,7 @@ pub(super) fn type_of<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
 }
 
 pub(super) fn keys<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
-    let keys = store.keys(store.now).filter(|key| glob::matches(args.at(1), key, false));
+    let keys = store.keys(store.now).filter(|key| glob::lists(args.at(1), key));
     Ok(Reply::Array(keys.map(Reply::bulk).collect()))
 }
 
@@ -94,27 +97,35 @@ fn move_key(store: &mut Store, from: &[u8], to: &[u8], replaces: bool) -> Result
     Ok(true)
 }
 
-pub(super) fn move_to_database<'e>(store: &'e mut Store, _: Args<'e>) -> Answer<'e> {
-    Err(only_one_database(store, "MOVE"))
-}
-
-pub(super) fn swapdb<'e>(store: &'e mut Store, _: Args<'e>) -> Answer<'e> {
-    Err(only_one_database(store, "SWAPDB"))
-}
-
-fn only_one_database(store: &Store, command: &str) -> Reply<'static> {
-    match store.limits.is_clustered {
-        true => Reply::err(format_args!("{command} is not allowed in cluster mode")),
-        false => Reply::err("DB index is out of range"),
+pub(super) fn move_to_database<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
+    refuse_in_cluster(store, "MOVE")?;
+    match small_integer(args.at(2))? {
+        0 => Err(Reply::err(SAME_OBJECT)),
+        _ => Err(out_of_databases()),
     }
 }
 
+pub(super) fn swapdb<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
+    refuse_in_cluster(store, "SWAPDB")?;
+    let index = |at, refusal| small_integer(args.at(at)).map_err(|_| Reply::err(refusal));
+    match (index(1, "invalid first DB index")?, index(2, "invalid second DB index")?) {
+        (0, 0) => Ok(Reply::OK),
+        _ => Err(out_of_databases()),
+    }
+}
+
+fn refuse_in_cluster(store: &Store, command: &str) -> Result<(), Reply<'static>> {
+    let refusal = || Reply::err(format_args!("{command} is not allowed in cluster mode"));
+    if store.limits.is_clustered { Err(refusal()) } else { Ok(()) }
+}
+
 pub(super) fn copy<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
-    let (mut replaces, mut at) = (false, 3);
+    let (mut replaces, mut database, mut at) = (false, 0, 3);
     while let Some(option) = args.get(at) {
         match (option.to_ascii_lowercase().as_slice(), args.get(at + 1)) {
             (b"replace", _) => replaces = true,
-            (b"db", Some(database)) => {
+            (b"db", Some(number)) => {
+                database = small_integer(number)?;
                 check_database(store, database)?;
                 at += 1;
             }
@@ -122,9 +133,12 @@ pub(super) fn copy<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
         }
         at += 1;
     }
+    if database != 0 {
+        return Err(Reply::err("Copying to another database is not allowed in cluster mode"));
+    }
     let (from, to, now) = (args.at(1), args.at(2), store.now);
     if from == to {
-        return Err(Reply::err("source and destination objects are the same"));
+        return Err(Reply::err(SAME_OBJECT));
     }
     let may = store.contains(from, now) && (replaces || !store.contains(to, now));
     let entry = store.peek(from).filter(|_| may).cloned();
@@ -136,14 +150,8 @@ pub(super) fn copy<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
     Ok(Reply::Integer(is_done.into()))
 }
 
-/// There is one database.
-fn check_database(store: &Store, text: &[u8]) -> Result<(), Reply<'static>> {
-    const DATABASES: i64 = 16;
-    match parse_i64(text).ok_or_else(not_an_integer)? {
-        0 => Ok(()),
-        1..DATABASES if store.limits.is_clustered => {
-            Err(Reply::err("Copying to another database is not allowed in cluster mode"))
-        }
-        _ => Err(Reply::err("DB index is out of range")),
-    }
+/// There is one database; but in a cluster it is the cluster that is given as the reason.
+fn check_database(store: &Store, database: i32) -> Result<(), Reply<'static>> {
+    let databases = if store.limits.is_clustered { 16 } else { 1 };
+    if (0..databases).contains(&database) { Ok(()) } else { Err(out_of_databases()) }
 }

@@ -39,9 +39,14 @@ fn begin(server: &mut Server, session: &mut Session, args: Args<'_>) -> Result<R
     let Some(ip) = ip(args.at(1)) else { return Err(Outcome::unreachable()) };
     let Some(port) = port else { return Err(Outcome::unsent()) };
     let tls = server.tls.as_ref().and_then(Tls::outbound_links);
-    let socket = dial::connect(SocketAddr::new(ip, port), &[]);
-    let stream = socket.and_then(|socket| Stream::opened(socket, ip, tls)).map_err(|_| Outcome::unsent())?;
-    let migration = Migration::new(session.key, stream, cargo, options.is_copy, timeout_ms, server.now);
+    let address = SocketAddr::new(ip, port);
+    let stream = match server.migrations.take_kept(address, tls.is_some()) {
+        Some(stream) => stream,
+        None => dial::connect(address, &[])
+            .and_then(|socket| Stream::opened(socket, ip, tls))
+            .map_err(|_| Outcome::unsent())?,
+    };
+    let migration = Migration::new(session.key, (address, stream), cargo, options.is_copy, timeout_ms, server.now);
     server.migrations.begin(migration).map_err(|_| Outcome::unsent())?;
     session.waits = Some(Wait::Reply);
     Ok(Reply::Silence)

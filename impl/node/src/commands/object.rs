@@ -1,10 +1,8 @@
-//! Owns the commands about how values are held: OBJECT and MEMORY.
+//! Owns the commands about how values are held: OBJECT.
 
-use super::{help_of, info::resident_bytes, options::integer, syntax_error};
+use super::help_of;
 use crate::{
-    client::Session,
     command::Answer,
-    server::Server,
     store::{Store, entry::Entry, eviction::Eviction},
 };
 use slotbus_wire::resp::{Args, Reply, parse_i64};
@@ -26,55 +24,8 @@ pub(super) fn help<'e>(_: &'e mut Store, _: Args<'e>) -> Answer<'e> {
     ))
 }
 
-pub(super) fn help_memory<'e>(_: &'e mut Store, _: Args<'e>) -> Answer<'e> {
-    Ok(help_of(
-        "MEMORY",
-        &[
-            ("DOCTOR", "How memory is used, in words."),
-            ("MALLOC-STATS", "What the allocator counts."),
-            ("PURGE", "Have the allocator give memory back."),
-            ("STATS", "How memory is used, in numbers."),
-            ("USAGE <key> [SAMPLES <count>]", "How many bytes a key and its value take."),
-        ],
-    ))
-}
-
-pub(super) fn doctor<'e>(server: &'e mut Server, _: &mut Session, _: Args<'e>) -> Reply<'e> {
-    let (keys, data, resident) = (server.store.len(), server.store.bytes(), resident_bytes());
-    Reply::Verbatim(format!("{keys} keys take {data} bytes of the {resident} that the process holds.\n").into())
-}
-
-pub(super) fn malloc_stats<'e>(_: &'e mut Server, _: &mut Session, _: Args<'e>) -> Reply<'e> {
-    Reply::Verbatim("Stats not supported for the current allocator".into())
-}
-
-/// The allocator gives back what it does not need by itself.
-pub(super) fn purge<'e>(_: &'e mut Server, _: &mut Session, _: Args<'e>) -> Reply<'e> {
-    Reply::OK
-}
-
-pub(super) fn stats<'e>(server: &'e mut Server, _: &mut Session, _: Args<'e>) -> Reply<'e> {
-    let (keys, data) = (server.store.len(), server.store.bytes());
-    let resident = usize::try_from(resident_bytes()).unwrap_or(usize::MAX);
-    let ratio = |part: usize, whole: usize| Reply::Double(part as f64 / whole.max(1) as f64);
-    let fields = [
-        ("peak.allocated", Reply::count(resident)),
-        ("total.allocated", Reply::count(resident)),
-        ("lua.caches", Reply::count(server.scripts.cache.bytes())),
-        ("functions.caches", Reply::count(0)),
-        ("keys.count", Reply::count(keys)),
-        ("keys.bytes-per-key", Reply::count(data / keys.max(1))),
-        ("dataset.bytes", Reply::count(data)),
-        ("dataset.percentage", Reply::Double(data as f64 * 100.0 / resident.max(1) as f64)),
-        ("allocator.resident", Reply::count(resident)),
-        ("fragmentation", ratio(resident, data)),
-        ("fragmentation.bytes", Reply::count(resident.saturating_sub(data))),
-    ];
-    Reply::Map(fields.into_iter().map(|(name, value)| (Reply::text(name), value)).collect())
-}
-
-/// The entry that a request is about. To look at it is no use of it.
-fn entry<'e>(store: &'e Store, args: Args<'_>) -> Option<&'e Entry> {
+/// The entry of the key behind a subcommand. To look at it is no use of it.
+pub(super) fn entry<'e>(store: &'e Store, args: Args<'_>) -> Option<&'e Entry> {
     store.peek(args.at(2)).filter(|entry| !entry.is_expired(store.now))
 }
 
@@ -107,18 +58,4 @@ pub(super) fn freq<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
         return Err(Reply::err(NOT_COUNTED));
     }
     Ok(Reply::Integer(store.eviction.frequency(entry.used(), store.now).into()))
-}
-
-pub(super) fn usage<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
-    match (args.len(), args.get(3)) {
-        (3, _) => {}
-        (5, Some(word)) if word.eq_ignore_ascii_case(b"samples") => {
-            // What is counted is exact: there is nothing to sample.
-            if integer(args.at(4))? < 0 {
-                return Err(syntax_error());
-            }
-        }
-        _ => return Err(syntax_error()),
-    }
-    Ok(entry(store, args).map_or(Reply::Null, |entry| Reply::count(entry.bytes())))
 }

@@ -6,7 +6,8 @@ use super::{not_an_integer, syntax_error};
 use crate::store::list::Side;
 use slotbus_core::Millis;
 use slotbus_wire::{
-    number::parse_f64,
+    extended::Extended,
+    number::{nearest_f64, parse_f64},
     resp::{Args, Reply, parse_i64},
 };
 use std::ops::Range;
@@ -14,6 +15,13 @@ use std::ops::Range;
 /// A number, or why there is none.
 pub(super) fn integer(text: &[u8]) -> Result<i64, Reply<'static>> {
     parse_i64(text).ok_or_else(not_an_integer)
+}
+
+/// A number of 32 bits.
+pub(super) fn small_integer(text: &[u8]) -> Result<i32, Reply<'static>> {
+    let (least, most) = (i32::MIN, i32::MAX);
+    let out_of_range = |_| Reply::err(format_args!("value is out of range, value must between {least} and {most}"));
+    integer(text).and_then(|number| i32::try_from(number).map_err(out_of_range))
 }
 
 /// A number whose sign can be turned.
@@ -46,9 +54,12 @@ pub(super) fn side(text: &[u8]) -> Result<Side, Reply<'static>> {
 
 /// For how long to wait; none for ever.
 pub(super) fn timeout_ms(text: &[u8]) -> Result<Option<u64>, Reply<'static>> {
-    let seconds = parse_f64(text).ok_or_else(|| Reply::err("timeout is not a float or out of range"))?;
+    // redis-server reads a wider format here: to it, what is too large for this one is merely long.
+    let too_long = || Extended::parse(text).and_then(|_| nearest_f64(text)).filter(|seconds| seconds.is_infinite());
+    let seconds = parse_f64(text).or_else(too_long);
+    let seconds = seconds.ok_or_else(|| Reply::err("timeout is not a float or out of range"))?;
     let millis = (seconds * 1000.0).ceil();
-    if millis < 0.0 || seconds < 0.0 || millis >= i64::MAX as f64 {
+    if millis < 0.0 || millis >= i64::MAX as f64 {
         return Err(Reply::err("timeout is negative"));
     }
     // The checks above leave a whole number that fits.

@@ -14,6 +14,9 @@ pub(super) fn psubscribe<'e>(server: &'e mut Server, session: &mut Session, args
 }
 
 pub(super) fn ssubscribe<'e>(server: &'e mut Server, session: &mut Session, args: Args<'e>) -> Reply<'e> {
+    if session.is_executing {
+        return Reply::err("SSUBSCRIBE isn't allowed for a DENY BLOCKING client");
+    }
     begin(server, session, args, Kind::Shard)
 }
 

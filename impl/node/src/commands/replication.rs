@@ -3,7 +3,11 @@
 //!
 //! Must not decide what a replica gets: that is the machine's.
 
-use super::{options::integer, syntax_error};
+use super::{
+    not_an_integer,
+    options::{integer, small_integer},
+    syntax_error,
+};
 use crate::{client::Session, replication::replica_id, server::Server};
 use slotbus_replication::{Event, Introduction, Phase, Stage, StreamId};
 use slotbus_wire::resp::{Args, Reply, parse_i64};
@@ -17,11 +21,13 @@ pub(super) fn replconf<'e>(server: &'e mut Server, session: &mut Session, args: 
         let introduction = match (option.as_slice(), parse_i64(value)) {
             (b"ack", Some(offset)) => return acknowledge(server, session, offset),
             (b"ack" | b"getack", _) => return Reply::Silence,
+            (b"listening-port" | b"rdb-only", None) => return not_an_integer(),
             (b"listening-port", Some(port)) => u16::try_from(port).ok().map(Introduction::Port),
             (b"ip-address", _) => String::from_utf8(value.to_vec()).ok().map(Introduction::Ip),
             (b"capa", _) if value.eq_ignore_ascii_case(b"eof") => Some(Introduction::EndMarks),
-            // What else a replica may be capable of changes nothing here.
-            (b"capa", _) | (b"rdb-only", Some(0)) => continue,
+            // What else a replica may be capable of changes nothing here, nor do its version and its id, which
+            // valkey tells.
+            (b"capa" | b"version" | b"set-cluster-node-id", _) | (b"rdb-only", Some(0)) => continue,
             _ => None,
         };
         let Some(introduction) = introduction else {
@@ -41,7 +47,7 @@ fn acknowledge(server: &mut Server, session: &Session, offset: i64) -> Reply<'st
 }
 
 pub(super) fn psync<'e>(server: &'e mut Server, session: &mut Session, args: Args<'e>) -> Reply<'e> {
-    if args.len() > 3 {
+    if args.get(3).is_some_and(|option| option.eq_ignore_ascii_case(b"failover")) {
         return Reply::err("FAILOVER is not allowed in cluster mode.");
     }
     let Some(next) = parse_i64(args.at(2)) else { return Reply::err("value is not an integer or out of range") };
@@ -66,18 +72,56 @@ fn ask(
     Reply::Silence
 }
 
-pub(super) fn replicaof<'e>(server: &'e mut Server, _: &mut Session, _: Args<'e>) -> Reply<'e> {
-    Reply::err(match server.bus {
-        Some(_) => "REPLICAOF not allowed in cluster mode.",
-        None => "REPLICAOF is not supported: this node replicates as a member of a cluster only.",
-    })
+pub(super) fn replicaof<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {
+    if server.bus.is_some() {
+        return Reply::err("REPLICAOF not allowed in cluster mode.");
+    }
+    // Outside of clusters there are primaries only.
+    if args.at(1).eq_ignore_ascii_case(b"no") && args.at(2).eq_ignore_ascii_case(b"one") {
+        return Reply::OK;
+    }
+    Reply::err("REPLICAOF is not supported: this node replicates as a member of a cluster only.")
 }
 
-pub(super) fn failover<'e>(server: &'e mut Server, _: &mut Session, _: Args<'e>) -> Reply<'e> {
-    Reply::err(match server.bus {
-        Some(_) => "FAILOVER not allowed in cluster mode.",
-        None => "FAILOVER requires connected replicas.",
-    })
+pub(super) fn failover<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) -> Reply<'e> {
+    if server.bus.is_some() {
+        return Reply::err("FAILOVER not allowed in cluster mode. Use CLUSTER FAILOVER command instead.");
+    }
+    if args.len() == 2 && args.at(1).eq_ignore_ascii_case(b"abort") {
+        return Reply::err("No failover in progress.");
+    }
+    match check_failover(args) {
+        Ok(()) => Reply::err("FAILOVER requires connected replicas."),
+        Err(refusal) => refusal,
+    }
+}
+
+/// Whether the options of FAILOVER can be read.
+fn check_failover(args: Args<'_>) -> Result<(), Reply<'static>> {
+    let (mut at, mut has_target, mut has_timeout, mut is_forced) = (1, false, false, false);
+    while let Some(option) = args.get(at) {
+        let left = args.len() - at - 1;
+        at += match option.to_ascii_lowercase().as_slice() {
+            b"timeout" if left > 0 && !has_timeout => {
+                has_timeout = true;
+                if integer(args.at(at + 1))? <= 0 {
+                    return Err(Reply::err("FAILOVER timeout must be greater than 0"));
+                }
+                2
+            }
+            b"to" if left > 1 && !has_target => {
+                has_target = true;
+                small_integer(args.at(at + 2))?;
+                3
+            }
+            b"force" if !is_forced => {
+                is_forced = true;
+                1
+            }
+            _ => return Err(syntax_error()),
+        };
+    }
+    Ok(())
 }
 
 /// Waits for replicas.

@@ -9,8 +9,11 @@ use slotbus_wire::resp::{Args, Reply, parse_i64};
 /// How many places a portion has unless told otherwise.
 const COUNT: usize = 10;
 
-/// A cursor as it is written. A negative number stands for its two's complement, as in C.
+/// A cursor as it is written. A negative number stands for its two's complement, as in C; no digit stands for 0.
 pub(super) fn cursor(text: &[u8]) -> Result<u64, Reply<'static>> {
+    if text.is_empty() {
+        return Ok(0);
+    }
     let number = std::str::from_utf8(text)
         .ok()
         .and_then(|text| text.parse().or_else(|_| text.parse().map(i64::cast_unsigned)).ok());
@@ -47,7 +50,7 @@ impl<'a> Filter<'a> {
     }
 
     pub(super) fn takes(&self, name: &[u8]) -> bool {
-        self.pattern.is_none_or(|pattern| glob::matches(pattern, name, false))
+        self.pattern.is_none_or(|pattern| glob::lists(pattern, name))
     }
 }
 

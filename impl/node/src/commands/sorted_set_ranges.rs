@@ -46,7 +46,7 @@ impl Scores {
         let bound = |text: &[u8]| {
             let (text, is_open) = text.strip_prefix(b"(").map_or((text, false), |text| (text, true));
             // As an empty text, this one stands for 0.
-            let score = if text.is_empty() { Some(0.0) } else { nearest_f64(text) };
+            let score = if text.is_empty() { Some(0.0) } else { nearest_f64(text.trim_ascii_start()) };
             score.map(|score| (score, is_open)).ok_or_else(|| Reply::err("min or max is not a float"))
         };
         Ok(Self { low: bound(low)?, high: bound(high)? })
@@ -142,6 +142,8 @@ impl Query {
 
     /// Reads the options of a request that begin at `at`; `is_free` if they may choose everything.
     fn read(mut self, args: Args<'_>, mut at: usize, is_free: bool, is_stored: bool) -> Result<Self, Reply<'static>> {
+        // Each of these is chosen once.
+        let (mut may_turn, mut may_choose) = (is_free, is_free);
         while let Some(option) = args.get(at) {
             match option.to_ascii_lowercase().as_slice() {
                 b"withscores" if !is_stored => self.with_scores = true,
@@ -149,14 +151,15 @@ impl Query {
                     self.limit = Some((integer(args.at(at + 1))?, integer(args.at(at + 2))?));
                     at += 2;
                 }
-                b"rev" if is_free => self.is_downwards = true,
-                b"bylex" if is_free => self.by = By::Name,
-                b"byscore" if is_free => self.by = By::Score,
+                b"rev" if may_turn => (self.is_downwards, may_turn) = (true, false),
+                b"bylex" if may_choose => (self.by, may_choose) = (By::Name, false),
+                b"byscore" if may_choose => (self.by, may_choose) = (By::Score, false),
                 _ => return Err(syntax_error()),
             }
             at += 1;
         }
-        if self.limit.is_some() && self.by == By::Rank {
+        // A limit of all is none.
+        if self.by == By::Rank && self.limit.is_some_and(|(_, count)| count != -1) {
             return Err(Reply::err(
                 "syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX",
             ));

@@ -17,6 +17,7 @@ use crate::{
     },
 };
 use slotbus_wire::resp::{Args, Reply};
+use smallvec::SmallVec;
 
 const NOT_A_NUMBER: &str = "resulting score is not a number (NaN)";
 
@@ -40,15 +41,18 @@ impl AddOptions {
     fn read(args: Args<'_>) -> (Self, usize) {
         let (mut options, mut at) = (Self::default(), 2);
         while let Some(option) = args.get(at) {
-            match option.to_ascii_lowercase().as_slice() {
-                b"nx" => options.is_for_new = true,
-                b"xx" => options.is_for_known = true,
-                b"gt" => options.is_for_greater = true,
-                b"lt" => options.is_for_less = true,
-                b"ch" => options.counts_changes = true,
-                b"incr" => options.increments = true,
-                _ => break,
-            }
+            let words: [(&[u8], &mut bool); 6] = [
+                (b"nx", &mut options.is_for_new),
+                (b"xx", &mut options.is_for_known),
+                (b"gt", &mut options.is_for_greater),
+                (b"lt", &mut options.is_for_less),
+                (b"ch", &mut options.counts_changes),
+                (b"incr", &mut options.increments),
+            ];
+            let Some((_, is_given)) = words.into_iter().find(|(word, _)| option.eq_ignore_ascii_case(word)) else {
+                break;
+            };
+            *is_given = true;
             at += 1;
         }
         (options, at)
@@ -94,20 +98,25 @@ pub(super) fn zadd<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
 }
 
 pub(super) fn zincrby<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
-    add(store, args.at(1), args.skip(2), AddOptions { increments: true, ..AddOptions::default() })
+    const SCORE: usize = 2;
+    let (_, after_options) = AddOptions::read(args);
+    if after_options > SCORE {
+        return Err(syntax_error());
+    }
+    add(store, args.at(1), args.skip(SCORE), AddOptions { increments: true, ..AddOptions::default() })
 }
 
 /// Scores and members in turn.
 fn add<'e>(store: &mut Store, key: &[u8], args: Args<'_>, options: AddOptions) -> Answer<'e> {
-    let scores = args.from(0).step_by(2).map(float).collect::<Result<Vec<_>, _>>()?;
-    let members = args.from(1).step_by(2);
+    let scored = args.pairs(0).map(|(score, member)| Ok((float(score)?, member)));
+    let scored = scored.collect::<Result<SmallVec<[_; 1]>, Reply<'static>>>()?;
     if options.is_for_known && store.former_of::<SortedSet>(key)?.is_none() {
         return Ok(if options.increments { Reply::Null } else { Reply::Integer(0) });
     }
     let event = if options.increments { "zincr" } else { "zadd" };
     let change = |set: &mut SortedSet, limits: &Limits| {
         let (mut added, mut updated, mut last) = (0, 0, None);
-        for (given, member) in scores.into_iter().zip(members) {
+        for (given, member) in scored {
             let former = set.score(member);
             match options.decide(former, given) {
                 Err(refusal) => return (0, Err(refusal)),

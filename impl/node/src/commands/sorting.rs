@@ -160,7 +160,7 @@ fn sorted(store: &mut Store, items: Vec<Vec<u8>>, query: &Query<'_>) -> Result<V
             (true, text) => Weight::Text(text),
             (false, None) => Weight::Number(0.0),
             (false, Some(text)) => {
-                let number = if text.is_empty() { Some(0.0) } else { parse_f64(&text) };
+                let number = if text.is_empty() { Some(0.0) } else { parse_f64(text.trim_ascii_start()) };
                 Weight::Number(number.ok_or_else(|| Reply::err("One or more scores can't be converted into double"))?)
             }
         };

@@ -226,9 +226,10 @@ pub(super) fn decrby<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
 }
 
 fn add<'e>(store: &mut Store, key: &[u8], amount: i64) -> Answer<'e> {
-    let former = store.former(key)?.map_or(Some(0), parse_i64).ok_or_else(not_an_integer)?;
-    let sum = former.checked_add(amount).ok_or_else(|| Reply::err("increment or decrement would overflow"))?;
-    store.set(key, itoa::Buffer::new().format(sum).as_bytes(), Expiry::Keep);
+    let sum = store.set_number(key, |former| {
+        let former = former.map_or(Some(0), parse_i64).ok_or_else(not_an_integer)?;
+        former.checked_add(amount).ok_or_else(|| Reply::err("increment or decrement would overflow"))
+    })?;
     store.news.tell(Class::STRING, "incrby", key);
     Ok(Reply::Integer(sum))
 }

@@ -45,12 +45,15 @@ pub(super) fn unwatch<'e>(server: &'e mut Server, session: &mut Session, _: Args
     Reply::OK
 }
 
+/// Whether a key that is watched has changed.
+pub(crate) fn has_watched_change(server: &Server, session: &Session) -> bool {
+    session.watched.iter().any(|watch| server.store.news.revision(&watch.key) != watch.revision)
+}
+
 pub(super) fn exec<'e>(server: &'e mut Server, session: &mut Session, _: Args<'e>) -> Reply<'e> {
     let Some(transaction) = session.transaction.take() else { return Reply::err("EXEC without MULTI") };
-    let store = &server.store;
-    let has_changed = session.watched.iter().any(|watch| {
-        store.news.revision(&watch.key) != watch.revision || watch.was_there && !store.contains(&watch.key, server.now)
-    });
+    let is_gone = |watch: &Watch| watch.was_there && !server.store.contains(&watch.key, server.now);
+    let has_changed = has_watched_change(server, session) || session.watched.iter().any(is_gone);
     server.unwatch(session);
     if transaction.is_dirty {
         return Reply::error("EXECABORT Transaction discarded because of previous errors.");

@@ -54,15 +54,15 @@ fn moving(args: Args<'_>, from: Side, side: Side, timeout_at: usize) -> Wished {
 }
 
 pub(super) fn blmpop(args: Args<'_>) -> Wished {
-    let timeout_ms = timeout_ms(args.at(1))?;
     let lists::Pops { keys, side, count } = lists::Pops::read(args, 2)?;
+    let timeout_ms = timeout_ms(args.at(1))?;
     let wish = Wish::Elements(side, count);
     Ok(Waiting { keys: keys.into_iter().map(Box::from).collect(), wish, timeout_ms })
 }
 
 pub(super) fn bzmpop(args: Args<'_>) -> Wished {
-    let timeout_ms = timeout_ms(args.at(1))?;
     let sorted_sets::Pops { keys, extreme, count } = sorted_sets::Pops::read(args, 2)?;
+    let timeout_ms = timeout_ms(args.at(1))?;
     let wish = Wish::Members(extreme, count);
     Ok(Waiting { keys: keys.into_iter().map(Box::from).collect(), wish, timeout_ms })
 }

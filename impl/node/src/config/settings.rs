@@ -37,7 +37,7 @@ impl Settings {
             | Kind::MemoryOrPercent
             | Kind::Octal
             | Kind::Word(_)
-            | Kind::Words(_)
+            | Kind::ShutdownOptions
             | Kind::Text
             | Kind::BaseName(..)
             | Kind::Directory

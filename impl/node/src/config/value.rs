@@ -17,8 +17,8 @@ pub enum Kind {
     Octal,
     /// One of some words.
     Word(&'static [&'static str]),
-    /// Some of some words.
-    Words(&'static [&'static str]),
+    /// How to shut down: options of SHUTDOWN, or `default`.
+    ShutdownOptions,
     /// Anything.
     Text,
     /// A name without a path, for the directive of this name, that names this.
@@ -56,7 +56,7 @@ impl Kind {
     #[must_use]
     pub fn takes_many(self) -> bool {
         match self {
-            Self::Words(_)
+            Self::ShutdownOptions
             | Self::Addresses
             | Self::SavePoints
             | Self::BufferLimits
@@ -131,8 +131,9 @@ impl Kind {
                     Err(format!("argument(s) must be one of the following: {}", known.join(", ")))
                 }
             },
-            Self::Text | Self::BaseName(..) | Self::EventClasses => Ok(word.into()),
-            Self::Words(_)
+            Self::EventClasses => Ok(event_classes(word)),
+            Self::Text | Self::BaseName(..) => Ok(word.into()),
+            Self::ShutdownOptions
             | Self::Addresses
             | Self::SavePoints
             | Self::BufferLimits
@@ -144,10 +145,7 @@ impl Kind {
 
     fn canonical_many(self, words: &[&str]) -> Result<String, String> {
         match self {
-            Self::Words(known) => {
-                let words: Result<Vec<String>, String> = words.iter().map(|word| one_of(word, known)).collect();
-                Ok(words?.join(" "))
-            }
+            Self::ShutdownOptions => shutdown_options(words),
             Self::SavePoints => save_points(words),
             Self::BufferLimits => buffer_limits(words),
             Self::Percentiles => percentiles(words),
@@ -171,6 +169,27 @@ impl Kind {
             }
         }
     }
+}
+
+/// The letters of keyspace events in their order; one stands for all kinds of commands.
+fn event_classes(word: &str) -> String {
+    const KINDS: &str = "g$lshzxetd";
+    let given = |letter: &char| word.contains(*letter);
+    let has_all = word.contains('A') || KINDS.chars().all(|letter| given(&letter));
+    let kinds = if has_all { "A".to_owned() } else { KINDS.chars().filter(given).collect() };
+    kinds.chars().chain("nKEm".chars().filter(given)).collect()
+}
+
+/// Options of SHUTDOWN in their order, each once.
+fn shutdown_options(words: &[&str]) -> Result<String, String> {
+    const OPTIONS: [&str; 5] = ["default", "save", "nosave", "now", "force"];
+    let given = words.iter().map(|word| one_of(word, &OPTIONS)).collect::<Result<Vec<_>, _>>()?;
+    let has = |option: &str| given.iter().any(|word| word == option);
+    if has("save") && has("nosave") {
+        return Err("shutdown options SAVE and NOSAVE can't be used simultaneously".into());
+    }
+    let options: Vec<&str> = OPTIONS[1..].iter().copied().filter(|option| has(option)).collect();
+    Ok(if options.is_empty() { OPTIONS[0].to_owned() } else { options.join(" ") })
 }
 
 fn between(number: i128, min: i64, max: i64) -> Result<String, String> {

@@ -98,8 +98,10 @@ impl Server {
     }
 
     fn record_losses(&mut self) {
-        let lost = self.store.news.take_lost();
-        self.record_drops(lost.iter().map(|key| &**key));
+        if self.store.news.has_lost() {
+            let lost = self.store.news.take_lost();
+            self.record_drops(lost.iter().map(|key| &**key));
+        }
     }
 
     /// Puts what was recorded into the stream and the append-only file, as one.

@@ -7,12 +7,13 @@ use super::{
     memory::{heap_bytes, table_bytes},
     walk,
 };
+use foldhash::quality::RandomState;
 use indexmap::IndexMap;
 use slotbus_wire::{
     listpack::{Item, Listpack},
     rdb::Body,
 };
-use std::{borrow::Cow, hash::RandomState};
+use std::borrow::Cow;
 
 type Text = Box<[u8]>;
 type Table = IndexMap<Text, Text, RandomState>;
@@ -120,21 +121,22 @@ impl Hash {
         }
         let is_new = match self {
             Self::Small(pack) => set_packed(pack, field, value),
-            Self::Large { table, text_bytes } => {
-                *text_bytes += heap_bytes(value.len());
-                match table.get_mut(field) {
-                    Some(former) => {
-                        *text_bytes -= heap_bytes(former.len());
-                        *former = value.into();
-                        false
-                    }
-                    None => {
-                        *text_bytes += heap_bytes(field.len());
-                        table.insert(field.into(), value.into());
-                        true
-                    }
+            Self::Large { table, text_bytes } => match table.get_mut(field) {
+                Some(former) if former.len() == value.len() => {
+                    former.copy_from_slice(value);
+                    false
                 }
-            }
+                Some(former) => {
+                    *text_bytes = *text_bytes + heap_bytes(value.len()) - heap_bytes(former.len());
+                    *former = value.into();
+                    false
+                }
+                None => {
+                    *text_bytes += heap_bytes(field.len()) + heap_bytes(value.len());
+                    table.insert(field.into(), value.into());
+                    true
+                }
+            },
         };
         if self.len() > limits.hash_entries_max {
             self.grow();

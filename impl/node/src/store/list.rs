@@ -67,6 +67,8 @@ impl List {
             Side::Right => self.pieces.back(),
         };
         if !outer.is_some_and(|piece| has_room(piece, element, limits)) {
+            let full = if side == Side::Left { 0 } else { self.pieces.len().saturating_sub(1) };
+            self.edit(full, Listpack::tighten);
             match side {
                 Side::Left => self.pieces.push_front(Listpack::default()),
                 Side::Right => self.pieces.push_back(Listpack::default()),

@@ -121,6 +121,12 @@ impl News {
         }
     }
 
+    /// Whether keys were [lost](Self::lose).
+    #[must_use]
+    pub fn has_lost(&self) -> bool {
+        !self.lost.is_empty()
+    }
+
     /// Takes the keys that were [lost](Self::lose), in order.
     pub fn take_lost(&mut self) -> Vec<Box<[u8]>> {
         std::mem::take(&mut self.lost)

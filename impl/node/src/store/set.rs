@@ -7,9 +7,10 @@ use super::{
     memory::{heap_bytes, table_bytes},
     walk,
 };
+use foldhash::quality::RandomState;
 use indexmap::IndexSet;
 use slotbus_wire::{intset::IntSet, rdb::Body, resp::parse_i64};
-use std::{borrow::Cow, hash::RandomState};
+use std::borrow::Cow;
 
 type Text = Box<[u8]>;
 type Table = IndexSet<Text, RandomState>;

@@ -9,13 +9,14 @@ use super::{
     ranking::{Ranked, Ranking},
     walk,
 };
+use foldhash::quality::RandomState;
 use indexmap::IndexMap;
 use slotbus_wire::{
     listpack::{Item, Listpack},
     number::{format_score, parse_f64},
     rdb::Body,
 };
-use std::{borrow::Cow, cmp::Ordering, hash::RandomState, ops::Range};
+use std::{borrow::Cow, cmp::Ordering, ops::Range};
 
 type Text = Box<[u8]>;
 type Members = IndexMap<Text, f64, RandomState>;
@@ -109,10 +110,11 @@ impl SortedSet {
 
     /// Gives a member a score; answers with its former one.
     pub fn insert(&mut self, member: &[u8], score: f64, limits: &Limits) -> Option<f64> {
-        if member.len() > limits.sorted_set_value_max {
+        let is_full = || self.len() >= limits.sorted_set_entries_max && self.score(member).is_none();
+        if matches!(self, Self::Small(_)) && (member.len() > limits.sorted_set_value_max || is_full()) {
             self.grow();
         }
-        let former = match self {
+        match self {
             Self::Small(pack) => {
                 let former = find(pack, member);
                 if let Some((at, _)) = former {
@@ -126,11 +128,7 @@ impl SortedSet {
                 *text_bytes += if former.is_none() { heap_bytes(member.len()) } else { 0 };
                 former
             }
-        };
-        if self.len() > limits.sorted_set_entries_max {
-            self.grow();
         }
-        former
     }
 
     /// Drops a member; answers with its score.

@@ -59,6 +59,7 @@ impl<'a> View<'a> {
             Self::Other(Value::Set(_)) => "set",
             Self::Other(Value::Hash(_)) => "hash",
             Self::Other(Value::SortedSet(_)) => "zset",
+            Self::Other(Value::Foreign(kind, _)) if rdb::is_hash(*kind) => "hash",
             Self::Other(Value::Foreign(..)) => "stream",
         }
     }
@@ -114,6 +115,19 @@ impl Value {
             Self::Hash(hash) => hash.bytes(),
             Self::SortedSet(set) => set.bytes(),
             Self::Foreign(_, bytes) => heap_bytes(bytes.capacity()),
+        }
+    }
+
+    /// Whether this is a large collection that has a field of the first name, or a member of the last one.
+    #[must_use]
+    pub fn has_large(&self, [first, last]: [&[u8]; 2]) -> bool {
+        match self {
+            Self::Hash(Hash::Large { table, .. }) => table.contains_key(first),
+            Self::SortedSet(SortedSet::Large { members, .. }) => members.contains_key(last),
+            Self::Set(Set::Large { table, .. }) => table.contains(last),
+            Self::String(_) | Self::List(_) | Self::Set(_) | Self::Hash(_) | Self::SortedSet(_) | Self::Foreign(..) => {
+                false
+            }
         }
     }
 

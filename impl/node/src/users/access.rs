@@ -6,8 +6,7 @@
 use crate::{
     category::Category,
     command::{Command, Traits},
-    commands::COMMANDS,
-    glob,
+    commands, glob,
 };
 use slotbus_wire::resp::Args;
 use std::fmt;
@@ -135,6 +134,7 @@ impl Access {
             b"allcommands" | b"+@all" => (self.allows_commands, self.commands) = (true, Vec::new()),
             b"nocommands" | b"-@all" => (self.allows_commands, self.commands) = (false, Vec::new()),
             [b'~', ..] => self.add_keys(true, true, &rule[1..])?,
+            [b'%', ..] if self.allows_keys => return Err(BadRule::AllKeysAlready),
             [b'%', ..] => self.add_keys_for(&rule[1..])?,
             [b'&', ..] => self.add_channels(&rule[1..])?,
             [sign @ (b'+' | b'-'), name @ ..] => self.add_commands(*sign == b'+', name)?,
@@ -303,7 +303,7 @@ fn target_named(name: &[u8], is_allowed: bool) -> Result<Target, BadRule> {
         None => (name, None),
         Some(bar) => (&name[..bar], Some(&name[bar + 1..])),
     };
-    let command = Command::find(COMMANDS, container).ok_or(BadRule::Unknown)?;
+    let command = commands::named(container).ok_or(BadRule::Unknown)?;
     let Some(rest) = rest else { return Ok(Target::Command(command.name)) };
     if let Some(sub) = Command::find(command.subcommands, rest) {
         return Ok(Target::Command(sub.name));

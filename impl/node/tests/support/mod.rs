@@ -5,6 +5,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up ends at once")]
 
 pub(crate) mod keys;
+pub(crate) mod likeness;
+pub(crate) mod pair;
+pub(crate) mod reply;
 pub(crate) mod shards;
 pub(crate) mod tls;
 
@@ -29,6 +32,9 @@ const PORTS: std::ops::Range<u16> = 17_000..22_700;
 pub(crate) const NODE: &str = env!("CARGO_BIN_EXE_slotbus-node");
 /// The server that it is compared with.
 pub(crate) const REDIS: &str = "redis-server";
+
+/// The words of a request.
+pub(crate) type Request = Vec<Vec<u8>>;
 
 /// A port on which nobody listens, nor on the bus port that goes with it.
 pub(crate) fn free_port() -> u16 {

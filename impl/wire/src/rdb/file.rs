@@ -3,15 +3,19 @@
 //! Must not hold the file: a reader is given as much of it as there is, and says when it needs more.
 
 use super::{
-    Body, Checksum, Fault, VERSION, Value,
+    Body, Checksum, Fault, VERSION, Value, is_readable,
     primitive::{Input, put_length, put_string},
 };
 
 const MAGIC: &[u8] = b"REDIS";
+/// From version 80 on, with a digit less for the version.
+const MAGIC_OF_VALKEY: &[u8] = b"VALKEY";
 const HEAD_BYTES: usize = 9;
 const CHECKSUM_SINCE: u16 = 5;
 
 mod code {
+    /// redis 7.4.
+    pub(super) const SLOT_SIZES: u8 = 244;
     pub(super) const FUNCTION: u8 = 245;
     pub(super) const FUNCTION_OF_CANDIDATE: u8 = 246;
     pub(super) const MODULE_AUX: u8 = 247;
@@ -150,10 +154,11 @@ impl RecordReader {
 
 fn head(input: &mut Input<'_>) -> Result<u16, Fault> {
     let head = input.bytes(HEAD_BYTES)?;
-    let digits = head.strip_prefix(MAGIC).ok_or(Fault::Bad("Wrong signature trying to load DB from file"))?;
+    let digits = head.strip_prefix(MAGIC).or_else(|| head.strip_prefix(MAGIC_OF_VALKEY));
+    let digits = digits.ok_or(Fault::Bad("Wrong signature trying to load DB from file"))?;
     let digits = std::str::from_utf8(digits).ok().filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
     let version = digits.and_then(|digits| digits.parse().ok()).unwrap_or_default();
-    if (1..=VERSION).contains(&version) { Ok(version) } else { Err(Fault::Bad("Can't handle RDB format version")) }
+    if is_readable(version) { Ok(version) } else { Err(Fault::Bad("Can't handle RDB format version")) }
 }
 
 fn record(version: u16, input: &mut Input<'_>) -> Result<Record, Fault> {
@@ -164,6 +169,8 @@ fn record(version: u16, input: &mut Input<'_>) -> Result<Record, Fault> {
             code::END_S => expires_ms = Some(u64::from(u32::from_le_bytes(input.array()?)) * 1000),
             code::IDLE => drop(input.number()?),
             code::FREQUENCY => drop(input.byte()?),
+            // Which slot follows, how many keys it has, and how many of them expire.
+            code::SLOT_SIZES => (0..3).try_for_each(|_| input.number().map(drop))?,
             code::AUX => return Ok(Record::Aux(input.string()?.into_owned(), input.string()?.into_owned())),
             code::FUNCTION => return Ok(Record::Function(input.string()?.into_owned())),
             code::FUNCTION_OF_CANDIDATE => {
@@ -180,5 +187,37 @@ fn record(version: u16, input: &mut Input<'_>) -> Result<Record, Fault> {
                 return Ok(Record::Entry(Box::new(Entry { key, value, expires_ms })));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Entry, Record, RecordReader};
+    use crate::rdb::{Fault, Value};
+
+    fn records(mut bytes: &[u8]) -> Result<Vec<Record>, Fault> {
+        let mut reader = RecordReader::default();
+        let mut records = Vec::new();
+        while !bytes.is_empty() {
+            let (record, length) = reader.read(bytes)?;
+            bytes = &bytes[length..];
+            records.push(record);
+        }
+        Ok(records)
+    }
+
+    #[test]
+    fn snapshots_of_later_versions_are_read() {
+        let entry = Entry { key: b"k".to_vec(), value: Value::String(b"v".to_vec()), expires_ms: None };
+        let entry = Record::Entry(Box::new(entry));
+        let keys_of_slot = b"\xf4N\xf4\x01\0";
+        for (head, version) in [(b"REDIS0012", 12), (b"VALKEY080", 80)] {
+            let bytes = [head.as_slice(), keys_of_slot, b"\0\x01k\x01v\xff\0\0\0\0\0\0\0\0"].concat();
+            assert_eq!(records(&bytes), Ok(vec![Record::Head(version), entry.clone(), Record::End(Some(0))]));
+        }
+        for head in [b"REDIS0100", b"VALKEY100", b"REDIS0000", b"VALKEY0x0"] {
+            assert_eq!(records(head), Err(Fault::Bad("Can't handle RDB format version")));
+        }
+        assert_eq!(records(b"REDIS0014\xf3\x01k\x01v"), Err(Fault::Bad("a value has an unknown type")));
     }
 }

@@ -1,8 +1,8 @@
-//! Owns how a value is read, in every form that redis-server 7.0 reads.
+//! Owns how a value is read, in every form that redis-server 7.0 reads, and those that later versions added.
 //!
 //! Must not reserve memory because a length asks for it.
 
-use super::{Fault, kind, old, primitive::Input, stream};
+use super::{Fault, field_ends, kind, old, primitive::Input, stream};
 use crate::{
     intset::IntSet,
     listpack::{BYTES_MAX, Item, Listpack},
@@ -61,21 +61,17 @@ impl Value {
             kind::HASH_LISTPACK => paired(listpack(input)?).map(Self::PackedHash),
             kind::SORTED_SET_LISTPACK => ascending(paired(listpack(input)?)?).map(Self::PackedSortedSet),
             kind::LIST_OF_LISTPACKS => several(input, piece).map(Self::List),
-            kind::STREAM | kind::STREAM_2 => Self::foreign(kind, input, stream::skip),
+            kind::SET_LISTPACK => listpack(input).map(|pack| Self::Set(texts(&pack))),
+            kind::STREAM | kind::STREAM_2 | kind::STREAM_3 => {
+                stream::read(kind, input).map(|(kind, bytes)| Self::Foreign(kind, bytes))
+            }
+            kind::HASH_2 | kind::HASH_WITH_FIELD_ENDS | kind::HASH_LISTPACK_WITH_FIELD_ENDS => {
+                field_ends::read(kind, input)
+            }
             kind::MODULE | kind::MODULE_2 => Err(Fault::OfModule),
             _ => Err(Fault::Bad("a value has an unknown type")),
         }
         .and_then(Self::not_empty)
-    }
-
-    fn foreign(
-        kind: u8,
-        input: &mut Input<'_>,
-        skip: impl Fn(u8, &mut Input<'_>) -> Result<(), Fault>,
-    ) -> Result<Self, Fault> {
-        let before = input.0;
-        skip(kind, input)?;
-        Ok(Self::Foreign(kind, before[..before.len() - input.0.len()].to_vec()))
     }
 
     /// No key has a collection of nothing.
@@ -92,11 +88,14 @@ impl Value {
     }
 }
 
-fn text(input: &mut Input<'_>) -> Result<Text, Fault> {
+pub(super) fn text(input: &mut Input<'_>) -> Result<Text, Fault> {
     input.string().map(std::borrow::Cow::into_owned)
 }
 
-fn several<T>(input: &mut Input<'_>, one: impl Fn(&mut Input<'_>) -> Result<T, Fault>) -> Result<Vec<T>, Fault> {
+pub(super) fn several<T>(
+    input: &mut Input<'_>,
+    one: impl Fn(&mut Input<'_>) -> Result<T, Fault>,
+) -> Result<Vec<T>, Fault> {
     let count = input.length()?;
     let mut all = Vec::with_capacity(count.min(PREPARED_MAX));
     for _ in 0..count {
@@ -105,8 +104,13 @@ fn several<T>(input: &mut Input<'_>, one: impl Fn(&mut Input<'_>) -> Result<T, F
     Ok(all)
 }
 
-fn listpack(input: &mut Input<'_>) -> Result<Listpack, Fault> {
+pub(super) fn listpack(input: &mut Input<'_>) -> Result<Listpack, Fault> {
     Listpack::read(text(input)?).ok_or(Fault::Bad("a listpack is damaged"))
+}
+
+/// What a listpack holds.
+pub(super) fn texts(pack: &Listpack) -> Vec<Text> {
+    pack.iter().map(|(_, item)| item.text().into_owned()).collect()
 }
 
 /// One piece of a list: a listpack, or an element that is too large for one.

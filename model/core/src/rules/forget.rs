@@ -12,6 +12,11 @@ use crate::{
 impl<const SLOTS: usize> Turn<'_, SLOTS> {
     pub(crate) fn forget(&mut self, id: NodeId) -> Result<Reply, Refusal> {
         let refusal = match self.node.peers.find(&id) {
+            // A member was told first, and told this node.
+            None if self.node.config.profile.forget_is_gossiped && self.is_banned(&id) => {
+                self.rule(Rule::ForgetDone);
+                return Ok(Reply::Done);
+            }
             None => Refusal::UnknownNode(id),
             Some(pos) if pos == self.node.me => Refusal::ForgetMyself,
             Some(_) if self.node.myself().primary == Some(id) && self.unless(Mutant::ForgetsPrimary) => {
