@@ -3,7 +3,7 @@
 
 use super::Application;
 use redis::{
-    Connection, ProtocolVersion, RedisError, Value as Reply,
+    Connection, ConnectionLike, ProtocolVersion, RedisError, RedisResult, Value as Reply,
     cluster::{ClusterClient, ClusterConnection, cluster_pipe},
 };
 use serde_json::{Value, json};
@@ -22,9 +22,10 @@ use std::{
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 /// Between one piece of work and the next.
 const PAUSE: Duration = Duration::from_millis(2);
-/// Before a piece of work that failed is tried again ...
+/// Before a pipeline or transaction is tried again, some of whose keys were on the move: the library leaves
+/// that to the application ...
 const RETRY: Duration = Duration::from_millis(50);
-/// ... and how often a transaction is, whose keys are on the move: the library leaves that to the application.
+/// ... and how often.
 const RETRIES: usize = 20;
 const REMEMBERED: usize = 200;
 
@@ -121,6 +122,9 @@ impl Worker {
         let mut number = 0;
         while !self.shared.is_over.load(Ordering::Relaxed) {
             let outcome = work(&mut self, number);
+            if outcome.is_err() {
+                self.look_again();
+            }
             let mut tally = self.shared.tally.lock().unwrap();
             match outcome {
                 Ok(()) => *tally.done.entry(kind).or_default() += 1,
@@ -139,6 +143,27 @@ impl Worker {
             tally.latest.pop_front();
         }
         tally.acknowledged.insert(key, value);
+    }
+
+    /// Looks at the cluster as it is now: the library goes on asking a node that is dead.
+    fn look_again(&mut self) {
+        if let Ok(connection) = self.shared.client.get_connection() {
+            self.connection = connection;
+        }
+    }
+
+    /// Tries again what the library gives up when keys are on the move, with a fresh view of the cluster.
+    fn persist<T>(&mut self, attempt: impl Fn(&mut Self) -> RedisResult<T>) -> RedisResult<T> {
+        let mut outcome = attempt(self);
+        for _ in 0..RETRIES {
+            if outcome.is_ok() {
+                break;
+            }
+            thread::sleep(RETRY);
+            self.look_again();
+            outcome = attempt(self);
+        }
+        outcome
     }
 
     fn write(&mut self, number: u64) -> Result<(), String> {
@@ -165,7 +190,7 @@ impl Worker {
         for key in &keys {
             pipeline.cmd("SET").arg(key).arg(number).ignore();
         }
-        pipeline.exec(&mut self.connection).map_err(text)?;
+        self.persist(|worker| pipeline.exec(&mut worker.connection)).map_err(text)?;
         keys.into_iter().for_each(|key| self.acknowledge(key, number.to_string()));
         Ok(())
     }
@@ -173,22 +198,22 @@ impl Worker {
     fn transaction(&mut self, number: u64) -> Result<(), String> {
         let key = format!("{{rs:tx:{number}}}a");
         let mut pipeline = redis::pipe();
-        pipeline.atomic().cmd("SET").arg(&key).arg(number).ignore();
+        pipeline.atomic().cmd("SET").arg(&key).arg(number);
         pipeline.cmd("APPEND").arg(&key).arg("!").cmd("STRLEN").arg(&key);
-        let mut outcome = pipeline.query(&mut self.connection);
-        for _ in 0..RETRIES {
-            if outcome.as_ref().is_ok_and(|_: &(usize, usize)| true) {
-                break;
-            }
-            thread::sleep(RETRY);
-            outcome = pipeline.query(&mut self.connection);
-        }
+        let packed = pipeline.get_packed_pipeline();
         let length = number.to_string().len() + 1;
-        match outcome.map_err(text)? {
-            lengths if lengths == (length, length) => self.acknowledge(key, format!("{number}!")),
-            other => return Err(format!("{other:?} where {length} is the length")),
+        let lengths = self.persist(|worker| worker.execute(&packed)).map_err(text)?;
+        if lengths != [("OK".to_owned(), length, length)] {
+            return Err(format!("{lengths:?} where {length} is the length"));
         }
+        self.acknowledge(key, format!("{number}!"));
         Ok(())
+    }
+
+    /// What EXEC answers, behind the answers to MULTI and to the three requests that it begins with.
+    fn execute(&mut self, packed: &[u8]) -> RedisResult<Vec<(String, usize, usize)>> {
+        let replies = self.connection.req_packed_commands(packed, 4, 1)?;
+        Ok(redis::from_redis_value(Reply::Array(replies).extract_error()?)?)
     }
 
     /// A message to a channel comes back.
@@ -202,12 +227,22 @@ impl Worker {
         if message.get_payload_bytes() == b"hello" { Ok(()) } else { Err(format!("{message:?} came")) }
     }
 
-    /// A message to a channel of a shard comes back.
+    /// A message to a channel of a shard comes back. A channel that moves in between is listened to anew.
     fn listen_in_shard(&mut self, number: u64) -> Result<(), String> {
         let channel = format!("rs:shard:{number}");
-        let mut listener = self.subscribed_in_shard(&channel, number)?;
-        redis::cmd("SPUBLISH").arg(&channel).arg("hello").exec(&mut self.connection).map_err(text)?;
-        expect(&mut listener, "smessage")
+        match self.heard_in_shard(&channel, number)? {
+            reply if is_of(&reply, "sunsubscribe").is_ok() => {
+                is_of(&self.heard_in_shard(&channel, number)?, "smessage")
+            }
+            reply => is_of(&reply, "smessage"),
+        }
+    }
+
+    /// What comes back when a message is sent to a channel of a shard.
+    fn heard_in_shard(&mut self, channel: &str, number: u64) -> Result<Reply, String> {
+        let mut listener = self.subscribed_in_shard(channel, number)?;
+        redis::cmd("SPUBLISH").arg(channel).arg("hello").exec(&mut self.connection).map_err(text)?;
+        listener.recv_response().map_err(text)
     }
 
     /// A connection to whom the channel belongs: the library follows no redirection there.
@@ -216,7 +251,7 @@ impl Worker {
         let mut connection = self.anybody(number)?;
         for _ in 0..self.shared.ports.len() {
             connection.send_packed_command(&request).map_err(text)?;
-            match connection.recv_response().map_err(redirection) {
+            match connection.recv_response().and_then(Reply::extract_error).map_err(redirection) {
                 Ok(reply) => return is_of(&reply, "ssubscribe").map(|()| connection),
                 Err(Ok(port)) => connection = cluster::connect(port, ANSWER_WITHIN)?,
                 Err(Err(error)) => return Err(error),
@@ -243,10 +278,6 @@ fn text(error: RedisError) -> String {
 fn redirection(error: RedisError) -> Result<u16, String> {
     let port = error.redirect_node().and_then(|(address, _)| address.rsplit_once(':')?.1.parse().ok());
     port.ok_or_else(|| text(error))
-}
-
-fn expect(connection: &mut Connection, kind: &str) -> Result<(), String> {
-    is_of(&connection.recv_response().map_err(text)?, kind)
 }
 
 /// Whether a message to a listener is of a kind.
