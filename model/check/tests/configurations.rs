@@ -36,7 +36,7 @@ const PINNED: &[(&str, usize, usize, usize)] = &[
     ("wrong_id_3", 13_948, 20_482, 64),
     ("lost_disk_5", 2_535, 3_736, 45),
     ("reset_3", 32_921, 53_028, 100),
-    ("reset_hard_3", 4_294, 7_566, 35),
+    ("reset_hard_3", 7_853, 11_728, 37),
 ];
 
 fn plan(configuration: &'static Configuration) -> Plan {
