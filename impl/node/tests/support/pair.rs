@@ -89,6 +89,20 @@ impl Pair {
         })
     }
 
+    /// Has each server restore what the other one dumps of a key; false if there is no such key.
+    pub(crate) fn exchange(&mut self, key: &[u8], copy: &[u8]) -> bool {
+        let dump = |client: &mut Client| {
+            client.send_request(&[b"DUMP", key]);
+            Reply::of(&client.reply().unwrap()).content().map(<[u8]>::to_vec)
+        };
+        let [Some(ours), Some(theirs)] = [&mut self.ours, &mut self.theirs].map(dump) else { return false };
+        for (client, payload) in [(&mut self.ours, theirs), (&mut self.theirs, ours)] {
+            client.send_request(&[b"RESTORE", copy, b"0", &payload, b"REPLACE"]);
+            assert_eq!(text(&client.reply().unwrap()), "+OK\r\n", "{}", text(key));
+        }
+        true
+    }
+
     /// Sends a request to both; says how the replies differ if they do.
     pub(crate) fn difference(&mut self, request: &Request) -> Option<String> {
         let [ours, theirs] = self.ask(request);
