@@ -111,6 +111,8 @@ variants! {
     rank_ties_by_id: 1 0 0 1 1, "valkey #762 (8.0)";
     /// The delay before an election shrinks with the node timeout.
     election_delay_scaled: 1 0 0 0 1, "valkey #2449 (9.0)";
+    /// A replica that others are ahead of lets those of them come first whose delay does not shrink.
+    laggards_wait: 1 0 0 0 0, "this project";
     /// An election that is overtaken by a greater epoch is given up and begun anew.
     election_follows_epoch: 1 0 0 1 1, "valkey #1009 (8.1)";
     /// A won election leaves no votes behind that could win another.
