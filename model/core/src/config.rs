@@ -142,7 +142,12 @@ impl Config {
     /// How much longer it waits for each replica of its primary that is ahead of it.
     #[must_use]
     pub fn rank_delay_ms(&self) -> u64 {
-        if self.profile.election_delay_scaled { self.election_delay_ms() * 2 } else { self.timing.election_rank_ms }
+        match (self.profile.election_delay_scaled, self.profile.laggards_wait) {
+            (false, _) => self.timing.election_rank_ms,
+            (true, false) => self.election_delay_ms() * 2,
+            // One that is ahead may begin later by as much as its delay does not shrink.
+            (true, true) => self.timing.election_rank_ms.saturating_add(self.timing.election_delay_ms),
+        }
     }
 
     fn scaled_ms(&self, delay_ms: u64) -> u64 {

@@ -73,6 +73,8 @@ variants! {
     voters_counted_anew: 1 0 0 0 0, "this project (S18)";
     /// A primary that is the only voter marks a suspected node as failed by itself.
     lone_voter_marks_fail: 1 0 1 1 1, "redis #12824 (7.2.5), valkey 8.0";
+    /// A voter that comes to suspect a node tells the other voters at once, not with its next heartbeats.
+    suspicion_is_told: 1 0 0 0 0, "this project";
     /// MEET is repeated on every new connection until its PONG has come.
     meet_until_pong: 1 0 0 1 1, "valkey #461 (8.0)";
     /// A slot that loses its owner also loses the mark that its owner no longer claimed it.
@@ -109,6 +111,8 @@ variants! {
     rank_ties_by_id: 1 0 0 1 1, "valkey #762 (8.0)";
     /// The delay before an election shrinks with the node timeout.
     election_delay_scaled: 1 0 0 0 1, "valkey #2449 (9.0)";
+    /// A replica that others are ahead of lets those of them come first whose delay does not shrink.
+    laggards_wait: 1 0 0 0 0, "this project";
     /// An election that is overtaken by a greater epoch is given up and begun anew.
     election_follows_epoch: 1 0 0 1 1, "valkey #1009 (8.1)";
     /// A won election leaves no votes behind that could win another.

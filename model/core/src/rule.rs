@@ -142,6 +142,7 @@ rules! {
     HealthFailIgnored "HEALTH-8" "A FAIL message from a stranger, about a stranger, about oneself or about a failed node changes nothing." "clusterProcessPacket";
     HealthCleared "HEALTH-9" "FAIL of a replica, or of a primary without slots, ends with its next PONG." "clearNodeFailureIfNeeded";
     HealthClearedLate "HEALTH-10" "FAIL of a primary with slots ends with a PONG that comes later than twice the node timeout." "clearNodeFailureIfNeeded";
+    HealthSuspicionTold "HEALTH-11" "A voter that comes to suspect a node tells the other voters at once." "this project";
 
     StateUncovered "STATE-1" "Where full coverage is required, a slot without owner or with a failed one puts the cluster down." "clusterUpdateState";
     StateMinority "STATE-2" "A node that reaches no majority of the voting primaries holds the cluster down." "clusterUpdateState";

@@ -24,6 +24,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
                 self.tend_member(pos);
             }
         }
+        self.tell_new_suspicions();
         self.leave_chain();
         self.follow_known_primary();
         self.check_manual_failover_timeout();

@@ -24,6 +24,26 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         }
     }
 
+    /// Tells the other voters whom this one has come to suspect since suspects were last counted: together
+    /// they may be the majority that fails a node.
+    pub(super) fn tell_new_suspicions(&mut self) {
+        if !self.node.config.profile.suspicion_is_told || !self.node.myself().is_voter() {
+            return;
+        }
+        let suspected = self.node.peers.iter().filter(|peer| peer.is(Flags::PFAIL)).count();
+        if suspected <= self.node.suspected || self.is_mutant(Mutant::SuspectsUntold) {
+            return;
+        }
+        self.rule(Rule::HealthSuspicionTold);
+        self.node.suspected = suspected;
+        for pos in self.node.peers.positions() {
+            let peer = &self.node.peers[pos];
+            if peer.is_voter() && !peer.is_any(Flags::MYSELF | Flags::PFAIL | Flags::FAIL) {
+                self.send_pong_to(pos);
+            }
+        }
+    }
+
     /// A PONG came from a node: whatever was held against it ends, at once or in time.
     pub(super) fn trust(&mut self, pos: Pos) {
         let peer = &self.node.peers[pos];
