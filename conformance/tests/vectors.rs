@@ -24,8 +24,8 @@ const PLAYED: usize = 30;
 /// Of so many vectors, one is looked at where few are enough.
 const FEW: usize = 8;
 /// The walk of a release covers more: see docs/VECTORS.md.
-const RULES_MIN: usize = 100;
-const CAUGHT_PERCENT_MIN: usize = 75;
+const RULES_MIN: usize = 110;
+const CAUGHT_PERCENT_MIN: usize = 77;
 
 fn generated(profile: &str, seed: u64, budget: usize, reach: Reach) -> Generated {
     let options = Options { profile: profile.into(), budget, seed, reach };

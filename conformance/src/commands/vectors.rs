@@ -17,7 +17,7 @@ pub(crate) struct Generate {
     #[arg(long, default_value = "slotbus")]
     profile: String,
     /// How many vectors at most.
-    #[arg(long, default_value_t = 12_500)]
+    #[arg(long, default_value_t = 12_000)]
     budget: usize,
     /// What dice are drawn from.
     #[arg(long, default_value_t = 1)]

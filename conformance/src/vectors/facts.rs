@@ -274,12 +274,17 @@ fn of_sender(node: &Node, sender: NodeId, facts: &mut Vec<Fact>) {
         ("the sender is this node's primary", is_my_primary),
         ("the sender is this node's replica", primary == Some(node.id())),
         ("the sender is a sibling", primary.is_some() && primary == node.myself().primary),
+        ("the sender's primary is failed", primary.is_some_and(|id| has_failed(node, id))),
         ("the sender is suspected", is(Flags::PFAIL)),
         ("the sender is failed", is(Flags::FAIL)),
         ("the sender has a smaller id", sender < node.id()),
         ("the sender's ping is outstanding", known.is_some_and(|peer| peer.ping_sent.is_some())),
         ("the sender is linked", known.is_some_and(|peer| peer.outbound.is_some())),
     ]);
+}
+
+fn has_failed(node: &Node, id: NodeId) -> bool {
+    node.peers().get(&id).is_some_and(|peer| peer.is(Flags::FAIL))
 }
 
 fn of_claim(

@@ -3,7 +3,6 @@
 //! Must not know any command.
 
 use crate::{
-    clock::Lap,
     command::Command,
     dispatch,
     log::reason,
@@ -23,6 +22,7 @@ use std::{
     io::{self, ErrorKind, Read, Write},
     net::SocketAddr,
     rc::Rc,
+    time::Instant,
 };
 
 /// While more than this waits for a client that does not read, its requests wait, too.
@@ -204,6 +204,8 @@ pub enum Fate {
     Stays,
     /// It stays, and there is more to do at once.
     HasMore,
+    /// It stays, and there are replies to be sent when those of other clients are.
+    IsAnswered,
     /// Its connection is over.
     Ends,
 }
@@ -280,8 +282,8 @@ impl Client {
         answer(&mut self.session, reply, &mut self.output);
     }
 
-    /// Serves a client whose socket is ready: reads, carries out what is complete, and writes all
-    /// replies at once.
+    /// Serves a client whose socket is ready: reads, and carries out what is complete. The replies wait
+    /// to be [sent](Self::send).
     pub fn serve(&mut self, server: &mut Server, scratch: &mut [u8], can_read: bool) -> Fate {
         self.can_read |= can_read || self.is_ending;
         if !server.must_hold(&self.session) && self.waiting() > 0 && self.flush(server).is_err() {
@@ -313,6 +315,11 @@ impl Client {
                 }
             }
         }
+        if self.waiting() > 0 { Fate::IsAnswered } else { self.fate() }
+    }
+
+    /// Sends the replies that wait, unless they are held.
+    pub fn send(&mut self, server: &mut Server) -> Fate {
         // What a step could not save must not be answered: the node ends before the reply gets out.
         if server.must_end() {
             return Fate::Stays;
@@ -321,9 +328,11 @@ impl Client {
             server.replication.held.insert(self.session.key);
             return Fate::Stays;
         }
-        if self.flush(server).is_err() {
-            return Fate::Ends;
-        }
+        if self.flush(server).is_err() { Fate::Ends } else { self.fate() }
+    }
+
+    /// What is to become of it once it has been served and what can be sent is sent.
+    fn fate(&self) -> Fate {
         match self.waiting() {
             0 if self.session.is_closing => Fate::Ends,
             0 if self.session.waits.is_some() => Fate::Stays,
@@ -417,7 +426,7 @@ impl Client {
     fn run(&mut self, server: &mut Server, bytes: &[u8]) -> usize {
         let mut batch = std::mem::take(&mut server.batch);
         let mut used = 0;
-        server.lap = Lap::now();
+        server.lap = Instant::now();
         while self.wants_more() {
             let mut taken = self.run_batch(server, &mut batch, &bytes[used..]);
             if taken == 0 && self.wants_more() {
@@ -440,7 +449,7 @@ impl Client {
         }
         batch.fill(bytes, server.limits.of(self.session.user.is_some()), BATCH_MAX);
         if batch.len() > 1 {
-            batch.requests(bytes).for_each(|(args, _)| dispatch::anticipate(server, args));
+            dispatch::anticipate(server, batch.requests(bytes).map(|(args, _)| args));
         }
         let mut used = 0;
         for (args, end) in batch.requests(bytes) {

@@ -2,7 +2,6 @@
 //!
 //! Must not be read by the protocol: it is handed instants.
 
-use rustix::time::{ClockId, clock_gettime};
 use slotbus_core::Millis;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -38,27 +37,5 @@ impl Clock {
     #[must_use]
     pub fn uptime(&self) -> Duration {
         self.started.elapsed()
-    }
-}
-
-/// A reading of a clock that runs evenly and began somewhere: two of them tell how long it was from one
-/// to the other. There is one for every request, so it is a plain number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lap {
-    ns: u64,
-}
-
-impl Lap {
-    /// The reading now.
-    #[must_use]
-    pub fn now() -> Self {
-        let time = clock_gettime(ClockId::Monotonic);
-        Self { ns: time.tv_sec.cast_unsigned().wrapping_mul(1_000_000_000).wrapping_add(time.tv_nsec.cast_unsigned()) }
-    }
-
-    /// How many nanoseconds have passed since an earlier reading.
-    #[must_use]
-    pub fn ns_since(self, earlier: Self) -> u64 {
-        self.ns.saturating_sub(earlier.ns)
     }
 }

@@ -43,6 +43,13 @@ pub fn execute<'e>(server: &'e mut Server, session: &mut Session, args: Args<'e>
     Some(run(server, session, command, args))
 }
 
+/// Has at hand what requests are likely to need that are soon to be carried out: most are about the key
+/// that comes first. Reading it early changes nothing.
+pub fn anticipate<'a>(server: &Server, requests: impl Iterator<Item = Args<'a>>) {
+    let with_key = requests.filter(|args| args.len() > 1);
+    server.store.anticipate(with_key.map(|args| (args.at(1), [args.at(2), args.at(args.len() - 1)])));
+}
+
 /// Keeps a request for EXEC, unless EXEC is not going to carry out anything.
 fn enqueue(server: &Server, session: &mut Session, args: Args<'_>) {
     let has_changed = has_watched_change(server, session);
@@ -51,14 +58,6 @@ fn enqueue(server: &Server, session: &mut Session, args: Args<'_>) {
         && !has_changed
     {
         transaction.requests.push(args.to_owned());
-    }
-}
-
-/// Has at hand what a request is likely to need that is soon to be carried out: most are about the key
-/// that comes first. Reading it early changes nothing.
-pub fn anticipate(server: &Server, args: Args<'_>) {
-    if args.len() > 1 {
-        server.store.anticipate(args.at(1), [args.at(2), args.at(args.len() - 1)]);
     }
 }
 
@@ -463,7 +462,7 @@ fn unknown(args: Args<'_>) -> Reply<'static> {
 }
 
 /// The first bytes of an argument as text, up to a zero, where redis-server sees the end of it.
-fn shown(arg: &[u8], length_max: usize) -> String {
+pub(crate) fn shown(arg: &[u8], length_max: usize) -> String {
     let arg = &arg[..arg.len().min(length_max)];
     String::from_utf8_lossy(arg.split(|&byte| byte == 0).next().unwrap_or_default()).into_owned()
 }

@@ -69,6 +69,8 @@ pub struct Doors {
     /// Where clients arrive.
     pub(crate) client_listeners: ClientListeners,
     node_listeners: Vec<TcpListener>,
+    /// Clients with replies to be sent before the turn ends.
+    answered: Vec<Key>,
     /// Clients with more to do at once.
     pub(crate) busy: VecDeque<Key>,
     /// Listeners that may have more to accept, though no event will say so.
@@ -92,6 +94,7 @@ impl Doors {
             events: Events::with_capacity(EVENTS_MAX),
             client_listeners,
             node_listeners,
+            answered: Vec::new(),
             busy: VecDeque::new(),
             unaccepted: Vec::new(),
             pending: VecDeque::new(),
@@ -123,8 +126,30 @@ impl Server {
     /// Serves a client whose socket is ready, or who has more to do.
     pub(crate) fn serve_client(&mut self, key: Key, can_read: bool, scratch: &mut [u8]) {
         let Some(mut client) = self.clients.take_out(key) else { return };
-        match client.serve(self, scratch, can_read) {
+        let fate = client.serve(self, scratch, can_read);
+        self.meet_fate(key, client, fate);
+    }
+
+    /// Sends clients the replies of this turn. They are kept until all have been served: somebody who waits
+    /// for replies of many clients is woken up once, and not for each, which costs more than the reply.
+    pub(crate) fn send_replies(&mut self) {
+        let mut answered = std::mem::take(&mut self.doors.answered);
+        for key in answered.drain(..) {
+            if let Some(mut client) = self.clients.take_out(key) {
+                let fate = client.send(self);
+                self.meet_fate(key, client, fate);
+            }
+        }
+        self.doors.answered = answered;
+    }
+
+    fn meet_fate(&mut self, key: Key, client: Box<Client>, fate: Fate) {
+        match fate {
             Fate::Stays => self.clients.put_back(key, client),
+            Fate::IsAnswered => {
+                self.clients.put_back(key, client);
+                self.doors.answered.push(key);
+            }
             Fate::HasMore => {
                 self.clients.put_back(key, client);
                 self.doors.busy.push_back(key);

@@ -41,7 +41,7 @@ pub fn matches(pattern: &[u8], text: &[u8], ignores_case: bool) -> bool {
     }
 }
 
-/// Like [`matches`] for the names that KEYS and SCAN list: a star alone stands for every name, an empty one included.
+/// Like [`matches()`] for the names that KEYS and SCAN list: a star alone stands for every name, an empty one included.
 #[must_use]
 pub fn lists(pattern: &[u8], name: &[u8]) -> bool {
     pattern == b"*" || matches(pattern, name, false)

@@ -27,6 +27,7 @@ impl Server {
         for key in ready.into_iter().chain(std::mem::take(&mut self.doors.busy)) {
             self.serve_client(key, false, &mut scratch);
         }
+        self.send_replies();
         self.tell_bus();
         if let Some(bus) = &mut self.bus {
             bus.tick();

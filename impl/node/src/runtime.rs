@@ -145,8 +145,10 @@ impl Runtime {
         self.server.go_on_with_primary(&mut self.scratch);
         self.server.flush_aof();
         self.server.send_stream();
-        let ready = std::mem::take(&mut self.server.ready);
-        self.server.doors.busy.extend(ready);
+        if !self.server.ready.is_empty() {
+            let ready = std::mem::take(&mut self.server.ready);
+            self.server.doors.busy.extend(ready);
+        }
         for _ in 0..self.server.doors.busy.len() {
             if let Some(key) = self.server.doors.busy.pop_front() {
                 self.server.serve_client(key, false, &mut self.scratch);
@@ -178,6 +180,7 @@ impl Runtime {
         }
         self.server.flush_aof();
         self.server.send_stream();
+        self.server.send_replies();
         for key in std::mem::take(&mut self.server.doomed) {
             if let Some(client) = self.server.clients.take_out(key) {
                 self.server.end_client(key, client);

@@ -7,7 +7,7 @@ use crate::{
     aof::AppendOnly,
     bus::Bus,
     client::{Client, Session},
-    clock::{Clock, Lap},
+    clock::Clock,
     command::{Command, Traits},
     command_stats::CommandStats,
     config::Settings,
@@ -35,7 +35,12 @@ use slotbus_wire::{
     resp::{Args, Batch, Limits, Reply},
     words,
 };
-use std::{collections::BTreeSet, path::PathBuf, rc::Rc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    path::PathBuf,
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 /// What the settings say about clients, kept at hand because every request asks for it.
 #[derive(Clone, Copy, Debug)]
@@ -180,7 +185,7 @@ pub struct Server {
     /// What else took long.
     pub latency: Latency,
     /// When the last request was done, or the present one arrived.
-    pub lap: Lap,
+    pub lap: Instant,
     /// Room for requests that are looked at ahead of their turn.
     pub batch: Batch,
     /// Who watches every request.
@@ -246,7 +251,7 @@ impl Server {
             command_stats: CommandStats::default(),
             slow_log: SlowLog::default(),
             latency: Latency::default(),
-            lap: Lap::now(),
+            lap: Instant::now(),
             batch: Batch::default(),
             monitors: BTreeSet::new(),
             seeks_expired: true,
@@ -370,9 +375,9 @@ impl Server {
             self.note_error(text);
         }
         let Some(command) = session.running.take() else { return };
-        let end = Lap::now();
-        let duration_ns = end.ns_since(std::mem::replace(&mut self.lap, end));
-        let duration_us = duration_ns / 1000;
+        let end = Instant::now();
+        let duration = end - std::mem::replace(&mut self.lap, end);
+        let duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         self.command_stats.note(command, duration_us, error.is_some());
         if self.limits.slow_us.is_some_and(|limit_us| duration_us >= limit_us)
             && !command.traits.contains(Traits::SKIP_SLOWLOG)
@@ -382,7 +387,7 @@ impl Server {
         if self.limits.latency_ms > 0 {
             let is_fast = command.traits.contains(Traits::FAST);
             let kind = if is_fast { latency::Kind::FastCommand } else { latency::Kind::Command };
-            self.note_latency(kind, Duration::from_nanos(duration_ns));
+            self.note_latency(kind, duration);
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Must not know who asks, nor who owns which slot. Time is handed in.
 
+mod anticipation;
 pub mod digest;
 pub mod entry;
 pub mod eviction;
@@ -30,7 +31,7 @@ use self::{
 use crate::config::Settings;
 use foldhash::quality::RandomState;
 use slotbus_core::{CLUSTER_SLOTS, Millis, Slot, SlotSet, route::key_slot};
-use std::{hash::BuildHasher, hint::black_box};
+use std::hash::BuildHasher;
 
 /// What becomes of a key's end when its value is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -218,18 +219,6 @@ impl Store {
     pub fn peek(&self, key: &[u8]) -> Option<&Entry> {
         let table = &self.tables[key_slot(key).index()];
         Some(&table.entries()[table.find(self.hash(key), key)?])
-    }
-
-    /// Brings a key close that is soon to be used, and with it what a large collection has of one of two
-    /// names. Most of the time that a request takes is spent waiting for memory; where several keys are
-    /// brought close in a row, these waits overlap.
-    pub fn anticipate(&self, key: &[u8], names: [&[u8]; 2]) {
-        let has_it = self.peek(key).is_some_and(|entry| match entry.view() {
-            View::String(..) => true,
-            View::Other(value) => value.has_large(names),
-        });
-        // What nobody wants to know would not be looked up.
-        black_box(has_it);
     }
 
     /// A key's value, looked up by a command that only reads.

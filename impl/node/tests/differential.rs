@@ -85,17 +85,7 @@ fn dumps_are_exchanged() {
     keys::fill(&mut pair.ours);
     keys::fill(&mut pair.theirs);
     for key in names(&mut pair.ours) {
-        let dumped = |client: &mut Client| {
-            client.send_request(&[b"DUMP", &key]);
-            let reply = client.reply().unwrap();
-            let start = reply.windows(2).position(|pair| pair == b"\r\n").unwrap() + 2;
-            reply[start..reply.len() - 2].to_vec()
-        };
-        let (ours, theirs) = (dumped(&mut pair.ours), dumped(&mut pair.theirs));
-        for (client, payload) in [(&mut pair.ours, theirs), (&mut pair.theirs, ours)] {
-            client.send_request(&[b"RESTORE", b"copy", b"0", &payload, b"REPLACE"]);
-            assert_eq!(text(&client.reply().unwrap()), "+OK\r\n", "{}", text(&key));
-        }
+        assert!(pair.exchange(&key, b"copy"), "{}", text(&key));
         for read in ["type", "object encoding", "get", "lrange", "smembers", "hgetall", "zrange", "strlen"] {
             let end = match read {
                 "lrange" => " 0 -1",
@@ -112,13 +102,8 @@ fn dumps_are_exchanged() {
 fn names(client: &mut Client) -> Vec<Vec<u8>> {
     client.send(b"KEYS *\r\n");
     let reply = Reply::of(&client.reply().unwrap());
-    let content = |name: &Reply| match name {
-        Reply::Plain(bytes) => {
-            bytes.splitn(2, |&byte| byte == b'\n').nth(1).unwrap().strip_suffix(b"\r\n").unwrap().to_vec()
-        }
-        Reply::Parts(..) => panic!("a name has no parts"),
-    };
-    let names: Vec<Vec<u8>> = reply.parts().unwrap().iter().map(content).collect();
+    let names = reply.parts().unwrap().iter().map(|name| name.content().unwrap().to_vec());
+    let names: Vec<Vec<u8>> = names.collect();
     assert!(names.len() > 10);
     names
 }
@@ -128,8 +113,8 @@ fn walked(client: &mut Client, command: &str, options: &str) -> Vec<Reply> {
     const PORTIONS_MAX: usize = 10_000;
     let (mut cursor, mut found) = ("0".to_owned(), Vec::new());
     for _ in 0..PORTIONS_MAX {
-        let reply = client.ask(&format!("{command} {cursor} {options}"));
-        let reply = Reply::of(reply.as_bytes());
+        client.send(format!("{command} {cursor} {options}\r\n").as_bytes());
+        let reply = Reply::of(&client.reply().unwrap());
         let Some([Reply::Plain(next), portion]) = reply.parts() else { panic!("{reply:?}") };
         found.extend(portion.parts().unwrap().iter().cloned());
         cursor = text(next).lines().nth(1).unwrap().to_owned();

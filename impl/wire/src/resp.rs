@@ -612,7 +612,8 @@ impl<'a> Reply<'a> {
         match self {
             Self::Status(Cow::Borrowed("OK")) => out.extend_from_slice(b"+OK\r\n"),
             Self::Status(text) => put_line(out, b'+', text.as_bytes()),
-            Self::Error(text) => put_line(out, b'-', text.as_bytes()),
+            // An error that ends with what a client has sent ends before the line ends in that, as redis-server's does.
+            Self::Error(text) => put_line(out, b'-', text.trim_end_matches(['\r', '\n']).as_bytes()),
             Self::Integer(number) => put_number(out, b':', *number),
             Self::Double(number) if is_three => put_line(out, b',', format_f64(*number).as_bytes()),
             Self::Double(number) => put_bytes(out, b'$', b"", format_f64(*number).as_bytes()),

@@ -3,11 +3,11 @@
 
 use crate::{
     configs::{A, B, C, Configuration, SLOTS},
-    configs_failover::{BRISK, ORDERLY, PROMPT, STREAM, brisk, killing, orderly, two_replicas},
+    configs_failover::{BRISK, ORDERLY, PROMPT, STREAM, brisk, orderly},
     stages::{add_slots, failover, follower, met, order, replicate},
 };
 use slotbus_core::{Command, FailoverMode, Host, Rule, Slot, SlotChange, message::Publication};
-use slotbus_world::{Budget, Order, Pace, Place, Setup, Stage, What, World};
+use slotbus_world::{Order, Pace, Place, Setup, Stage, What, World};
 
 /// Every configuration that is there for single rules.
 pub(crate) const RULE_ROOMS: &[Configuration] = &[
@@ -82,23 +82,6 @@ pub(crate) const RULE_ROOMS: &[Configuration] = &[
             manual_unheard_3,
         )
     },
-    Configuration {
-        rules: &[Rule::ElectOutranked],
-        ..Configuration::small(
-            "outranked_5",
-            "A primary is killed after a write that one of its replicas may have missed.",
-            &[
-                "3 primaries with slots, 2 replicas of the first",
-                PROMPT,
-                BRISK,
-                ORDERLY,
-                STREAM,
-                "elections are delayed by a thirtieth of the node timeout; 1 write, 1 crash",
-            ],
-            5,
-            outranked_5,
-        )
-    },
 ];
 
 /// Rules that fire in no quick configuration, and why.
@@ -113,6 +96,7 @@ pub const UNFIRED: &[(Rule, &str)] = &[
     (Rule::SlotImportKept, "the default profile rebinds imported slots (`import_rebound`)"),
     (Rule::SlotLoadedFree, "hosts of a world start without keys, or with those of slots that they own"),
     (Rule::SlotLoadedForeign, "hosts of a world start without keys, or with those of slots that they own"),
+    (Rule::ElectOutranked, "replicas of a prompt world know each other's offsets before either stands for election"),
     (Rule::ConfigChanged, "the configuration of a host is fixed"),
 ];
 
@@ -160,12 +144,4 @@ fn manual_unheard_3(setup: &mut Setup) -> World<SLOTS> {
     let own = vec![add_slots(A, &[0, 1]), add_slots(B, &[2, 3])];
     let parted = vec![Stage::Happens(What::Part { left: B, right: C }), Stage::Rounds(2)];
     setup.world_after(&[own, met(&[B]), follower(C, A), parted].concat())
-}
-
-fn outranked_5(setup: &mut Setup) -> World<SLOTS> {
-    orderly(setup);
-    setup.configure(|config| config.timing.election_delay_ms = 1000);
-    setup.budget = Budget { crashes: 1, writes: 1, ..Budget::default() };
-    setup.crashing = killing(&[A]);
-    setup.world_after(&two_replicas(setup))
 }

@@ -12,7 +12,7 @@ use crate::{
     run::{Engine, Outcome, Plan, Run},
 };
 use slotbus_core::Profile;
-use slotbus_world::{Broken, Invariant};
+use slotbus_world::Invariant;
 use std::fmt::Write as _;
 
 /// The bound under which random gossip is explored: what it is called, and what it means.
@@ -83,20 +83,20 @@ pub struct Look {
 
 /// Searches a configuration until it says something of every property.
 pub fn look(plan: Plan, progress: &mut dyn FnMut(Progress)) -> Look {
-    let mut overlooked = Broken::default();
+    let mut known: Vec<Invariant> = Vec::new();
     let mut broken = Vec::new();
     loop {
         let mut model = plan.configuration.model(plan.profile, plan.mutant);
-        model.setup.overlooked = overlooked;
+        known.iter().for_each(|&invariant| model.setup.overlooked.insert(invariant));
         let run = run_live_on(plan, model, progress).run;
         let news: Vec<_> =
             run.outcomes.iter().filter(|outcome| outcome.verdict == Verdict::Violated).cloned().collect();
         let invariants: Vec<_> = news.iter().filter_map(|outcome| invariant(outcome.name)).collect();
-        invariants.iter().for_each(|&invariant| overlooked.insert(invariant));
         broken.extend(news);
         if invariants.is_empty() {
             return Look { run, broken };
         }
+        known.extend(invariants);
     }
 }
 

@@ -32,11 +32,11 @@ const PINNED: &[(&str, usize, usize, usize)] = &[
     ("reshard_last_4", 114_702, 449_261, 24),
     ("setslot_alone_3", 893, 1_996, 12),
     ("stale_owner_3", 26_958, 54_509, 23),
-    ("forget_restart_3", 24_681, 58_577, 36),
+    ("forget_restart_3", 39_856, 86_568, 37),
     ("wrong_id_3", 13_948, 20_482, 64),
     ("lost_disk_5", 2_535, 3_736, 45),
     ("reset_3", 32_921, 53_028, 100),
-    ("reset_hard_3", 4_294, 7_566, 35),
+    ("reset_hard_3", 7_853, 11_728, 37),
 ];
 
 fn plan(configuration: &'static Configuration) -> Plan {

@@ -121,10 +121,10 @@ fn up(link: LinkId) -> Event<CLUSTER_SLOTS> {
 }
 
 fn sent(effects: Effects<CLUSTER_SLOTS>) -> Box<Message<CLUSTER_SLOTS>> {
-    let mut messages = effects.then.into_iter().filter_map(|effect| match effect {
-        Effect::Send { message, .. } => Some(message),
-        _ => None,
-    });
+    let mut messages = effects
+        .then
+        .into_iter()
+        .filter_map(|effect| if let Effect::Send { message, .. } = effect { Some(message) } else { None });
     messages.next().expect("a message")
 }
 
@@ -132,17 +132,18 @@ fn sent(effects: Effects<CLUSTER_SLOTS>) -> Box<Message<CLUSTER_SLOTS>> {
 fn meeting(form: Form) -> [Vec<u8>; 2] {
     let (mut one, mut two) = (Traced::start(1, form), Traced::start(2, form));
     let meet = Command::Meet { host: localhost(), port: 7002, cport: 17002 };
-    one.step(1000, Event::Admin { request: RequestId(0), command: meet });
+    let _ = one.step(1000, Event::Admin { request: RequestId(0), command: meet });
     let due = next_deadline(&one.node).at.0;
-    let connected = one.step(due, Event::Tick).then.into_iter().find_map(|effect| match effect {
-        Effect::Connect { link, .. } => Some(link),
-        _ => None,
-    });
+    let ticked = one.step(due, Event::Tick);
+    let connected = ticked
+        .then
+        .iter()
+        .find_map(|effect| if let Effect::Connect { link, .. } = effect { Some(*link) } else { None });
     let (out, inward) = (connected.expect("a link is opened"), LinkId::Inbound(0));
-    two.step(due, up(inward));
+    let _ = two.step(due, up(inward));
     let meet = sent(one.step(due + 1, up(out)));
     let pong = sent(two.step(due + 2, Event::Received { link: inward, message: meet }));
-    one.step(due + 2, Event::Received { link: out, message: pong });
+    let _ = one.step(due + 2, Event::Received { link: out, message: pong });
     [one.trace.into_inner(), two.trace.into_inner()]
 }
 

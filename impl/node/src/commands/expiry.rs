@@ -3,6 +3,7 @@
 use super::{keyspace::drop_key, not_an_integer};
 use crate::{
     command::Answer,
+    dispatch::shown,
     store::{Store, news::Class},
 };
 use slotbus_core::Millis;
@@ -84,7 +85,7 @@ impl Conditions {
                 b"gt" => conditions.is_later = true,
                 b"lt" => conditions.is_sooner = true,
                 _ => {
-                    let option = String::from_utf8_lossy(option);
+                    let option = shown(option, usize::MAX);
                     return Err(Reply::err(format_args!("Unsupported option {option}")));
                 }
             }

@@ -107,9 +107,34 @@ pub(super) fn end(number: &[u8], unit_ms: u64, base: Millis, command: &str) -> R
     at.map(Millis).ok_or_else(|| Reply::err(format_args!("invalid expire time in '{command}' command")))
 }
 
-/// A way to say when a key expires, with its unit, and whether it counts from now.
-pub(super) const ENDS: [(&[u8], u64, bool); 4] =
+/// Ways to say when a key expires, with their units, and whether they count from now.
+const ENDS: [(&[u8], u64, bool); 4] =
     [(b"ex", 1000, true), (b"px", 1, true), (b"exat", 1000, false), (b"pxat", 1, false)];
+
+/// An option that says when a key expires.
+pub(super) struct Ending<'a> {
+    way: usize,
+    number: &'a [u8],
+}
+
+impl<'a> Ending<'a> {
+    /// The option, if it is one and its number follows.
+    pub(super) fn read(option: &[u8], next: Option<&'a [u8]>) -> Option<Self> {
+        let way = ENDS.iter().position(|(name, ..)| option.eq_ignore_ascii_case(name))?;
+        next.map(|number| Self { way, number })
+    }
+
+    /// Whether both say it in the same way: then the later one counts.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        self.way == other.way
+    }
+
+    /// When the key expires.
+    pub(super) fn at(&self, now: Millis, command: &str) -> Result<Millis, Reply<'static>> {
+        let (_, unit_ms, is_relative) = ENDS[self.way];
+        end(self.number, unit_ms, if is_relative { now } else { Millis(0) }, command)
+    }
+}
 
 #[cfg(test)]
 mod tests {

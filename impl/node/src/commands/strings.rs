@@ -4,7 +4,7 @@ use super::{
     expiry,
     keyspace::drop_key,
     not_an_integer,
-    options::{ENDS, end, integer, places},
+    options::{Ending, end, integer, places},
     syntax_error,
 };
 use crate::{
@@ -112,24 +112,15 @@ pub(super) fn getdel<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
 
 pub(super) fn getex<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
     let (key, now) = (args.at(1), store.now);
-    let change = match (args.len(), args.at(2).to_ascii_lowercase().as_slice()) {
-        (2, _) => None,
-        (3, b"persist") => Some(None),
-        (4, option) => {
-            let known = ENDS.iter().find(|(name, ..)| *name == option).ok_or_else(syntax_error)?;
-            let base = if known.2 { now } else { Millis(0) };
-            Some(Some((args.at(3), known.1, base)))
-        }
-        _ => return Err(syntax_error()),
-    };
+    let wish = read_wish(args.skip(2))?;
     let Some(text) = read(store, key)? else { return Ok(Reply::Null) };
-    match change {
-        None => {}
-        Some(None) => {
+    match wish {
+        Wish::Leave => {}
+        Wish::Persist => {
             expiry::stay(store, key);
         }
-        Some(Some((number, unit_ms, base))) => {
-            let at = end(number, unit_ms, base, "getex")?;
+        Wish::End(ending) => {
+            let at = ending.at(now, "getex")?;
             if at <= now {
                 drop_key(store, key);
             } else {
@@ -139,6 +130,29 @@ pub(super) fn getex<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
         }
     }
     Ok(text)
+}
+
+/// What GETEX is to do about the key's end.
+enum Wish<'a> {
+    Leave,
+    Persist,
+    End(Ending<'a>),
+}
+
+/// The last of equal options counts; others do not go together.
+fn read_wish(args: Args<'_>) -> Result<Wish<'_>, Reply<'static>> {
+    let mut wish = Wish::Leave;
+    let mut at = 0;
+    while let Some(option) = args.get(at) {
+        wish = match (&wish, Ending::read(option, args.get(at + 1))) {
+            (Wish::Leave, Some(ending)) => Wish::End(ending),
+            (Wish::End(former), Some(ending)) if former.is_like(&ending) => Wish::End(ending),
+            (Wish::Leave | Wish::Persist, None) if option.eq_ignore_ascii_case(b"persist") => Wish::Persist,
+            (Wish::Leave | Wish::Persist | Wish::End(_), _) => return Err(syntax_error()),
+        };
+        at += if matches!(wish, Wish::End(_)) { 2 } else { 1 };
+    }
+    Ok(wish)
 }
 
 pub(super) fn mset<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
@@ -272,7 +286,6 @@ impl SetOptions {
         while let Some(option) = args.get(at) {
             at += 1;
             let is = |name: &[u8]| option.eq_ignore_ascii_case(name);
-            let is_free = ending.is_none() && options.expiry == Expiry::Never;
             let condition =
                 if is(b"nx") { Some(Condition::IsNotThere) } else { is(b"xx").then_some(Condition::IsThere) };
             if condition.is_some() && options.condition.is_none_or(|former| Some(former) == condition) {
@@ -281,19 +294,18 @@ impl SetOptions {
                 options.answers_former = true;
             } else if is(b"keepttl") && ending.is_none() {
                 options.expiry = Expiry::Keep;
-            } else if let Some(&(_, unit_ms, is_relative)) = ENDS.iter().find(|(name, ..)| is(name))
-                && let Some(number) = args.get(at)
-                && is_free
+            } else if let Some(next) = Ending::read(option, args.get(at))
+                && options.expiry == Expiry::Never
+                && ending.as_ref().is_none_or(|former| next.is_like(former))
             {
-                ending = Some((number, unit_ms, is_relative));
+                ending = Some(next);
                 at += 1;
             } else {
                 return Err(syntax_error());
             }
         }
-        if let Some((number, unit_ms, is_relative)) = ending {
-            let base = if is_relative { now } else { Millis(0) };
-            options.expiry = Expiry::At(end(number, unit_ms, base, "set")?);
+        if let Some(ending) = ending {
+            options.expiry = Expiry::At(ending.at(now, "set")?);
         }
         Ok(options)
     }

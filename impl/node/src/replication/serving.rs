@@ -72,6 +72,9 @@ impl Server {
     /// Lets out the replies that need be held no more.
     fn release_held_replies(&mut self) {
         self.note_what_is_safe();
+        if self.replication.held.is_empty() {
+            return;
+        }
         let mut held = std::mem::take(&mut self.replication.held);
         held.retain(|key| {
             let is_held = self.clients.get(*key).is_some_and(|client| self.must_hold(&client.session));

@@ -110,10 +110,11 @@ impl SortedSet {
 
     /// Gives a member a score; answers with its former one.
     pub fn insert(&mut self, member: &[u8], score: f64, limits: &Limits) -> Option<f64> {
-        if member.len() > limits.sorted_set_value_max {
+        let is_full = || self.len() >= limits.sorted_set_entries_max && self.score(member).is_none();
+        if matches!(self, Self::Small(_)) && (member.len() > limits.sorted_set_value_max || is_full()) {
             self.grow();
         }
-        let former = match self {
+        match self {
             Self::Small(pack) => {
                 let former = find(pack, member);
                 if let Some((at, _)) = former {
@@ -127,11 +128,7 @@ impl SortedSet {
                 *text_bytes += if former.is_none() { heap_bytes(member.len()) } else { 0 };
                 former
             }
-        };
-        if self.len() > limits.sorted_set_entries_max {
-            self.grow();
         }
-        former
     }
 
     /// Drops a member; answers with its score.

@@ -53,6 +53,12 @@ impl Table {
         found.map(|&at| at as usize)
     }
 
+    /// The place that a key of this hash has, unless it is that of another key whose hash is alike.
+    #[must_use]
+    pub fn likely_place(&self, hash: u32) -> Option<usize> {
+        self.index.find(spread(hash), |_| true).map(|&at| at as usize)
+    }
+
     /// Adds a key that is not there; says its place.
     pub fn insert(&mut self, hash: u32, entry: Entry) -> usize {
         let at = self.entries.len();

@@ -19,6 +19,8 @@ pub(crate) struct Sequence {
     pub(crate) protocol: u8,
     /// The requests.
     pub(crate) units: Vec<Unit>,
+    /// Whether each server gets dumps of the other one at the end.
+    pub(crate) has_exchange: bool,
 }
 
 /// Makes sequences.
@@ -173,7 +175,7 @@ impl Generator {
         if !is_about_channels && self.rng.u8(0..4) == 0 {
             self.make_transaction(&mut units);
         }
-        Sequence { protocol: self.rng.u8(2..=3), units }
+        Sequence { protocol: self.rng.u8(2..=3), units, has_exchange: self.rng.u8(0..10) == 0 }
     }
 
     /// Has a part of the units carried out as a transaction, perhaps with a watched key.

@@ -78,42 +78,72 @@ fn run(pair: &mut Pair, sequence: &Sequence) -> Result<(), Difference> {
     let body = sequence.units.iter().flatten().cloned();
     let requests: Vec<Request> = body.chain([words_of("reset")]).collect();
     compare_all(pair, &requests, |_, request| likeness(request))?;
-    let readings: Vec<Request> = std::iter::once(greeting).chain(readings(sequence)).collect();
-    let is_sorted =
-        sequence.units.iter().flatten().flatten().any(|word| word.to_ascii_lowercase().starts_with(b"sort"));
+    let (keys, is_sorted) = (keys_of(sequence), has_sort(sequence));
+    pair.ask_all(&[greeting]);
+    compare_keys(pair, &keys, is_sorted)?;
+    if sequence.has_exchange {
+        for key in keys {
+            if pair.exchange(&key, COPY) {
+                compare_keys(pair, &[COPY.to_vec()], is_sorted)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What comes of a dump of the other server.
+const COPY: &[u8] = b"{k}copy";
+
+/// The keys that a sequence is about.
+fn keys_of(sequence: &Sequence) -> Vec<Vec<u8>> {
+    let words = sequence.units.iter().flatten().flatten();
+    let keys: BTreeSet<&Vec<u8>> = words.filter(|word| word.starts_with(b"{k}") && word.len() < 8).collect();
+    keys.into_iter().cloned().collect()
+}
+
+fn has_sort(sequence: &Sequence) -> bool {
+    sequence.units.iter().flatten().flatten().any(|word| word.to_ascii_lowercase().starts_with(b"sort"))
+}
+
+/// Compares what keys hold, and in which form. What has an order in its form is compared in that order.
+fn compare_keys(pair: &mut Pair, keys: &[Vec<u8>], is_sorted: bool) -> Result<(), Difference> {
     let mut is_ordered = false;
-    compare_all(pair, &readings, |theirs, request| {
-        let is = |word: &[u8]| request.iter().any(|arg| arg == word);
+    compare_all(pair, &readings(keys), |theirs, request| {
+        let is_encoding = request.iter().any(|arg| arg == b"encoding");
         let encoding = format!("{theirs:?}");
-        if is(b"encoding") {
+        if is_encoding {
             is_ordered = ["listpack", "intset"].iter().any(|form| encoding.contains(form));
         }
-        match likeness(request) {
-            // To sort a sorted set changes its form there, and not here.
-            Likeness::Same if is(b"encoding") && is_sorted && encoding.contains("skiplist") => Likeness::Kind,
-            Likeness::Parts(_) if is_ordered => Likeness::Same,
-            other => other,
+        let likeness = likeness(request);
+        // To sort a sorted set changes its form there, and not here.
+        let has_changed_form = is_encoding && is_sorted && encoding.contains("skiplist");
+        if has_changed_form {
+            Likeness::Kind
+        } else if is_ordered && matches!(likeness, Likeness::Parts(_)) {
+            Likeness::Same
+        } else {
+            likeness
         }
     })
 }
 
-/// What every key of a sequence holds, read by the command for its kind.
-fn readings(sequence: &Sequence) -> Vec<Request> {
-    const READS: [&str; 8] =
-        ["type", "object encoding", "pexpiretime", "get", "lrange", "smembers", "hgetall", "zrange"];
-    let words = sequence.units.iter().flatten().flatten();
-    let keys: BTreeSet<&Vec<u8>> = words.filter(|word| word.starts_with(b"{k}") && word.len() < 8).collect();
+/// Requests that read every key by the command for its kind.
+fn readings(keys: &[Vec<u8>]) -> Vec<Request> {
+    const READS: [&str; 8] = [
+        "type K",
+        "object encoding K",
+        "pexpiretime K",
+        "get K",
+        "lrange K 0 -1",
+        "smembers K",
+        "hgetall K",
+        "zrange K 0 -1 withscores",
+    ];
     let reading = |read: &str, key: &Vec<u8>| {
-        let mut request = words_of(read);
-        request.push(key.clone());
-        match read {
-            "lrange" => request.extend(words_of("0 -1")),
-            "zrange" => request.extend(words_of("0 -1 withscores")),
-            _ => {}
-        }
-        request
+        let fill = |word| if word == b"K" { key.clone() } else { word };
+        words_of(read).into_iter().map(fill).collect::<Request>()
     };
-    keys.into_iter().flat_map(|key| READS.map(|read| reading(read, key))).chain([words_of("dbsize")]).collect()
+    keys.iter().flat_map(|key| READS.map(|read| reading(read, key))).chain([words_of("dbsize")]).collect()
 }
 
 /// Sends requests in one go, and compares all replies that come before that to a mark.
@@ -156,8 +186,9 @@ fn compare_all(
 const KNOWN: &[(&str, &str)] = &[
     // SORT of redis-server refuses numbers after any command, of whatever client, that met one too large.
     ("", "-ERR One or more scores can't be converted into double"),
-    // COMMAND GETKEYS of redis-server finds keys behind a number that the command itself refuses.
+    // redis-server finds keys behind a number that the command itself refuses.
     ("-ERR Invalid arguments specified for command", "$"),
+    ("-ERR numkeys should be greater than 0", "-CROSSSLOT"),
 ];
 
 /// Whether two replies differ in a way that is known.

@@ -59,13 +59,11 @@ pub(crate) fn likeness(request: &Request) -> Likeness {
     let is = |at: usize, word: &str| request.get(at).is_some_and(|arg| arg.eq_ignore_ascii_case(word.as_bytes()));
     let has = |word: &&str| (1..request.len()).any(|at| is(at, word));
     // What a script asks for is compared as if the client had.
-    if (is(0, "eval") || is(0, "eval_ro"))
-        && request.get(1).is_some_and(|script| script.ends_with(b"call(unpack(ARGV))"))
-    {
-        return likeness(&request.get(4..).unwrap_or_default().to_vec());
-    }
-    if is(0, "eval") && request.get(1).is_some_and(|script| script.windows(7).any(|word| word == b"hgetall")) {
-        return Parts(2);
+    if let Some(script) = request.get(1).filter(|_| is(0, "eval") || is(0, "eval_ro")) {
+        if script.ends_with(b"call(unpack(ARGV))") {
+            return likeness(&request.get(4..).unwrap_or_default().to_vec());
+        }
+        return if script.windows(7).any(|word| word == b"hgetall") { Parts(2) } else { Same };
     }
     let found = TABLE.iter().find(|(names, args, ..)| names.iter().any(|name| is(0, name)) && args.iter().all(&has));
     found.map_or(Same, |(.., likeness, _)| *likeness)

@@ -31,8 +31,22 @@ impl Masks {
         if !self.0.iter().any(|(from, _)| has(from)) {
             return bytes;
         }
-        self.0.iter().fold(text(&bytes), |bytes, (from, to)| bytes.replace(from, to)).into_bytes()
+        self.0.iter().fold(text(&bytes), |bytes, (from, to)| with_word_replaced(&bytes, from, to)).into_bytes()
     }
+}
+
+/// A text with another word in place of one. The digits of a port may well be part of a digest, too.
+fn with_word_replaced(text: &str, word: &str, by: &str) -> String {
+    let mut parts = text.split(word).peekable();
+    let mut replaced = String::new();
+    while let Some(part) = parts.next() {
+        replaced += part;
+        if let Some(next) = parts.peek() {
+            let is_inside = part.ends_with(char::is_alphanumeric) || next.starts_with(char::is_alphanumeric);
+            replaced += if is_inside { word } else { by };
+        }
+    }
+    replaced
 }
 
 /// A node and a redis-server, each with a client.
@@ -87,6 +101,20 @@ impl Pair {
             let mut next = || client.reply().map(|reply| Reply::of(&reply));
             std::iter::from_fn(|| next().filter(|reply| *reply != mark)).collect()
         })
+    }
+
+    /// Has each server restore what the other one dumps of a key; false if there is no such key.
+    pub(crate) fn exchange(&mut self, key: &[u8], copy: &[u8]) -> bool {
+        let dump = |client: &mut Client| {
+            client.send_request(&[b"DUMP", key]);
+            Reply::of(&client.reply().unwrap()).content().map(<[u8]>::to_vec)
+        };
+        let [Some(ours), Some(theirs)] = [&mut self.ours, &mut self.theirs].map(dump) else { return false };
+        for (client, payload) in [(&mut self.ours, theirs), (&mut self.theirs, ours)] {
+            client.send_request(&[b"RESTORE", copy, b"0", &payload, b"REPLACE"]);
+            assert_eq!(text(&client.reply().unwrap()), "+OK\r\n", "{}", text(key));
+        }
+        true
     }
 
     /// Sends a request to both; says how the replies differ if they do.

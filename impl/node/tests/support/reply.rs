@@ -38,6 +38,13 @@ impl Reply {
         }
     }
 
+    /// The bytes that it carries, if it is a text of known length.
+    pub(crate) fn content(&self) -> Option<&[u8]> {
+        let Self::Plain(bytes) = self else { return None };
+        let start = bytes.windows(2).position(|pair| pair == b"\r\n")? + 2;
+        bytes.get(start..)?.strip_suffix(b"\r\n").filter(|_| self.kind() == b"$")
+    }
+
     /// Its parts, if it has some.
     pub(crate) fn parts(&self) -> Option<&[Self]> {
         match self {

@@ -3,7 +3,7 @@
 
 use slotbus_core::{
     Address, Body, CLUSTER_SLOTS, ClusterState, Command, Config, Event, Flags, Header, Host, Input, LinkId, Message,
-    Millis, Node, NodeId, Origin, Random, RequestId, Slot, SlotSet,
+    Millis, Node, NodeId, Origin, Profile, Random, RequestId, Slot, SlotSet,
     message::{GossipEntry, Heartbeat, MessageFlags},
     step,
 };
@@ -63,7 +63,10 @@ pub(crate) fn heartbeat_of(nodes: usize, number: usize) -> Box<Message<CLUSTER_S
 
 /// Node 0 of a cluster of `nodes` that has settled: it knows every other, their slots, and has links.
 pub(crate) fn settled(nodes: usize) -> Cluster {
-    let (mut node, _) = Cluster::start(Config::default().into(), Origin::Fresh(id(0)), NOW).expect("it starts");
+    // All that is set up here would count as new for a node timeout.
+    let profile = Profile { newcomers_told: false, ..Profile::SLOTBUS };
+    let config = Config { profile, ..Config::default() };
+    let (mut node, _) = Cluster::start(config.into(), Origin::Fresh(id(0)), NOW).expect("it starts");
     let give = |node: &mut Cluster, event| drop(step(node, Input { now: NOW, random: Random::new(1), event }));
     let own = header(nodes, 0).slots.iter().collect::<Vec<Slot>>();
     give(&mut node, Event::Admin { request: RequestId(0), command: Command::AddSlots(own) });
