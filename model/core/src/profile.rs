@@ -75,6 +75,8 @@ variants! {
     lone_voter_marks_fail: 1 0 1 1 1, "redis #12824 (7.2.5), valkey 8.0";
     /// A voter that comes to suspect a node tells the other voters at once, not with its next heartbeats.
     suspicion_is_told: 1 0 0 0 0, "this project";
+    /// A connection attempt that fails later starts the failure clock, too, as one that fails at once does.
+    refusal_starts_clock: 1 0 0 0 0, "this project";
     /// MEET is repeated on every new connection until its PONG has come.
     meet_until_pong: 1 0 0 1 1, "valkey #461 (8.0)";
     /// A slot that loses its owner also loses the mark that its owner no longer claimed it.

@@ -69,8 +69,9 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
     }
 
     pub(crate) fn link_down(&mut self, id: LinkId) {
-        if self.node.links.get(id).is_none() {
-            return self.rule(Rule::LinkUnknown);
+        let Some(link) = self.node.links.get(id) else { return self.rule(Rule::LinkUnknown) };
+        if !link.up && self.node.config.profile.refusal_starts_clock {
+            return self.link_refused(id);
         }
         self.rule(Rule::LinkLost);
         self.forget_link(id);
