@@ -140,6 +140,7 @@ fn manual_unheard_3(setup: &mut Setup) -> World<SLOTS> {
     setup.pace = Pace::Prompt;
     setup.is_orderly = true;
     setup.heals = false;
+    setup.epoch_end = 8;
     setup.scripts = vec![vec![failover(C, FailoverMode::Coordinated)]];
     let own = vec![add_slots(A, &[0, 1]), add_slots(B, &[2, 3])];
     let parted = vec![Stage::Happens(What::Part { left: B, right: C }), Stage::Rounds(2)];

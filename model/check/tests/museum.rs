@@ -18,7 +18,7 @@ static OTHERS: &[Exhibit] = &[
     other("L2 Converge", "collision_3", Relapse::Fault(Mutant::CollisionIgnored)),
     other("L4 FailCleared", "minority_3", Relapse::Fault(Mutant::FailForEver)),
     other("L7 ForgetCompletes", "forget_3", Relapse::Fault(Mutant::GossipRevives)),
-    other("L10 ManualEnds", "manual_down_3", Relapse::Fault(Mutant::ManualForEver)),
+    other("L10 ManualEnds", "manual_unheard_3", Relapse::Fault(Mutant::ManualForEver)),
     other("L11 StaleCorrected", "collision_3", Relapse::Fault(Mutant::CollisionIgnored)),
     other("L13 CoverageReturns", "failover_4", Relapse::Fault(Mutant::DataAgeFromZero)),
 ];

@@ -153,7 +153,7 @@ pub enum Stage {
 pub struct HostSetup {
     /// Its node's id.
     pub id: NodeId,
-    /// Where it listens. Of two hosts with one address only one runs, but on the way to the start.
+    /// Where it listens. Of two hosts with one address only one runs.
     pub ip: Ip,
     /// What its node is told.
     pub config: Arc<Config>,
@@ -217,15 +217,17 @@ impl Setup {
         }
     }
 
-    /// The setup in which stages lead to where an exploration of `setup` starts: the same hosts, with
-    /// room for every fault among the stages, and no disk that is taken for dead.
+    /// The setup in which stages lead to where an exploration of `setup` starts: the same hosts, each at an
+    /// address of its own, with room for every fault among the stages, and no disk that is taken for dead.
     pub(crate) fn calm(setup: &Self, stages: &[Stage]) -> Self {
         let commands = stages.iter().filter_map(|stage| match stage {
             Stage::Command(order) => Some(vec![order.clone()]),
             Stage::Happens(_) | Stage::Rounds(_) => None,
         });
         let ample = u8::MAX;
+        let hosts = setup.places().zip(&setup.hosts);
         Self {
+            hosts: hosts.map(|(place, host)| HostSetup { ip: place.ip(), ..host.clone() }).collect(),
             pace: Pace::Timely,
             partible: Places::ALL,
             heals: true,
