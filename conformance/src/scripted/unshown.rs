@@ -21,6 +21,7 @@ pub fn unshown(rule: Rule) -> Option<&'static str> {
         (Rule::RoleSame, LATER),
         (Rule::RoleLoopOpened, DEFAULT_ONLY),
         (Rule::SlotWithstood, DEFAULT_ONLY),
+        (Rule::HealthSuspicionTold, DEFAULT_ONLY),
         (Rule::SlotLoadedFree, WITH_DATA),
         (Rule::SlotLoadedForeign, WITH_DATA),
         (Rule::ElectOvertaken, LATER),

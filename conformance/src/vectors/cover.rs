@@ -33,6 +33,7 @@ const SWITCHED: &[(Rule, &str)] = &[
     (Rule::RoleSame, "replicate_same_is_noop"),
     (Rule::RoleLoopOpened, "loops_opened"),
     (Rule::SlotWithstood, "granted_slots_kept"),
+    (Rule::HealthSuspicionTold, "suspicion_is_told"),
     (Rule::ElectOvertaken, "election_follows_epoch"),
     (Rule::HandshakeWrongIdFailed, "wrong_id_fails"),
     (Rule::HandshakeMeetAnswered, "meet_until_pong"),
