@@ -303,7 +303,7 @@ fn slot_text<const SLOTS: usize>(slots: &SlotSet<SLOTS>) -> String {
 
 /// Slots as a request names them; of many, how many and the first.
 fn slot_list(slots: &[Slot]) -> String {
-    const SHOWN_MAX: usize = 8;
+    const SHOWN_MAX: usize = 16;
     match slots {
         [first, ..] if slots.len() > SHOWN_MAX => format!("{} slots from {first} on", slots.len()),
         _ => format!("{slots:?}"),
