@@ -10,7 +10,7 @@ use crate::{
 };
 use slotbus_core::{
     Body, Command, Effect, Effects, Event, FailoverMode, Flags, Header, LinkId, Message, Node, NodeId, Reply, Rule,
-    SlotChange, SlotSet, message::GossipEntry,
+    Slot, SlotChange, SlotSet, message::GossipEntry,
 };
 use std::fmt::Write as _;
 
@@ -204,8 +204,8 @@ impl Teller<'_> {
                 None => format!("MEET {host}"),
             },
             Command::Forget(id) => format!("FORGET {}", self.name(id)),
-            Command::AddSlots(slots) => format!("ADDSLOTS {slots:?}"),
-            Command::DelSlots(slots) => format!("DELSLOTS {slots:?}"),
+            Command::AddSlots(slots) => format!("ADDSLOTS {}", slot_list(slots)),
+            Command::DelSlots(slots) => format!("DELSLOTS {}", slot_list(slots)),
             Command::BumpEpoch => "BUMPEPOCH".into(),
             Command::SetConfigEpoch(epoch) => format!("SET-CONFIG-EPOCH {epoch}"),
             Command::SaveConfig => "SAVECONFIG".into(),
@@ -299,6 +299,15 @@ pub(crate) fn rules(rules: &[Rule]) -> String {
 
 fn slot_text<const SLOTS: usize>(slots: &SlotSet<SLOTS>) -> String {
     if slots.is_empty() { "no slot".into() } else { format!("slots {slots}") }
+}
+
+/// Slots as a request names them; of many, how many and the first.
+fn slot_list(slots: &[Slot]) -> String {
+    const SHOWN_MAX: usize = 16;
+    match slots {
+        [first, ..] if slots.len() > SHOWN_MAX => format!("{} slots from {first} on", slots.len()),
+        _ => format!("{slots:?}"),
+    }
 }
 
 pub(crate) fn link_name(link: LinkId) -> String {
