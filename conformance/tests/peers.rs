@@ -144,6 +144,7 @@ fn move_slot(from: &Server, to: &Server) {
 /// A manual failover, which ends with the former primary as a replica in step.
 fn take_over(replica: &Server, primary: &Server) {
     replica.text(&["CLUSTER", "FAILOVER"]).expect("begun");
-    wait_until(PATIENCE, || replica.is_primary() && primary.is_linked()).expect("a replica takes over");
+    let has_followed = || replica.is_primary() && !primary.is_primary() && primary.is_linked();
+    wait_until(PATIENCE, has_followed).expect("a replica takes over");
     expect_same(replica, primary);
 }
