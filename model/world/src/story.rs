@@ -179,7 +179,8 @@ impl Teller<'_> {
         }
     }
 
-    fn event<const SLOTS: usize>(&self, event: &Event<SLOTS>) -> String {
+    /// What happens to a node.
+    pub(crate) fn event<const SLOTS: usize>(&self, event: &Event<SLOTS>) -> String {
         match event {
             Event::LinkUp { link, .. } => format!("sees {} up", link_name(*link)),
             Event::LinkDown { link } => format!("sees {} down", link_name(*link)),

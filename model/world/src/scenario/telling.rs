@@ -5,9 +5,9 @@ use super::SLOTS;
 use crate::{
     place::Place,
     setup::{HostSetup, Setup},
-    story::{Teller, link_name, rules},
+    story::{Teller, rules},
 };
-use slotbus_core::{Body, Effect, Effects, Event, Message, Millis, NodeId, Profile, Rule};
+use slotbus_core::{Body, Effect, Effects, Event, Millis, NodeId, Profile, Rule};
 use std::{collections::BTreeSet, fmt::Write as _, sync::Arc};
 
 /// Letters that name hosts and strangers.
@@ -137,23 +137,7 @@ impl Story {
 
     /// What happened to a node, in words.
     pub(super) fn cause(&self, event: &Event<SLOTS>) -> String {
-        match event {
-            Event::LinkUp { link, .. } => format!("sees {} up", link_name(*link)),
-            Event::LinkDown { link } => format!("sees {} down", link_name(*link)),
-            Event::LinkRefused { link } => format!("sees {} refused", link_name(*link)),
-            Event::Received { message, .. } => format!("receives {}", self.message(message)),
-            Event::Tick => "ticks".into(),
-            Event::Admin { command, .. } => format!("is asked to {}", self.teller().command(command)),
-            Event::Configured(_) => "is configured anew".into(),
-            Event::Loaded { slots } if slots.is_empty() => "has loaded no key".into(),
-            Event::Loaded { slots } => format!("has loaded keys of slots {slots}"),
-            Event::Replication(replication) => format!("is at offset {}", replication.offset),
-            Event::Backlogged { link } => format!("has too much waiting on {}", link_name(*link)),
-        }
-    }
-
-    fn message(&self, message: &Message<SLOTS>) -> String {
-        self.teller().message(message)
+        self.teller().event(event)
     }
 }
 
