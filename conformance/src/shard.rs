@@ -117,7 +117,7 @@ impl Shard {
     pub fn kill_under_load(&mut self, round: usize) -> Result<Replaced, String> {
         let former = self.leader(None)?;
         let replicas: Vec<usize> = (0..self.members.len()).filter(|&at| at != former).collect();
-        let laggard = (replicas.len() > 1).then(|| self.laggard(&replicas, round));
+        let laggard = (replicas.len() > 1).then(|| replicas[round % replicas.len()]);
         let confirmed = Manner::Confirmed(replicas.len() - usize::from(laggard.is_some()));
         let manners = [Manner::Closed, Manner::Closed, Manner::Pipelined, Manner::Pipelined, confirmed];
         // What it saves here lets it come back without a copy of all keys.
@@ -146,13 +146,6 @@ impl Shard {
         }
         let is_partial = self.bring_back(former)?;
         Ok(Replaced { former, successor, took, counts, is_partial })
-    }
-
-    /// Which replica is to fall behind: a redis-server, if there is one. Its elections take longer to begin than
-    /// this node's whatever its rank, so that the other way round says nothing of ranks.
-    fn laggard(&self, replicas: &[usize], round: usize) -> usize {
-        let is_redis = |at: &&usize| matches!(self.members[**at].program(), Program::Redis(_));
-        replicas.iter().find(is_redis).copied().unwrap_or(replicas[round % replicas.len()])
     }
 
     /// Has a replica fall behind: it shows a password that its primary does not know, whenever it connects.

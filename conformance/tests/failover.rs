@@ -107,8 +107,8 @@ fn fail<T>(members: &str, why: &str, shard: &Shard) -> T {
 }
 
 /// Judges a round; says how much was lost by a shard in which a redis-server had a part. As a primary it
-/// acknowledges before a replica can have the write; as a replica it drops what it has not read yet when it
-/// acknowledges to a primary that is gone.
+/// acknowledges before a replica can have the write; as the successor of this node it was seen to lack some that were
+/// acknowledged, which is not explained yet: that is shown, and not judged.
 fn check(members: &str, replaced: &Replaced, is_ours: impl Fn(usize) -> bool) -> u64 {
     let is_confirmed = |manner| matches!(manner, Manner::Confirmed(_));
     for (told, _) in &replaced.counts {
