@@ -20,6 +20,10 @@ from redis.cluster import ClusterNode, RedisCluster
 from redis.retry import Retry
 
 
+class Unsubscribed(Exception):
+    """The node took the subscription back: the channel belongs to another node now."""
+
+
 class Workload:
     """One thread for each kind of work, all of them on clients of their own."""
 
@@ -113,10 +117,13 @@ class Workload:
             self.expect(listener.get_message, "message")
 
     def listen_in_shard(self, client, number):
-        """A message to a channel of a shard comes back. Here redis-py follows no redirection."""
+        """
+        A message to a channel of a shard comes back. A channel that moves in between is listened to anew, and here
+        redis-py follows no redirection.
+        """
         try:
             self.listen_where_it_is(client, number)
-        except redis.exceptions.MovedError:
+        except (redis.exceptions.MovedError, Unsubscribed):
             client.nodes_manager.initialize()
             self.listen_where_it_is(client, number)
 
@@ -136,6 +143,8 @@ class Workload:
             message = receive(timeout=0.2)
             if message and message["type"] == kind:
                 return
+            if message and message["type"] == "sunsubscribe":
+                raise Unsubscribed
         raise AssertionError(f"no {kind} came")
 
     def close_phase(self):
