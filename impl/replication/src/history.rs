@@ -11,6 +11,8 @@ pub struct Former {
     pub id: StreamId,
     /// How many of its bytes are those of the present stream, too.
     pub end: u64,
+    /// No replica was told of the present stream's name.
+    pub is_better_known: bool,
 }
 
 /// Which bytes a node has.
@@ -33,16 +35,24 @@ impl History {
 
     /// Goes on under another name.
     pub(crate) fn rename(&mut self, id: StreamId) {
-        self.former = Some(Former { id: self.id, end: self.offset });
+        self.former = Some(Former { id: self.id, end: self.offset, is_better_known: true });
         self.id = id;
     }
 
     /// The name under which another node may know all of this.
     pub(crate) fn known_as(&self) -> StreamId {
         match self.former {
-            Some(former) if former.end == self.offset => former.id,
+            Some(former) if former.end == self.offset && former.is_better_known => former.id,
             Some(_) | None => self.id,
         }
+    }
+
+    /// A replica is told of the name: should it lead, it knows the bytes by that, and what came before by no other.
+    pub(crate) fn tell(&mut self) -> StreamId {
+        if let Some(former) = &mut self.former {
+            former.is_better_known = false;
+        }
+        self.id
     }
 
     /// Whether who has so many bytes of a stream has nothing that is not here.
@@ -63,6 +73,7 @@ mod tests {
         let mut history = History { offset: 100, ..History::new(old) };
         history.rename(new);
         assert_eq!(history.known_as(), old);
+        assert_eq!((history.tell(), history.known_as()), (new, new));
         history.offset = 150;
         assert_eq!(history.known_as(), new);
         for (id, offset, is_included) in [

@@ -196,7 +196,7 @@ impl Turn<'_> {
     fn go_on_with(&mut self, id: ReplicaId, offset: u64) {
         let replica = self.replica(id);
         (replica.phase, replica.sent, replica.acked) = (Phase::Online, offset, offset);
-        let stream = self.state.history.id;
+        let stream = self.state.history.tell();
         self.answer(id, &format!("+CONTINUE {stream}\r\n"));
         let missing = self.state.history.offset - offset;
         self.perform(Effect::Tell(Note::ReplicaContinues(id, missing)));
@@ -290,7 +290,7 @@ impl Turn<'_> {
         if !is_due || !self.state.is_in_step() {
             return;
         }
-        let (stream, offset) = (self.state.history.id, self.state.history.offset);
+        let (stream, offset) = (self.state.history.tell(), self.state.history.offset);
         let mut replicas = Vec::new();
         for (id, replica) in &mut self.state.replicas {
             if matches!(replica.phase, Phase::Waiting(_)) {

@@ -11,6 +11,9 @@ use std::collections::VecDeque;
 const RETRY_MS: u64 = 1000;
 /// From one acknowledgement to the next.
 const ACK_MS: u64 = 1000;
+/// The same, until the stream begins that follows a copy: a primary that has not done with the copy, which may go to others,
+/// too, does not count an acknowledgement yet, and holds the stream back until it sees one.
+const FIRST_ACK_MS: u64 = 100;
 /// A line of the primary is at most so long.
 const LINE_MAX: usize = 64 * 1024;
 
@@ -73,6 +76,8 @@ pub struct Upstream {
     was_fresh_at: Option<Millis>,
     link: Link,
     next_sign_at: Millis,
+    /// Nothing has come since the copy.
+    awaits_stream: bool,
     input: Vec<u8>,
     /// How much of the input has been cut into requests that are not carried out yet.
     cut: usize,
@@ -89,6 +94,7 @@ impl Upstream {
             was_fresh_at: None,
             link: Link::Down { retry_at: now },
             next_sign_at: now,
+            awaits_stream: false,
             input: Vec::new(),
             cut: 0,
             decoder: Decoder::default(),
@@ -134,6 +140,7 @@ impl Upstream {
         self.cut = 0;
         self.decoder = Decoder::default();
         self.transaction = None;
+        self.awaits_stream = false;
     }
 }
 
@@ -271,7 +278,7 @@ impl Turn<'_> {
 
     fn sign_later(&mut self) {
         if let Some(upstream) = &mut self.state.upstream {
-            upstream.next_sign_at = self.now.after(ACK_MS);
+            upstream.next_sign_at = self.now.after(if upstream.awaits_stream { FIRST_ACK_MS } else { ACK_MS });
         }
     }
 
@@ -284,6 +291,7 @@ impl Turn<'_> {
     pub(crate) fn received(&mut self, bytes: &[u8]) {
         let Some(upstream) = &mut self.state.upstream else { return };
         upstream.heard_at = self.now;
+        upstream.awaits_stream = false;
         upstream.input.extend_from_slice(bytes);
         while self.advance() {}
     }
@@ -456,6 +464,9 @@ impl Turn<'_> {
         let Some(Link::Loading(place)) = self.state.upstream.as_ref().map(|upstream| &upstream.link) else { return };
         let place = *place;
         self.state.needs_copy = false;
+        if let Some(upstream) = &mut self.state.upstream {
+            upstream.awaits_stream = upstream.input.is_empty();
+        }
         self.restart_stream(place.id, place.offset);
         self.perform(Effect::Tell(Note::InStep));
         self.begin_stream();

@@ -141,6 +141,23 @@ fn a_silent_primary_is_given_up_at_every_stage() {
     }
 }
 
+/// A primary that is not done with the copy does not count the acknowledgement that it holds the stream back for.
+#[test]
+fn a_copy_is_acknowledged_until_the_stream_begins() {
+    let (mut replica, _) = asking(Config::default());
+    let copy = format!("+OK\r\n+OK\r\n+FULLRESYNC {} 4000\r\n$8\r\nthe keys", id(9));
+    feed(&mut replica, copy.as_bytes(), &mut Outcome::default());
+    let acknowledgement = "*3\r\n$8\r\nREPLCONF\r\n$3\r\nACK\r\n$4\r\n4000\r\n";
+    for ms in [100, 200, 300] {
+        assert_eq!(sent(&replica.step(NOW.after(ms), TICK)), acknowledgement);
+        assert_eq!(sent(&replica.step(NOW.after(ms), TICK)), "");
+    }
+    replica.step(NOW.after(350), Event::Received(b"\n"));
+    assert_eq!(sent(&replica.step(NOW.after(400), TICK)).matches("ACK").count(), 1);
+    assert_eq!(sent(&replica.step(NOW.after(1399), TICK)), "");
+    assert_eq!(sent(&replica.step(NOW.after(1400), TICK)).matches("ACK").count(), 1);
+}
+
 #[test]
 fn freshness_begins_with_the_stream_and_ends_with_another_primary() {
     let (mut replica, _) = asking(Config::default());
@@ -423,6 +440,22 @@ fn the_primary_of_before_goes_on_with_the_stream_of_its_successor() {
     let mut stray = serving();
     stray.step(NOW, Event::Produced(&[b'x'; 500]));
     assert_eq!(ask(&mut replica, ReplicaId(9), Some((id(1), stray.offset()))), "");
+}
+
+#[test]
+fn a_primary_that_follows_its_replica_asks_by_the_name_that_this_knows() {
+    for is_told in [false, true] {
+        let mut primary = serving();
+        primary.step(NOW, follow());
+        primary.step(NOW, Event::Lead { id: id(2) });
+        if is_told {
+            assert_eq!(ask(&mut primary, FIRST, Some((id(1), 0))), format!("+CONTINUE {}\r\n", id(2)));
+        }
+        let events = [follow(), Event::Connected, Event::Received(b"+PONG\r\n"), Event::Received(b"+OK\r\n+OK\r\n")];
+        let effects = events.map(|event| primary.step(NOW, event));
+        let name = if is_told { id(2) } else { id(1) };
+        assert!(sent(&effects[3]).contains(&name.to_string()), "{effects:?}");
+    }
 }
 
 #[test]
