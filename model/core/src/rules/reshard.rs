@@ -105,11 +105,16 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         }
     }
 
-    /// The former owner of a slot that was given to this node may go on claiming it for a while.
+    /// The former owner of a slot that was given to this node may go on claiming it for a while: whom the slot
+    /// was imported from, by the command that began it, which may know more than this node's table.
     fn remember_grant(&mut self, slot: Slot, former: Option<Pos>) {
-        let former = former.filter(|&pos| pos != self.node.me && self.node.config.profile.granted_slots_kept);
-        if let Some(pos) = former {
-            self.node.granted.insert(slot, self.node.peers[pos].id);
+        if !self.node.config.profile.granted_slots_kept {
+            return;
+        }
+        let source = self.node.importing.get(&slot).copied();
+        let former = source.or_else(|| former.map(|pos| self.node.peers[pos].id));
+        if let Some(former) = former.filter(|&id| id != self.node.myself().id) {
+            self.node.granted.insert(slot, former);
         }
     }
 }
