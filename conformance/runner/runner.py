@@ -12,7 +12,7 @@ the vector lives on 127.0.0.1; the ports that a vector names stand for free ones
 import json, os, re, selectors, shutil, signal, socket, struct, subprocess, sys, tempfile, time
 
 HOST, BUS_OFFSET = "127.0.0.1", 10000
-PORT_MIN, PORT_MAX = 11000, 22767          # with their bus ports below the ephemeral range
+PORT_MIN, PORT_MAX = 11000, 17000          # with their bus ports below the ephemeral range
 HEADER, GOSSIP = 2256, 104
 START_TIMEOUT_S, LINK_TIMEOUT_S, REPLY_TIMEOUT_S = 10, 4, 5
 KINDS_WITH_GOSSIP = (0, 1, 2)

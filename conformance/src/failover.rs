@@ -120,13 +120,22 @@ struct Written {
 impl Written {
     fn check(&self, client: &ClusterClient) -> Result<(), String> {
         let mut connection = client.get_connection().map_err(|error| error.to_string())?;
+        let mut missing = Vec::new();
         for number in 0..self.count {
-            let found: Result<Option<usize>, _> = redis::cmd("GET").arg(key(number)).query(&mut connection);
-            match found {
-                Ok(Some(value)) if value == number => {}
-                Ok(value) => return Err(format!("{} was acknowledged, and is {value:?}", key(number))),
-                Err(error) => return Err(format!("{}: {error}", key(number))),
+            let found: Option<usize> = redis::cmd("GET")
+                .arg(key(number))
+                .query(&mut connection)
+                .map_err(|error| format!("{}: {error}", key(number)))?;
+            if found != Some(number) {
+                missing.push(key(number));
             }
+        }
+        if let (Some(first), Some(last)) = (missing.first(), missing.last()) {
+            return Err(format!(
+                "{} of {} acknowledged writes are gone, from {first} to {last}",
+                missing.len(),
+                self.count
+            ));
         }
         Ok(())
     }

@@ -5,6 +5,7 @@
 //! Owns the order of these steps, and nothing that they do.
 
 mod peers;
+mod tests;
 
 use std::{
     env,
@@ -23,9 +24,6 @@ const PROGRAMS: [(&str, &str); 6] = [
     ("parallel", "parallel"),
     ("jq", "jq"),
 ];
-
-/// So many tests of one program run at once: most wait for servers, not for the processor.
-const TESTS_AT_ONCE: usize = 4;
 
 fn main() -> ExitCode {
     let outcome = match env::args().nth(1).as_deref() {
@@ -52,7 +50,7 @@ fn verify() -> Result<(), String> {
 
 fn suite() -> Result<(), String> {
     install_programs()?;
-    cargo(&["test", "--locked", "--workspace", "--no-fail-fast", "--", &format!("--test-threads={TESTS_AT_ONCE}")])?;
+    tests::run_all()?;
     tour("debug")
 }
 

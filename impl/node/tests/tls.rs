@@ -138,6 +138,16 @@ fn cli(authority: &Authority, args: &[&str]) -> String {
     text(&output.stdout).trim().to_owned()
 }
 
+/// Waits until `redis-cli` finds nothing to complain about.
+fn wait_for_agreement(authority: &Authority, address: &str) {
+    wait_for("all nodes to agree", || {
+        let options = authority.cli_options();
+        let mut args: Vec<&str> = options.iter().map(String::as_str).collect();
+        args.extend(["--cluster", "check", address]);
+        run("redis-cli", &args).status.success().then_some(())
+    });
+}
+
 #[test]
 fn a_mixed_cluster_shares_its_work_in_tls_alone() {
     let authority = Authority::new();
@@ -158,12 +168,7 @@ fn a_mixed_cluster_shares_its_work_in_tls_alone() {
         let key = format!("key:{number}");
         assert_eq!(cli(&authority, &["-c", "-p", &port, "set", &key, if number < 3 { &value } else { "v" }]), "OK");
     }
-    wait_for("all nodes to agree", || {
-        let options = authority.cli_options();
-        let mut args: Vec<&str> = options.iter().map(String::as_str).collect();
-        args.extend(["--cluster", "check", &addresses[0]]);
-        run("redis-cli", &args).status.success().then_some(())
-    });
+    wait_for_agreement(&authority, &addresses[0]);
     let is_replica = |member: &Secured| info(&member.server, "role") == "slave";
     for member in members.iter().filter(|member| is_replica(member)) {
         wait_for("the link to the primary", || (info(&member.server, "master_link_status") == "up").then_some(()));
@@ -172,6 +177,7 @@ fn a_mixed_cluster_shares_its_work_in_tls_alone() {
     let primaries: Vec<&Secured> = members.iter().filter(|member| !is_replica(member)).collect();
     for (from, to) in [(0, 1), (1, 0)] {
         let (from, to) = (id(&primaries[from].server), id(&primaries[to].server));
+        wait_for_agreement(&authority, &addresses[0]);
         cli(
             &authority,
             &[
