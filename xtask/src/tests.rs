@@ -1,0 +1,125 @@
+//! Runs every test program of the workspace: those that start clusters beside all others, for most of their time is spent
+//! waiting. Owns what runs when, and how long it may take.
+
+use crate::{cargo_program, root, run};
+use serde_json::Value;
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// The package whose tests start clusters. Its ports are its own (conformance/src/cluster.rs).
+const OF_CLUSTERS: &str = "slotbus-conformance";
+/// So many tests of one program run at once.
+const TESTS_AT_ONCE: &str = "--test-threads=4";
+/// No program takes longer.
+const PATIENCE: Duration = Duration::from_secs(15 * 60);
+const POLL: Duration = Duration::from_millis(50);
+
+/// A program with tests.
+struct Program {
+    package: String,
+    name: String,
+    folder: PathBuf,
+    path: PathBuf,
+}
+
+/// Builds all test programs and runs them, and the examples in the documentation.
+pub(crate) fn run_all() -> Result<(), String> {
+    let (of_clusters, others): (Vec<_>, Vec<_>) =
+        build()?.into_iter().partition(|program| program.package == OF_CLUSTERS);
+    let logs = root().join("target/suite");
+    fs::create_dir_all(&logs).map_err(|error| format!("cannot make {}: {error}", logs.display()))?;
+    let failed: Vec<String> = thread::scope(|scope| {
+        let lanes = [of_clusters, others].map(|programs| {
+            let logs = &logs;
+            scope.spawn(move || programs.iter().filter_map(|program| program.try_out(logs).err()).collect::<Vec<_>>())
+        });
+        lanes.into_iter().flat_map(|lane| lane.join().unwrap_or_else(|_| vec!["a lane of tests".to_owned()])).collect()
+    });
+    run(Command::new(cargo_program()).args(["test", "--locked", "--workspace", "--doc"]).current_dir(root()))?;
+    if failed.is_empty() { Ok(()) } else { Err(format!("failed: {}", failed.join(", "))) }
+}
+
+fn build() -> Result<Vec<Program>, String> {
+    const ARGUMENTS: [&str; 5] =
+        ["test", "--locked", "--workspace", "--no-run", "--message-format=json-render-diagnostics"];
+    eprintln!("==> cargo {}", ARGUMENTS.join(" "));
+    let begun = Instant::now();
+    let output = Command::new(cargo_program())
+        .args(ARGUMENTS)
+        .current_dir(root())
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error| format!("cannot run cargo: {error}"))?;
+    eprintln!("<== {:.0} s", begun.elapsed().as_secs_f64());
+    if !output.status.success() {
+        return Err("the tests do not build".to_owned());
+    }
+    let messages = String::from_utf8_lossy(&output.stdout);
+    Ok(messages.lines().filter_map(|line| Program::announced(&serde_json::from_str(line).ok()?)).collect())
+}
+
+impl Program {
+    /// The test program that a message of cargo tells of, if it does.
+    fn announced(message: &Value) -> Option<Self> {
+        if message["reason"] != "compiler-artifact" || message["profile"]["test"] != true {
+            return None;
+        }
+        let path = PathBuf::from(message["executable"].as_str()?);
+        let folder = Path::new(message["manifest_path"].as_str()?).parent()?.to_owned();
+        let manifest = fs::read_to_string(folder.join("Cargo.toml")).ok()?;
+        let name = manifest.lines().find_map(|line| line.strip_prefix("name = "))?;
+        let package = name.trim_matches('"').to_owned();
+        Some(Self { package, name: message["target"]["name"].as_str()?.to_owned(), folder, path })
+    }
+
+    /// Runs it and shows what it printed; the error is its name.
+    fn try_out(&self, logs: &Path) -> Result<(), String> {
+        let name = format!("{} {}", self.package, self.name);
+        let log = logs.join(format!("{}.log", name.replace(' ', ".")));
+        let begun = Instant::now();
+        let outcome = self.run_into(&log);
+        let took = begun.elapsed().as_secs_f64();
+        let printed = fs::read_to_string(&log).unwrap_or_default();
+        match outcome {
+            Ok(status) if status.success() => {
+                println!("ok {name}, {took:.1} s\n{printed}");
+                Ok(())
+            }
+            Ok(status) => {
+                println!("FAILED {name}, {status}, {took:.1} s\n{printed}");
+                Err(name)
+            }
+            Err(error) => {
+                println!("FAILED {name}: {error}\n{printed}");
+                Err(name)
+            }
+        }
+    }
+
+    fn run_into(&self, log: &Path) -> io::Result<ExitStatus> {
+        let file = File::create(log)?;
+        let mut child = Command::new(&self.path)
+            .arg(TESTS_AT_ONCE)
+            .current_dir(&self.folder)
+            .env("CARGO_MANIFEST_DIR", &self.folder)
+            .stdin(Stdio::null())
+            .stdout(file.try_clone()?)
+            .stderr(file)
+            .spawn()?;
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            if let Some(status) = child.try_wait()? {
+                return Ok(status);
+            }
+            thread::sleep(POLL);
+        }
+        child.kill()?;
+        child.wait()
+    }
+}
