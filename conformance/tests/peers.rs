@@ -57,7 +57,8 @@ fn live_together(peer: &Program) {
     let mut shards = Shards::form([&primaries, &replicas], folder.path(), NODE_TIMEOUT_MS).expect("a cluster");
     for shard in 0..primaries.len() {
         let (primary, replica) = (&shards.primaries[shard], &shards.replicas[shard]);
-        assert_eq!(word(primary, "MYSHARDID"), word(replica, "MYSHARDID"), "shard {shard}");
+        let agree = || word(primary, "MYSHARDID") == word(replica, "MYSHARDID");
+        wait_until(PATIENCE, agree).unwrap_or_else(|why| panic!("shard {shard} has two names {why}"));
         fill(primary);
         expect_same(primary, replica);
     }
