@@ -117,14 +117,14 @@ fn judge_writes(report: &mut Report, fleet: &Fleet, written: &[Written], histori
     }
     match writers::lost(fleet.contacts(), &writes) {
         Err(why) => report.failures.push(Failure::WriteLost(why)),
-        Ok(lost) => judge_losses(report, fleet, &lost, histories),
+        Ok(lost) => judge_losses(report, &lost, histories),
     }
 }
 
-fn judge_losses(report: &mut Report, fleet: &Fleet, lost: &[&Write], histories: &[Vec<Sighting>]) {
+fn judge_losses(report: &mut Report, lost: &[&Write], histories: &[Vec<Sighting>]) {
     let mut unexcused = BTreeMap::<usize, Vec<&Write>>::new();
     for write in lost {
-        match watch::excuse(write, &histories[write.by], fleet.kills()) {
+        match watch::excuse(write, &histories[write.by]) {
             Some(age) => {
                 report.lost_excused += 1;
                 report.lost_oldest_s = report.lost_oldest_s.max(age.as_secs_f64());

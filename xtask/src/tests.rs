@@ -35,14 +35,20 @@ pub(crate) fn run_all() -> Result<(), String> {
     let logs = root().join("target/suite");
     fs::create_dir_all(&logs).map_err(|error| format!("cannot make {}: {error}", logs.display()))?;
     let failed: Vec<String> = thread::scope(|scope| {
-        let lanes = [of_clusters, others].map(|programs| {
-            let logs = &logs;
-            scope.spawn(move || programs.iter().filter_map(|program| program.try_out(logs).err()).collect::<Vec<_>>())
-        });
-        lanes.into_iter().flat_map(|lane| lane.join().unwrap_or_else(|_| vec!["a lane of tests".to_owned()])).collect()
+        let try_all = |programs: Vec<Program>| -> Vec<String> {
+            programs.iter().filter_map(|program| program.try_out(&logs).err()).collect()
+        };
+        let beside = scope.spawn(move || try_all(others).into_iter().chain(examples().err()).collect::<Vec<_>>());
+        let mut failed = try_all(of_clusters);
+        failed.extend(beside.join().unwrap_or_else(|_| vec!["the runner".to_owned()]));
+        failed
     });
-    run(Command::new(cargo_program()).args(["test", "--locked", "--workspace", "--doc"]).current_dir(root()))?;
     if failed.is_empty() { Ok(()) } else { Err(format!("failed: {}", failed.join(", "))) }
+}
+
+/// The examples in the documentation, which cargo builds as it runs them.
+fn examples() -> Result<(), String> {
+    run(Command::new(cargo_program()).args(["test", "--locked", "--workspace", "--doc"]).current_dir(root()))
 }
 
 fn build() -> Result<Vec<Program>, String> {

@@ -17,10 +17,12 @@ use std::{
         atomic::{AtomicU32, Ordering},
     },
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 const BUS_PORT_OFFSET: u16 = 10_000;
+/// A node that is killed has what it acknowledged when it returns: that it would return empty is no news.
+const DURABLE: [&str; 2] = ["--appendonly", "yes"];
 /// A cluster without faults forms within.
 const FORMED_WITHIN: Duration = Duration::from_secs(60);
 const FAILOVER_TIMEOUT: Duration = Duration::from_secs(1);
@@ -46,8 +48,6 @@ pub struct Fleet {
     network: Network,
     /// How often each node's process is to be there and to run: faults overlap.
     held: BTreeMap<(usize, Stop), u32>,
-    /// When nodes were killed.
-    kills: Vec<(usize, Instant)>,
 }
 
 /// What keeps a process from running.
@@ -64,7 +64,8 @@ impl Fleet {
         for (node, program) in programs.iter().cycle().take(scenario.nodes).enumerate() {
             let announced = free_port()?;
             let (port, bus_port) = (announced.to_string(), (announced + BUS_PORT_OFFSET).to_string());
-            let extra = ["--cluster-announce-port", &port, "--cluster-announce-bus-port", &bus_port];
+            let announced_ports = ["--cluster-announce-port", &port, "--cluster-announce-bus-port", &bus_port];
+            let extra = [announced_ports.as_slice(), &DURABLE].concat();
             let server = Server::prepare(program, folder, scenario.node_timeout_ms, &extra)?;
             let target = server.port();
             doors.push(Door { node, traffic: Traffic::Replication, announced, target });
@@ -75,8 +76,8 @@ impl Fleet {
         }
         let network = Network::new(scenario.seed, &doors)?;
         let held = BTreeMap::new();
-        let (ids, kills) = (Vec::new(), Vec::new());
-        let mut fleet = Self { scenario: scenario.clone(), servers, contacts, ids, network, held, kills };
+        let ids = Vec::new();
+        let mut fleet = Self { scenario: scenario.clone(), servers, contacts, ids, network, held };
         fleet.start()?;
         fleet.meet()?;
         fleet.replicate()?;
@@ -126,12 +127,6 @@ impl Fleet {
     #[must_use]
     pub fn contacts(&self) -> &[Contact] {
         &self.contacts
-    }
-
-    /// When which nodes were killed.
-    #[must_use]
-    pub fn kills(&self) -> &[(usize, Instant)] {
-        &self.kills
     }
 
     /// What nodes said to each other that must never be said.
@@ -186,8 +181,6 @@ impl Fleet {
             (Stop::Dead, true) => {
                 self.contacts[node].life.fetch_add(1, Ordering::SeqCst);
                 self.servers[node].kill();
-                // Up to its end it may have acknowledged writes.
-                self.kills.push((node, Instant::now()));
                 Ok(())
             }
             (Stop::Dead, false) => {

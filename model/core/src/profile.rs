@@ -7,10 +7,12 @@ use serde::{Deserialize, Serialize};
 /// columns are the profiles, in the order of [`Profile::NAMED`].
 macro_rules! variants {
     ($($(#[doc = $doc:literal])+ $name:ident: $slotbus:literal $r70:literal $r72:literal $v81:literal $v9:literal, $source:literal;)+) => {
-        /// Which documented variants of the protocol a node follows.
+        /// Which documented variants of the protocol a node follows. One that a trace does not name, for it was made before
+        /// that existed, is off.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields)]
         pub struct Profile {
-            $($(#[doc = $doc])+ pub $name: bool,)+
+            $($(#[doc = $doc])+ #[serde(default)] pub $name: bool,)+
         }
 
         impl Profile {
@@ -71,6 +73,8 @@ variants! {
     reports_from_voters: 1 0 0 1 1, "valkey #634, #735 (8.0)";
     /// A node is failed by a majority of the voters in the table, not of those counted when the state was last evaluated.
     voters_counted_anew: 1 0 0 0 0, "this project (S18)";
+    /// No voter is counted before the state is first evaluated, not even this node.
+    size_begins_at_zero: 0 0 0 1 1, "valkey 8.0, redis 8.0";
     /// A primary that is the only voter marks a suspected node as failed by itself.
     lone_voter_marks_fail: 1 0 1 1 1, "redis #12824 (7.2.5), valkey 8.0";
     /// A voter that comes to suspect a node tells the other voters at once, not with its next heartbeats.
@@ -131,6 +135,8 @@ variants! {
     granted_slots_kept: 1 0 0 0 0, "this project (S14)";
     /// Slots that a command gives to this node are synced to its disk before the answer.
     taken_slots_synced: 1 0 0 0 0, "this project (S14)";
+    /// What others claim is saved without a sync: who forgets it by a power loss stands where those stand who did not hear it yet.
+    heard_claims_unsynced: 1 0 0 0 0, "this project";
     /// SETSLOT refuses to migrate a slot to, or to import it from, this node itself.
     setslot_self_refused: 1 0 0 0 0, "valkey #3689 (9.1)";
     /// A replica refuses to be given slots.

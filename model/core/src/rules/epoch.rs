@@ -25,7 +25,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         if counts && (header.config_epoch > recorded || falls) {
             self.rule(Rule::EpochClaimRaised);
             self.node.peers[pos].config_epoch = header.config_epoch;
-            self.save(Save::Sync);
+            self.save_heard();
         }
         if header.primary.is_none() && !header.slots.is_empty() {
             self.overtake_election(header.config_epoch);

@@ -45,7 +45,8 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         for slot in self.node.peers[pos].slots.without(claimed).iter() {
             if self.unless(Mutant::ClaimMarksNothing) && self.node.unclaimed.insert(slot) {
                 self.rule_once(Rule::SlotUnclaimed);
-                self.save_mark(Save::Sync);
+                let save = self.save_of_heard();
+                self.save_mark(save);
             }
         }
         let shard_head = if self.node.myself().is_primary() { Some(self.node.me) } else { self.node.my_primary() };
@@ -73,7 +74,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
                 }
                 self.node.bind(slot, pos);
                 self.node.unclaimed.remove(slot);
-                self.save(Save::Sync);
+                self.save_heard();
                 self.evaluate_later();
             }
         }
@@ -84,6 +85,15 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
             self.broadcast_pong();
         }
         self.after_claim(pos, shard_head.filter(|_| from_shard > 0), from_shard == claimed.len(), lost);
+    }
+
+    /// Saves what another node claims. The claimant goes on to claim it.
+    pub(super) fn save_heard(&mut self) {
+        self.save(self.save_of_heard());
+    }
+
+    fn save_of_heard(&self) -> Save {
+        if self.node.config.profile.heard_claims_unsynced { Save::Soon } else { Save::Sync }
     }
 
     /// A mark that is forgotten has this node defend the slot for an owner that let it go.

@@ -51,7 +51,7 @@ impl<const SLOTS: usize> Node<SLOTS> {
             current_epoch: 0,
             last_vote_epoch: 0,
             state: ClusterState::Fail,
-            size: 1,
+            size: usize::from(!config.profile.size_begins_at_zero),
             first_evaluated: None,
             minority_at: None,
             banned: BTreeMap::new(),
