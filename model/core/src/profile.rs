@@ -3,10 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Generates the profile's fields together with the table that names and explains them. The five
+/// Generates the profile's fields together with the table that names and explains them. The six
 /// columns are the profiles, in the order of [`Profile::NAMED`].
 macro_rules! variants {
-    ($($(#[doc = $doc:literal])+ $name:ident: $slotbus:literal $r70:literal $r72:literal $v81:literal $v9:literal, $source:literal;)+) => {
+    ($($(#[doc = $doc:literal])+ $name:ident: $slotbus:literal $r70:literal $r72:literal $r80:literal $v81:literal $v9:literal, $source:literal;)+) => {
         /// Which documented variants of the protocol a node follows. One that a trace does not name, for it was made before
         /// that existed, is off.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -22,6 +22,8 @@ macro_rules! variants {
             pub const REDIS_7_0: Self = Self { $($name: $r70 == 1,)+ };
             /// redis-server 7.2, as far as it differs in a transition.
             pub const REDIS_7_2: Self = Self { $($name: $r72 == 1,)+ };
+            /// redis-server 8.0, as far as it differs in a transition.
+            pub const REDIS_8_0: Self = Self { $($name: $r80 == 1,)+ };
             /// valkey-server 8.1, as far as it differs in a transition.
             pub const VALKEY_8_1: Self = Self { $($name: $v81 == 1,)+ };
             /// valkey-server 9.0, as far as it differs in a transition.
@@ -66,91 +68,93 @@ pub struct Variant {
 
 variants! {
     /// A heartbeat does not tell its receiver about the receiver itself.
-    gossip_skips_receiver: 1 0 0 1 1, "redis #13046 (7.4), valkey 8.0";
+    gossip_skips_receiver: 1 0 0 1 1 1, "redis #13046 (7.4), valkey 8.0";
     /// While nodes are new, a heartbeat tells of more of those that it knows: of as many as are younger than the node timeout, up to 64.
-    newcomers_told: 1 0 0 0 0, "this project (agreement after joining, in time)";
+    newcomers_told: 1 0 0 0 0 0, "this project (agreement after joining, in time)";
     /// Only primaries that own slots count as reporters of a failure and towards its quorum.
-    reports_from_voters: 1 0 0 1 1, "valkey #634, #735 (8.0)";
+    reports_from_voters: 1 0 0 0 1 1, "valkey #634, #735 (8.0)";
     /// A node is failed by a majority of the voters in the table, not of those counted when the state was last evaluated.
-    voters_counted_anew: 1 0 0 0 0, "this project (S18)";
+    voters_counted_anew: 1 0 0 0 0 0, "this project (S18)";
     /// No voter is counted before the state is first evaluated, not even this node.
-    size_begins_at_zero: 0 0 0 1 1, "valkey 8.0, redis 8.0";
+    size_begins_at_zero: 0 0 0 1 1 1, "valkey 8.0, redis 8.0";
     /// A primary that is the only voter marks a suspected node as failed by itself.
-    lone_voter_marks_fail: 1 0 1 1 1, "redis #12824 (7.2.5), valkey 8.0";
+    lone_voter_marks_fail: 1 0 1 1 1 1, "redis #12824 (7.2.5), valkey 8.0";
     /// A voter that comes to suspect a node tells the other voters at once, not with its next heartbeats.
-    suspicion_is_told: 1 0 0 0 0, "this project";
+    suspicion_is_told: 1 0 0 0 0 0, "this project";
     /// A connection attempt that fails later starts the failure clock, too, as one that fails at once does.
-    refusal_starts_clock: 1 0 0 0 0, "this project";
+    refusal_starts_clock: 1 0 0 0 0 0, "this project";
     /// MEET is repeated on every new connection until its PONG has come.
-    meet_until_pong: 1 0 0 1 1, "valkey #461 (8.0)";
+    meet_until_pong: 1 0 0 0 1 1, "valkey #461 (8.0)";
     /// A slot that loses its owner also loses the mark that its owner no longer claimed it.
-    unbinding_clears_mark: 1 0 1 1 1, "redis #12564 (7.2.4)";
+    unbinding_clears_mark: 1 0 1 1 1 1, "redis #12564 (7.2.4)";
     /// A heartbeat's pong time is not taken over for a node that this one suspects or holds failed.
-    pong_news_if_healthy: 1 0 0 0 1, "valkey #2512 (9.0)";
+    pong_news_if_healthy: 1 0 0 0 0 1, "valkey #2512 (9.0)";
     /// A node that answers with another id than expected is held failed under its old one, and all are told.
-    wrong_id_fails: 1 0 0 1 1, "valkey #1191 (8.1)";
+    wrong_id_fails: 1 0 0 0 1 1, "valkey #1191 (8.1)";
     /// Messages that name the receiver itself as their sender are ignored.
-    own_messages_ignored: 1 0 0 0 0, "redis #12441, this project";
+    own_messages_ignored: 1 0 0 0 0 0, "redis #12441, this project";
     /// An UPDATE about its receiver changes nothing; else it raises the receiver's config epoch.
-    own_update_ignored: 1 0 0 0 0, "this project (S7)";
+    own_update_ignored: 1 0 0 0 0 0, "this project (S7)";
     /// Only a primary's header raises the config epoch recorded for it; a replica's repeats its primary's.
-    epochs_from_primaries: 1 0 0 1 1, "valkey #754 (8.0)";
+    epochs_from_primaries: 1 0 0 0 1 1, "valkey #754 (8.0)";
     /// Only a heartbeat raises the config epoch recorded for its sender: with it come the slots that are claimed under it.
-    epochs_with_claims: 1 0 0 0 0, "this project (S13)";
+    epochs_with_claims: 1 0 0 0 0 0, "this project (S13)";
     /// A primary that becomes a replica in its own shard hands its slots to its new primary, if that claims under a greater epoch.
-    demotion_hands_over: 1 0 0 1 1, "redis #13055 (7.4), valkey 8.0";
+    demotion_hands_over: 1 0 0 1 1 1, "redis #13055 (7.4), valkey 8.0";
     /// A header whose epoch is older than the recorded one changes no role.
-    stale_role_ignored: 1 0 0 1 1, "redis #13055 (7.4), valkey #1777 (8.0.3)";
+    stale_role_ignored: 1 0 0 1 1 1, "redis #13055 (7.4), valkey #1777 (8.0.3)";
     /// Of two nodes that would follow each other, the one that is named last as a primary is taken for one.
-    loops_opened: 1 0 0 0 0, "this project (S16)";
+    loops_opened: 1 0 0 0 0 0, "this project (S16)";
     /// Slots that are being imported are rebound by claims like any other.
-    import_rebound: 0 0 0 0 0, "valkey unstable (2026)";
+    import_rebound: 0 0 0 0 1 1, "valkey 8.1, as probed";
+    /// An epoch that is taken because of a collision, or on request, is told to every member at once.
+    epoch_is_broadcast: 0 0 0 0 1 1, "valkey 8.1, as probed";
     /// A voter gives its second vote about a primary without waiting for twice the node timeout.
-    votes_unspaced: 0 0 0 1 1, "valkey #1305, #1356 (8.1)";
+    votes_unspaced: 0 0 0 0 1 1, "valkey #1305, #1356 (8.1)";
     /// A voter does not wait between votes when the vote is for a manual failover.
-    manual_votes_unspaced: 1 0 0 1 1, "valkey #1305 (8.1)";
+    manual_votes_unspaced: 1 0 0 0 1 1, "valkey #1305 (8.1)";
     /// A voter that refuses because of a newer claim tells the candidate of that claim.
-    refusal_tells_claim: 1 0 0 1 1, "valkey #2178 (8.1.2, 9.0)";
+    refusal_tells_claim: 1 0 0 0 1 1, "valkey #2178 (8.1.2, 9.0)";
     /// Every voter counts once, and only for the election that it answered.
-    votes_counted_once: 1 0 0 0 0, "this project (S27)";
+    votes_counted_once: 1 0 0 0 0 0, "this project (S27)";
     /// Replicas with equal offsets are ranked by id.
-    rank_ties_by_id: 1 0 0 1 1, "valkey #762 (8.0)";
+    rank_ties_by_id: 1 0 0 0 1 1, "valkey #762 (8.0)";
     /// The delay before an election shrinks with the node timeout.
-    election_delay_scaled: 1 0 0 0 1, "valkey #2449 (9.0)";
+    election_delay_scaled: 1 0 0 0 0 1, "valkey #2449 (9.0)";
     /// A replica that others are ahead of lets those of them come first whose delay does not shrink.
-    laggards_wait: 1 0 0 0 0, "this project";
+    laggards_wait: 1 0 0 0 0 0, "this project";
     /// An election that is overtaken by a greater epoch is given up and begun anew.
-    election_follows_epoch: 1 0 0 1 1, "valkey #1009 (8.1)";
+    election_follows_epoch: 1 0 0 0 1 1, "valkey #1009 (8.1)";
     /// A won election leaves no votes behind that could win another.
-    election_ends_with_win: 1 0 0 1 1, "redis #8753, valkey #1711 (8.1)";
+    election_ends_with_win: 1 0 0 0 1 1, "redis #8753, valkey #1711 (8.1)";
     /// A manual failover does not wait for the retry time of an earlier election.
-    manual_failover_at_once: 1 0 0 1 1, "valkey #1274 (8.1)";
+    manual_failover_at_once: 1 0 0 0 1 1, "valkey #1274 (8.1)";
     /// FAILOVER TAKEOVER takes a new epoch even if the replica's own record holds the greatest.
-    takeover_always_bumps: 1 0 0 0 0, "redis #10798, this project";
+    takeover_always_bumps: 1 0 0 0 0 0, "redis #10798, this project";
     /// SETSLOT NODE to oneself takes a new epoch whenever the slot was not this node's, unless its own is the greatest.
-    setslot_always_bumps: 1 0 0 0 0, "redis #10346, this project";
+    setslot_always_bumps: 1 0 0 0 0 0, "redis #10346, this project";
     /// A slot that its owner no longer claims is saved as nobody's: a restart does not bring it back.
-    marks_survive_restart: 1 0 0 0 0, "this project (S13)";
+    marks_survive_restart: 1 0 0 0 0 0, "this project (S13)";
     /// A slot that a command took from another node is not lost to that node's next claims.
-    granted_slots_kept: 1 0 0 0 0, "this project (S14)";
+    granted_slots_kept: 1 0 0 0 0 0, "this project (S14)";
     /// Slots that a command gives to this node are synced to its disk before the answer.
-    taken_slots_synced: 1 0 0 0 0, "this project (S14)";
+    taken_slots_synced: 1 0 0 0 0 0, "this project (S14)";
     /// What others claim is saved without a sync: who forgets it by a power loss stands where those stand who did not hear it yet.
-    heard_claims_unsynced: 1 0 0 0 0, "this project";
+    heard_claims_unsynced: 1 0 0 0 0 0, "this project";
     /// SETSLOT refuses to migrate a slot to, or to import it from, this node itself.
-    setslot_self_refused: 1 0 0 0 0, "valkey #3689 (9.1)";
+    setslot_self_refused: 1 0 0 0 0 0, "valkey #3689 (9.1)";
     /// A replica refuses to be given slots.
-    replica_refuses_slots: 1 0 0 0 0, "redis #12268, this project";
+    replica_refuses_slots: 1 0 0 0 0 0, "redis #12268, this project";
     /// Replicating the primary that is replicated already changes nothing.
-    replicate_same_is_noop: 1 0 0 1 1, "valkey #884 (8.0)";
+    replicate_same_is_noop: 1 0 0 0 1 1, "valkey #884 (8.0)";
     /// A change of this node's role or slots is told to every member at once.
-    change_is_broadcast: 1 0 0 1 1, "redis #14504 (8), valkey #1295 (8.1)";
+    change_is_broadcast: 1 0 0 0 1 1, "redis #14504 (8), valkey #1295 (8.1)";
     /// A replica that migrates saves its new primary.
-    migration_is_saved: 1 0 0 0 1, "valkey #1677 (9.0)";
+    migration_is_saved: 1 0 0 0 0 1, "valkey #1677 (9.0)";
     /// FORGET is told to the members that understand it, which then forget the node, too.
-    forget_is_gossiped: 1 0 1 1 1, "redis #10869 (7.2)";
+    forget_is_gossiped: 1 0 1 1 1 1, "redis #10869 (7.2)";
     /// Support for ping extensions is announced, and shard ids are sent to whoever announces it.
-    extensions_announced: 1 0 1 1 1, "redis #9530, #10536 (7.2)";
+    extensions_announced: 1 0 1 1 1 1, "redis #9530, #10536 (7.2)";
 }
 
 impl Profile {
@@ -159,6 +163,7 @@ impl Profile {
         ("slotbus", Self::SLOTBUS),
         ("redis-7.0", Self::REDIS_7_0),
         ("redis-7.2", Self::REDIS_7_2),
+        ("redis-8.0", Self::REDIS_8_0),
         ("valkey-8.1", Self::VALKEY_8_1),
         ("valkey-9", Self::VALKEY_9),
     ];

@@ -195,7 +195,7 @@ impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
             Command::Forget(id) => self.forget(id),
             Command::AddSlots(slots) => self.add_slots(&slots),
             Command::DelSlots(slots) => self.del_slots(&slots),
-            Command::BumpEpoch => Ok(self.bump_epoch()),
+            Command::BumpEpoch => Ok(self.bump_on_request()),
             Command::SetConfigEpoch(epoch) => self.set_config_epoch(epoch),
             Command::SaveConfig => Ok(self.save_config()),
             Command::FlushSlots { has_keys } => self.flush_slots(has_keys),

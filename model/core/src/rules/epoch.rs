@@ -44,10 +44,26 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         if collides && (yields || self.is_mutant(Mutant::CollisionBothMove)) {
             self.rule(Rule::EpochCollision);
             self.take_new_epoch();
+            self.tell_new_epoch();
         }
     }
 
-    pub(crate) fn bump_epoch(&mut self) -> Reply {
+    /// BUMPEPOCH.
+    pub(crate) fn bump_on_request(&mut self) -> Reply {
+        let reply = self.bump_epoch();
+        if matches!(reply, Reply::Bumped(_)) {
+            self.tell_new_epoch();
+        }
+        reply
+    }
+
+    fn tell_new_epoch(&mut self) {
+        if self.node.config.profile.epoch_is_broadcast {
+            self.broadcast_pong();
+        }
+    }
+
+    pub(super) fn bump_epoch(&mut self) -> Reply {
         let claims = self.node.peers.iter().map(|peer| peer.config_epoch);
         let greatest = claims.max().unwrap_or_default().max(self.node.current_epoch);
         let own = self.node.myself().config_epoch;
