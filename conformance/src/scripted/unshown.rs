@@ -25,6 +25,7 @@ pub fn unshown(rule: Rule) -> Option<&'static str> {
         (Rule::SlotLoadedFree, WITH_DATA),
         (Rule::SlotLoadedForeign, WITH_DATA),
         (Rule::ElectOvertaken, LATER),
+        (Rule::ElectCalledOff, DEFAULT_ONLY),
         (Rule::ForgetTold, LATER),
     ];
     REASONS.iter().find(|(unshown, _)| *unshown == rule).map(|&(_, reason)| reason)

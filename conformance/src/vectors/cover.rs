@@ -35,6 +35,7 @@ const SWITCHED: &[(Rule, &str)] = &[
     (Rule::SlotWithstood, "granted_slots_kept"),
     (Rule::HealthSuspicionTold, "suspicion_is_told"),
     (Rule::ElectOvertaken, "election_follows_epoch"),
+    (Rule::ElectCalledOff, "election_called_off"),
     (Rule::HandshakeWrongIdFailed, "wrong_id_fails"),
     (Rule::HandshakeMeetAnswered, "meet_until_pong"),
     (Rule::ForgetTold, "forget_is_gossiped"),

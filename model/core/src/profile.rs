@@ -125,6 +125,8 @@ variants! {
     laggards_wait: 1 0 0 0 0 0, "this project";
     /// An election that is overtaken by a greater epoch is given up and begun anew.
     election_follows_epoch: 1 0 0 0 1 1, "valkey #1009 (8.1)";
+    /// An election for which nobody was asked yet is called off when its reason ends.
+    election_called_off: 1 0 0 0 0 0, "this project";
     /// A won election leaves no votes behind that could win another.
     election_ends_with_win: 1 0 0 0 1 1, "redis #8753, valkey #1711 (8.1)";
     /// A manual failover does not wait for the retry time of an earlier election.

@@ -166,6 +166,7 @@ rules! {
     ElectWon "ELECT-14" "A replica with the votes of a majority takes its primary's slots under the epoch of the election, saves, and tells every member." "clusterFailoverReplaceYourMaster";
     ElectExpired "ELECT-15" "An election that took too long is lost; the next one waits for the retry time." "clusterHandleSlaveFailover";
     ElectOvertaken "ELECT-16" "An election is given up when a primary claims under its epoch or a greater one." "valkey #1009";
+    ElectCalledOff "ELECT-17" "An election for which nobody was asked yet is called off when the primary is not failed any more, or is another." "this project";
 
     ManualAsked "MANUAL-1" "FAILOVER on a replica asks its primary to pause its clients." "clusterCommand, clusterSendMFStart";
     ManualForced "MANUAL-2" "FAILOVER FORCE asks for votes without asking the primary." "clusterCommand";

@@ -125,7 +125,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         let has_failed = failed.is(Flags::FAIL) || self.is_mutant(Mutant::StandWithoutFailure);
         let may = has_failed && !self.node.config.replica_no_failover;
         if !(may || is_manual) || failed.slots.is_empty() {
-            return;
+            return self.call_off_election();
         }
         if !is_manual && self.is_data_old() {
             self.rule(Rule::ElectDataOld);
@@ -147,6 +147,16 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
             self.ask_for_votes();
         } else if self.node.election.votes >= self.votes_needed() {
             self.win();
+        }
+    }
+
+    /// The time that was set for one failure says nothing about the next: the rank may be another.
+    fn call_off_election(&mut self) {
+        let election = &self.node.election;
+        let is_on = self.node.config.profile.election_called_off;
+        if is_on && election.at.is_some() && !election.asked {
+            self.node.election = Election { epoch: election.epoch, ..Election::default() };
+            self.rule(Rule::ElectCalledOff);
         }
     }
 
