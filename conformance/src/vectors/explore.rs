@@ -30,7 +30,7 @@ pub struct Reach {
 
 impl Reach {
     /// For vectors that are kept.
-    pub const FULL: Self = Self { one_in: 1, levels: &[(1, 0), (12, 2), (7, 1), (5, 1), (3, 0), (2, 0)] };
+    pub const FULL: Self = Self { one_in: 1, levels: &[(1, 0), (16, 4), (7, 1), (5, 1), (3, 0), (2, 0)] };
     /// One input after each situation.
     pub const SHALLOW: Self = Self { one_in: 1, levels: &[(1, 0)] };
     /// One input after a few situations.
