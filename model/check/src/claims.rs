@@ -66,4 +66,5 @@ const CLAIMS: &[(&str, &[Goal])] = &[
     ("manual_3", &[ManualSucceeds]),
     ("spare_5", &[OrphanServed]),
     ("manual_unheard_3", &[ManualEnds]),
+    ("crossed_imports_3", &[Converge]),
 ];

@@ -4,7 +4,7 @@
 use crate::{
     configs::{A, B, C, Configuration, SLOTS},
     configs_failover::{BRISK, ORDERLY, PROMPT, STREAM, brisk, orderly},
-    stages::{add_slots, failover, follower, met, order, replicate},
+    stages::{add_slots, cluster_of_3, failover, follower, met, order, replicate},
 };
 use slotbus_core::{Command, FailoverMode, Host, Rule, Slot, SlotChange, message::Publication};
 use slotbus_world::{Order, Pace, Place, Setup, Stage, What, World};
@@ -82,6 +82,16 @@ pub(crate) const RULE_ROOMS: &[Configuration] = &[
             manual_unheard_3,
         )
     },
+    Configuration {
+        rules: &[Rule::SlotImportKept],
+        ..Configuration::small(
+            "crossed_imports_3",
+            "b imports a slot of a, which gives it to c; b ends its import.",
+            &["3 primaries with slots", PROMPT, BRISK, "4 commands, of b in order, of c and a in order; no fault"],
+            3,
+            crossed_imports_3,
+        )
+    },
 ];
 
 /// Rules that fire in no quick configuration, and why.
@@ -93,7 +103,6 @@ pub const UNFIRED: &[(Rule, &str)] = &[
     (Rule::AddressFollowed, "hosts of a world keep their addresses"),
     (Rule::HostnameTaken, "hosts of a world have no names but their addresses"),
     (Rule::RoleNoFailover, "every replica of a world may stand for election"),
-    (Rule::SlotImportKept, "the default profile rebinds imported slots (`import_rebound`)"),
     (Rule::SlotLoadedFree, "hosts of a world start without keys, or with those of slots that they own"),
     (Rule::SlotLoadedForeign, "hosts of a world start without keys, or with those of slots that they own"),
     (Rule::ElectOutranked, "replicas of a prompt world know each other's offsets before either stands for election"),
@@ -103,7 +112,7 @@ pub const UNFIRED: &[(Rule, &str)] = &[
 fn requests_3(setup: &mut Setup) -> World<SLOTS> {
     orderly(setup);
     let nowhere = Command::Meet { host: Host::default(), port: 0, cport: 0 };
-    let stable = Command::SetSlot { slot: Slot(3), change: SlotChange::Stable, has_keys: false };
+    let stable = set_slot(Slot(3), SlotChange::Stable);
     let reset = Command::Reset { hard: None, has_keys: true };
     let with_keys = [reset, flush(), Command::SetConfigEpoch(9), nowhere, Command::SaveConfig, stable];
     let without = [Command::DelSlots(vec![Slot(2), Slot(3)]), Command::AddSlots(vec![Slot(3)]), flush()];
@@ -111,6 +120,10 @@ fn requests_3(setup: &mut Setup) -> World<SLOTS> {
     let own = vec![add_slots(A, &[0, 1]), add_slots(B, &[2, 3])];
     let written = vec![Stage::Happens(What::Write { host: A }), Stage::Rounds(2)];
     setup.world_after(&[own, met(&[B]), follower(C, A), written].concat())
+}
+
+fn set_slot(slot: Slot, change: SlotChange) -> Command {
+    Command::SetSlot { slot, change, has_keys: false }
 }
 
 fn flush() -> Command {
@@ -145,4 +158,13 @@ fn manual_unheard_3(setup: &mut Setup) -> World<SLOTS> {
     let own = vec![add_slots(A, &[0, 1]), add_slots(B, &[2, 3])];
     let parted = vec![Stage::Happens(What::Part { left: B, right: C }), Stage::Rounds(2)];
     setup.world_after(&[own, met(&[B]), follower(C, A), parted].concat())
+}
+
+fn crossed_imports_3(setup: &mut Setup) -> World<SLOTS> {
+    brisk(setup);
+    let told = |host, change| order(host, set_slot(Slot(1), change));
+    let imported = [SlotChange::Importing(A.id()), SlotChange::Stable].map(|change| told(B, change));
+    let given = [C, A].map(|host| told(host, SlotChange::Node(C.id())));
+    setup.scripts = vec![imported.to_vec(), given.to_vec()];
+    setup.world_after(&cluster_of_3([&[0, 1], &[2], &[3]]))
 }
