@@ -5,7 +5,8 @@ use pcap_file::{
     DataLink,
     pcap::{PcapHeader, PcapPacket, PcapWriter},
 };
-use socket2::{Domain, Protocol, Socket, Type};
+use rustix::net::sockopt::set_socket_recv_buffer_size_force;
+use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 use std::{
     fs::File,
     io::{self, BufWriter, Read, Write},
@@ -39,8 +40,11 @@ impl Recording {
         let socket = Socket::new(Domain::PACKET, Type::DGRAM, Some(protocol));
         let socket = socket.map_err(|error| format!("cannot listen to {INTERFACE} (only root can): {error}"))?;
         socket.set_read_timeout(Some(WAIT)).map_err(|error| error.to_string())?;
-        // The kernel gives what it allows.
-        let _ = socket.set_recv_buffer_size(KERNEL_BUFFER);
+        socket.attach_filter(&filter(&ports)).map_err(|error| format!("cannot choose among packets: {error}"))?;
+        // Who may do no more gets what the system allows.
+        if set_socket_recv_buffer_size_force(&socket, KERNEL_BUFFER).is_err() {
+            let _ = socket.set_recv_buffer_size(KERNEL_BUFFER);
+        }
         let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
         let file = File::create(path).map_err(|error| failed(&error))?;
         let header = PcapHeader { datalink: DataLink::RAW, snaplen: PACKET_MAX as u32, ..PcapHeader::default() };
@@ -105,7 +109,33 @@ fn is_pause(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted)
 }
 
-/// Whether a packet is TCP between addresses of loopback, and of one of these ports.
+/// Has the kernel keep nothing but TCP of these ports, in its language (classic BPF): much else may pass over loopback, and
+/// what is read too late is lost.
+fn filter(ports: &RangeInclusive<u16>) -> [SockFilter; 11] {
+    const LOAD_BYTE: u16 = 0x30;
+    const LOAD_HEADER_LENGTH: u16 = 0xb1;
+    const LOAD_PAIR_BEHIND_HEADER: u16 = 0x48;
+    const JUMP_IF_EQUAL: u16 = 0x15;
+    const JUMP_IF_GREATER: u16 = 0x25;
+    const JUMP_IF_NOT_LESS: u16 = 0x35;
+    const RETURN: u16 = 0x06;
+    let (first, last) = (u32::from(*ports.start()), u32::from(*ports.end()));
+    [
+        SockFilter::new(LOAD_BYTE, 0, 0, 9),
+        SockFilter::new(JUMP_IF_EQUAL, 0, 8, u32::from(TCP)),
+        SockFilter::new(LOAD_HEADER_LENGTH, 0, 0, 0),
+        SockFilter::new(LOAD_PAIR_BEHIND_HEADER, 0, 0, 0),
+        SockFilter::new(JUMP_IF_NOT_LESS, 0, 1, first),
+        SockFilter::new(JUMP_IF_GREATER, 0, 3, last),
+        SockFilter::new(LOAD_PAIR_BEHIND_HEADER, 0, 0, 2),
+        SockFilter::new(JUMP_IF_NOT_LESS, 0, 2, first),
+        SockFilter::new(JUMP_IF_GREATER, 1, 0, last),
+        SockFilter::new(RETURN, 0, 0, u32::MAX),
+        SockFilter::new(RETURN, 0, 0, 0),
+    ]
+}
+
+/// Whether a packet is TCP between addresses of loopback, and of one of these ports: some came before the kernel was told.
 fn is_wanted(packet: &[u8], ports: &RangeInclusive<u16>) -> bool {
     let words = usize::from(packet.first().copied().unwrap_or_default() & 0x0f);
     let Some([from_high, from_low, to_high, to_low]) = packet.get(words * 4..).and_then(|tcp| tcp.first_chunk()) else {
