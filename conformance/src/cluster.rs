@@ -19,10 +19,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Client ports are taken below this: bus ports stay below the ephemeral range, and neither are those of the node's own tests,
-/// which run at the same time (impl/node/tests/support/mod.rs).
-const PORT_MAX: u16 = 17_000;
+/// Client ports, and those 10000 above, are taken from here to below that: all stay below the range from which the system hands
+/// out ports, and none is one of the node's own tests, which run at the same time (impl/node/tests/support/mod.rs).
 const PORT_MIN: u16 = 11_000;
+const PORT_MAX: u16 = 17_000;
 const BUS_PORT_OFFSET: u16 = 10_000;
 /// One command on loopback, even on a busy machine, takes less.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(5);

