@@ -23,7 +23,7 @@ pub(crate) struct Shard {
     /// The primary first.
     pub(crate) servers: Vec<Server>,
     programs: Vec<&'static str>,
-    _voters: Vec<Server>,
+    voters: Vec<Server>,
 }
 
 impl Shard {
@@ -49,7 +49,7 @@ impl Shard {
                 (is_whole && info.contains("cluster_state:ok")).then_some(())
             });
         }
-        Self { servers, programs: programs.to_vec(), _voters: voters }
+        Self { servers, programs: programs.to_vec(), voters }
     }
 
     /// Has every other server replicate the first, and waits until they do.
@@ -64,13 +64,16 @@ impl Shard {
         self.wait_for_replicas(0);
     }
 
-    /// Waits until a primary knows that the others follow it: until then it pauses for none of them.
+    /// Waits until a primary and those who vote know that the others follow it: until then it pauses for none of them, and
+    /// nobody votes for one.
     pub(crate) fn wait_for_replicas(&self, primary: usize) {
         let (server, count) = (&self.servers[primary], self.servers.len() - 1);
         let request = format!("CLUSTER REPLICAS {}", id(server));
-        wait_for("the primary to know its replicas", || {
-            server.client().ask(&request).starts_with(&format!("*{count}\r\n")).then_some(())
-        });
+        for asked in self.voters.iter().chain([server]) {
+            wait_for("the primaries to know the replicas", || {
+                asked.client().ask(&request).starts_with(&format!("*{count}\r\n")).then_some(())
+            });
+        }
     }
 
     /// Starts a server again after its process was killed.
