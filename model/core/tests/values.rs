@@ -1,6 +1,6 @@
-//! Values that inputs bring: ids in their text form, and the dice of a step.
+//! Values that inputs and traces bring: ids in their text form, the dice of a step, profiles.
 
-use slotbus_core::{NodeId, Random};
+use slotbus_core::{NodeId, Profile, Random};
 use std::collections::BTreeSet;
 
 #[test]
@@ -43,4 +43,15 @@ fn a_word_that_is_used_up_goes_on_by_chance() {
     let words = (1..=100_u64).map(|number| number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     let drawn: BTreeSet<_> = words.map(draw).collect();
     assert!(drawn.len() > 90, "{} outcomes of 100 words", drawn.len());
+}
+
+#[test]
+fn a_variant_that_a_trace_does_not_name_is_off_and_an_unknown_one_is_refused() {
+    let mut flags = serde_json::to_value(Profile::SLOTBUS).expect("an object");
+    let named = flags.as_object_mut().expect("flags by name");
+    assert_eq!(named.remove("election_called_off"), Some(true.into()));
+    let read: Profile = serde_json::from_value(flags.clone()).expect("a profile");
+    assert_eq!(read, Profile { election_called_off: false, ..Profile::SLOTBUS });
+    flags["of_a_later_version"] = true.into();
+    assert!(serde_json::from_value::<Profile>(flags).is_err());
 }
