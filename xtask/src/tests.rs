@@ -12,8 +12,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The package whose tests start clusters. Its ports are its own (conformance/src/cluster.rs).
-const OF_CLUSTERS: &str = "slotbus-conformance";
+/// The folder whose tests start clusters. Their ports are their own (conformance/src/cluster.rs).
+const OF_CLUSTERS: &str = "conformance";
 /// So many tests of one program run at once.
 const TESTS_AT_ONCE: &str = "--test-threads=4";
 /// No program takes longer.
@@ -22,8 +22,8 @@ const POLL: Duration = Duration::from_millis(50);
 
 /// A program with tests.
 struct Program {
-    package: String,
     name: String,
+    /// Where its package is.
     folder: PathBuf,
     path: PathBuf,
 }
@@ -31,7 +31,10 @@ struct Program {
 /// Builds all test programs and runs them, and the examples in the documentation.
 pub(crate) fn run_all() -> Result<(), String> {
     let (of_clusters, others): (Vec<_>, Vec<_>) =
-        build()?.into_iter().partition(|program| program.package == OF_CLUSTERS);
+        build()?.into_iter().partition(|program| program.folder.ends_with(OF_CLUSTERS));
+    if of_clusters.is_empty() || others.is_empty() {
+        return Err("cargo tells of no test programs".to_owned());
+    }
     let logs = root().join("target/suite");
     fs::create_dir_all(&logs).map_err(|error| format!("cannot make {}: {error}", logs.display()))?;
     let failed: Vec<String> = thread::scope(|scope| {
@@ -78,34 +81,24 @@ impl Program {
         }
         let path = PathBuf::from(message["executable"].as_str()?);
         let folder = Path::new(message["manifest_path"].as_str()?).parent()?.to_owned();
-        let manifest = fs::read_to_string(folder.join("Cargo.toml")).ok()?;
-        let name = manifest.lines().find_map(|line| line.strip_prefix("name = "))?;
-        let package = name.trim_matches('"').to_owned();
-        Some(Self { package, name: message["target"]["name"].as_str()?.to_owned(), folder, path })
+        let package = folder.strip_prefix(root()).unwrap_or(&folder);
+        let name = format!("{} {}", package.display(), message["target"]["name"].as_str()?);
+        Some(Self { name, folder, path })
     }
 
     /// Runs it and shows what it printed; the error is its name.
     fn try_out(&self, logs: &Path) -> Result<(), String> {
-        let name = format!("{} {}", self.package, self.name);
-        let log = logs.join(format!("{}.log", name.replace(' ', ".")));
+        let log = logs.join(format!("{}.log", self.name.replace([' ', '/'], ".")));
         let begun = Instant::now();
-        let outcome = self.run_into(&log);
-        let took = begun.elapsed().as_secs_f64();
+        let outcome = match self.run_into(&log) {
+            Ok(status) if status.success() => Ok("ok".to_owned()),
+            Ok(status) => Err(format!("FAILED ({status})")),
+            Err(error) => Err(format!("FAILED ({error})")),
+        };
+        let (Ok(verdict) | Err(verdict)) = &outcome;
         let printed = fs::read_to_string(&log).unwrap_or_default();
-        match outcome {
-            Ok(status) if status.success() => {
-                println!("ok {name}, {took:.1} s\n{printed}");
-                Ok(())
-            }
-            Ok(status) => {
-                println!("FAILED {name}, {status}, {took:.1} s\n{printed}");
-                Err(name)
-            }
-            Err(error) => {
-                println!("FAILED {name}: {error}\n{printed}");
-                Err(name)
-            }
-        }
+        println!("{verdict} {}, {:.1} s\n{printed}", self.name, begun.elapsed().as_secs_f64());
+        outcome.map(|_| ()).map_err(|_| self.name.clone())
     }
 
     fn run_into(&self, log: &Path) -> io::Result<ExitStatus> {
