@@ -21,8 +21,8 @@ use std::{
 const LINE_MAX: usize = 64 * 1024;
 /// Whoever moves keys moves more of them soon: connections are kept for so long ...
 const KEPT_MS: u64 = 10_000;
-/// ... and so many of them.
-const KEPT_MAX: usize = 64;
+/// ... unless there are more than so many.
+const LINES_MAX: usize = 64;
 
 type Name = Box<[u8]>;
 
@@ -88,9 +88,6 @@ impl Outcome {
 #[derive(Debug)]
 pub struct Migration {
     client: Key,
-    address: SocketAddr,
-    stream: Stream,
-    is_up: bool,
     cargo: Cargo,
     written: usize,
     input: Vec<u8>,
@@ -104,21 +101,11 @@ pub struct Migration {
 }
 
 impl Migration {
-    /// A migration over a connection that is being established, or was kept.
+    /// A migration that is to begin now.
     #[must_use]
-    pub fn new(
-        client: Key,
-        (address, stream): (SocketAddr, Stream),
-        cargo: Cargo,
-        is_copy: bool,
-        timeout_ms: u64,
-        now: Millis,
-    ) -> Self {
+    pub fn new(client: Key, cargo: Cargo, is_copy: bool, timeout_ms: u64, now: Millis) -> Self {
         Self {
             client,
-            address,
-            stream,
-            is_up: false,
             keys: cargo.keys().cloned().collect(),
             cargo,
             written: 0,
@@ -132,26 +119,19 @@ impl Migration {
     }
 
     /// Goes on as far as the socket allows; true once everything is acknowledged.
-    fn advance(&mut self, scratch: &mut [u8], now: Millis) -> io::Result<bool> {
-        if !self.is_up {
-            match self.stream.establish() {
-                None => return Ok(false),
-                Some(outcome) => outcome?,
-            }
-            self.is_up = true;
-        }
+    fn advance(&mut self, stream: &mut Stream, scratch: &mut [u8], now: Millis) -> io::Result<bool> {
         let progress = self.written + self.input.len() + self.cargo.awaited.len();
-        self.write()?;
-        let is_done = self.read(scratch)?;
+        self.write(stream)?;
+        let is_done = self.read(stream, scratch)?;
         if progress != self.written + self.input.len() + self.cargo.awaited.len() {
             self.end = now.after(self.timeout_ms);
         }
         Ok(is_done)
     }
 
-    fn write(&mut self) -> io::Result<()> {
+    fn write(&mut self, stream: &mut Stream) -> io::Result<()> {
         while let Some(rest) = self.cargo.bytes.get(self.written..).filter(|rest| !rest.is_empty()) {
-            match self.stream.write(rest) {
+            match stream.write(rest) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(count) => self.written += count,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
@@ -162,12 +142,12 @@ impl Migration {
         Ok(())
     }
 
-    fn read(&mut self, scratch: &mut [u8]) -> io::Result<bool> {
+    fn read(&mut self, stream: &mut Stream, scratch: &mut [u8]) -> io::Result<bool> {
         loop {
             if self.take_lines()? {
                 return Ok(true);
             }
-            match self.stream.read(scratch) {
+            match stream.read(scratch) {
                 Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
                 Ok(count) => self.input.extend_from_slice(&scratch[..count]),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
@@ -213,42 +193,57 @@ impl Migration {
     }
 }
 
-/// A connection that nothing is said on.
+/// A connection to another server.
 #[derive(Debug)]
-struct Kept {
+struct Line {
     address: SocketAddr,
     stream: Stream,
-    since: Millis,
+    is_up: bool,
+    /// What is sent over it; none if it is kept for what may come.
+    migration: Option<Migration>,
+    /// Since when it is kept.
+    idle_since: Millis,
 }
 
-impl Kept {
+impl Line {
     /// Whether the other end is there and silent, as it should be.
     fn is_sound(&mut self) -> bool {
         self.stream.read(&mut [0]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
     }
+
+    /// Goes on as far as the socket allows; true once everything is acknowledged.
+    fn advance(&mut self, scratch: &mut [u8], now: Millis) -> io::Result<bool> {
+        if !self.is_up {
+            match self.stream.establish() {
+                None => return Ok(false),
+                Some(outcome) => outcome?,
+            }
+            self.is_up = true;
+        }
+        self.migration.as_mut().map_or(Ok(false), |migration| migration.advance(&mut self.stream, scratch, now))
+    }
 }
 
-/// Every migration under way.
+/// Every migration under way, and the connections that are kept for others.
 #[derive(Debug)]
 pub struct Migrations {
     registry: Registry,
-    under_way: Slab<Migration>,
+    lines: Slab<Line>,
     /// Keys on their way, and how many migrations carry each.
     keys: BTreeMap<Name, usize>,
-    kept: Vec<Kept>,
 }
 
 impl Migrations {
     /// None yet; sockets will be watched by `registry`.
     #[must_use]
     pub fn new(registry: Registry) -> Self {
-        Self { registry, under_way: Slab::default(), keys: BTreeMap::new(), kept: Vec::new() }
+        Self { registry, lines: Slab::default(), keys: BTreeMap::new() }
     }
 
     /// Whether nothing is on its way.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.under_way.is_empty()
+        self.keys.is_empty()
     }
 
     /// Whether a key is on its way.
@@ -258,31 +253,53 @@ impl Migrations {
     }
 
     /// A connection to this address that was kept and is sound.
-    pub fn take_kept(&mut self, address: SocketAddr, is_tls: bool) -> Option<Stream> {
-        let fits = |kept: &Kept| kept.address == address && kept.stream.is_tls() == is_tls;
-        while let Some(at) = self.kept.iter().position(fits) {
-            let mut kept = self.kept.swap_remove(at);
-            if kept.is_sound() {
-                return Some(kept.stream);
+    pub fn kept(&mut self, address: SocketAddr, is_tls: bool) -> Option<Key> {
+        let fits = |line: &Line| {
+            line.is_up && line.migration.is_none() && line.address == address && line.stream.is_tls() == is_tls
+        };
+        let found: Vec<Key> = self.lines.iter().filter(|(_, line)| fits(line)).map(|(key, _)| key).collect();
+        found.into_iter().find(|&key| {
+            let is_sound = self.lines.get_mut(key).is_some_and(Line::is_sound);
+            if !is_sound {
+                self.close(key);
             }
-        }
-        None
+            is_sound
+        })
     }
 
-    /// Sends keys on their way.
-    pub fn begin(&mut self, mut migration: Migration) -> io::Result<()> {
-        let token = Wake::Migration(self.under_way.next_key()).token();
-        self.registry.register(migration.stream.socket_mut(), token, Interest::READABLE | Interest::WRITABLE)?;
+    /// Takes in a connection that is being opened.
+    pub fn open(&mut self, address: SocketAddr, mut stream: Stream, now: Millis) -> io::Result<Key> {
+        let token = Wake::Migration(self.lines.next_key()).token();
+        self.registry.register(stream.socket_mut(), token, Interest::READABLE | Interest::WRITABLE)?;
+        Ok(self.lines.insert(Line { address, stream, is_up: false, migration: None, idle_since: now }))
+    }
+
+    /// Sends keys on their way over a connection; what the socket does not take at once follows when it is ready.
+    pub fn begin(&mut self, key: Key, mut migration: Migration) -> io::Result<()> {
+        let Some(line) = self.lines.get_mut(key) else { return Err(ErrorKind::NotConnected.into()) };
+        if line.is_up
+            && let Err(error) = migration.write(&mut line.stream)
+        {
+            self.close(key);
+            return Err(error);
+        }
         for key in &migration.keys {
             *self.keys.entry(key.clone()).or_default() += 1;
         }
-        self.under_way.insert(migration);
+        line.migration = Some(migration);
         Ok(())
     }
 
-    /// Goes on with a migration whose socket is ready; says what has come of it once it is over.
+    /// Goes on with a connection whose socket is ready; says what has come of its migration once that is over.
     pub fn advance(&mut self, key: Key, scratch: &mut [u8], now: Millis) -> Option<Outcome> {
-        match self.under_way.get_mut(key)?.advance(scratch, now) {
+        let line = self.lines.get_mut(key)?;
+        if line.is_up && line.migration.is_none() {
+            if !line.is_sound() {
+                self.close(key);
+            }
+            return None;
+        }
+        match line.advance(scratch, now) {
             Ok(false) => None,
             Ok(true) => self.end(key, true, now),
             Err(_) => self.end(key, false, now),
@@ -291,16 +308,23 @@ impl Migrations {
 
     /// Gives up what takes too long, and closes connections that nobody needed again.
     pub fn expire(&mut self, now: Millis) -> Vec<Outcome> {
-        self.kept.retain(|kept| now.since(kept.since) < KEPT_MS);
-        let late = self.under_way.iter().filter(|(_, migration)| migration.end <= now).map(|(key, _)| key);
-        let late: Vec<Key> = late.collect();
-        late.into_iter().filter_map(|key| self.end(key, false, now)).collect()
+        let is_over = |line: &Line| match &line.migration {
+            Some(migration) => migration.end <= now,
+            None => now.since(line.idle_since) >= KEPT_MS,
+        };
+        let over: Vec<Key> = self.lines.iter().filter(|(_, line)| is_over(line)).map(|(key, _)| key).collect();
+        over.into_iter().filter_map(|key| self.end(key, false, now)).collect()
     }
 
     fn end(&mut self, key: Key, is_complete: bool, now: Millis) -> Option<Outcome> {
-        let mut migration = self.under_way.remove(key)?;
-        // A socket that is not kept closes with the migration; that it was watched no more matters to nobody then.
-        let is_released = self.registry.deregister(migration.stream.socket_mut()).is_ok();
+        let line = self.lines.get_mut(key)?;
+        line.idle_since = now;
+        let migration = line.migration.take();
+        let is_well = is_complete && migration.as_ref().is_some_and(|migration| migration.first_error.is_none());
+        if !is_well || self.lines.len() > LINES_MAX {
+            self.close(key);
+        }
+        let mut migration = migration?;
         for key in &migration.keys {
             if let Some(count) = self.keys.get_mut(key) {
                 *count -= 1;
@@ -309,11 +333,12 @@ impl Migrations {
                 }
             }
         }
-        let outcome = migration.finish(is_complete);
-        if is_complete && is_released && migration.first_error.is_none() && self.kept.len() < KEPT_MAX {
-            let Migration { address, stream, .. } = migration;
-            self.kept.push(Kept { address, stream, since: now });
-        }
-        Some(outcome)
+        Some(migration.finish(is_complete))
+    }
+
+    fn close(&mut self, key: Key) {
+        let Some(mut line) = self.lines.remove(key) else { return };
+        // The socket closes with the line; that it was watched no more matters to nobody then.
+        let _ = self.registry.deregister(line.stream.socket_mut());
     }
 }

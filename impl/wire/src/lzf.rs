@@ -13,15 +13,17 @@ const GAIN_MIN: usize = 4;
 
 /// Compresses `input`; none if that does not make it clearly shorter.
 pub(crate) fn compress(input: &[u8]) -> Option<Vec<u8>> {
-    const SEEN_BITS: u32 = 14;
+    /// No text begins here.
+    const NOWHERE: u32 = u32::MAX;
     let budget = input.len().checked_sub(GAIN_MIN)?;
-    let mut seen = vec![usize::MAX; 1 << SEEN_BITS];
+    let seen_bits = seen_bits(input.len());
+    let mut seen = vec![NOWHERE; 1 << seen_bits];
     let mut output = Vec::with_capacity(budget);
     let (mut at, mut literal) = (0, 0);
     while let Some(&[first, second, third]) = input.get(at..).and_then(|rest| rest.first_chunk()) {
         let word = u32::from_be_bytes([0, first, second, third]);
-        let place = (word.wrapping_mul(0x9e37_79b1) >> (u32::BITS - SEEN_BITS)) as usize;
-        let former = std::mem::replace(&mut seen[place], at);
+        let place = (word.wrapping_mul(0x9e37_79b1) >> (u32::BITS - seen_bits)) as usize;
+        let former = std::mem::replace(&mut seen[place], u32::try_from(at).unwrap_or(NOWHERE)) as usize;
         let repeat = if former < at && at - former <= DISTANCE_MAX { common(input, former, at) } else { 0 };
         if repeat < 3 {
             at += 1;
@@ -37,6 +39,14 @@ pub(crate) fn compress(input: &[u8]) -> Option<Vec<u8>> {
     }
     put_literals(&mut output, &input[literal..]);
     (output.len() <= budget).then_some(output)
+}
+
+/// The table of what was seen has two to this power places: enough for each byte of a text, and few for a short one, for which
+/// it would take longer to prepare than to use.
+fn seen_bits(length: usize) -> u32 {
+    const BITS_MIN: u32 = 6;
+    const BITS_MAX: u32 = 14;
+    (length.max(1).ilog2() + 1).clamp(BITS_MIN, BITS_MAX)
 }
 
 /// How many bytes from `former` on are the same as those from `at` on.

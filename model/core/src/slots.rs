@@ -191,10 +191,18 @@ impl<const SLOTS: usize> SlotSet<SLOTS> {
     #[must_use]
     pub fn runs(&self) -> Vec<(Slot, Slot)> {
         let mut runs: Vec<(Slot, Slot)> = Vec::new();
-        for slot in self.iter() {
-            match runs.last_mut() {
-                Some((_, end)) if end.0 + 1 == slot.0 => *end = slot,
-                Some(_) | None => runs.push((slot, slot)),
+        for (index, &word) in (usize::from(self.start)..).zip(&self.words) {
+            let mut rest = word;
+            while rest != 0 {
+                let first = rest.trailing_zeros();
+                let length = (rest >> first).trailing_ones();
+                // A shift by the whole width is not defined: nothing is left then.
+                rest = rest.checked_shr(first + length).map_or(0, |high| high << (first + length));
+                let [start, end] = [first, first + length - 1].map(|bit| slot(index * 64 + bit as usize));
+                match runs.last_mut() {
+                    Some((_, last)) if last.0 + 1 == start.0 => *last = end,
+                    Some(_) | None => runs.push((start, end)),
+                }
             }
         }
         runs

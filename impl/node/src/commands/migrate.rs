@@ -10,6 +10,7 @@ use crate::{
     dial,
     migration::{Cargo, Migration, Outcome},
     server::Server,
+    slab::Key,
     stream::Stream,
     tls::Tls,
 };
@@ -17,7 +18,10 @@ use slotbus_wire::{
     dump,
     resp::{Args, Reply, parse_i64},
 };
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+};
 
 /// How long each stage may take, if the client names no time that makes sense.
 const TIMEOUT_MS: u64 = 1000;
@@ -38,18 +42,21 @@ fn begin(server: &mut Server, session: &mut Session, args: Args<'_>) -> Result<R
     let port = parse_i64(args.at(2)).and_then(|port| u16::try_from(port).ok());
     let Some(ip) = ip(args.at(1)) else { return Err(Outcome::unreachable()) };
     let Some(port) = port else { return Err(Outcome::unsent()) };
-    let tls = server.tls.as_ref().and_then(Tls::outbound_links);
-    let address = SocketAddr::new(ip, port);
-    let stream = match server.migrations.take_kept(address, tls.is_some()) {
-        Some(stream) => stream,
-        None => dial::connect(address, &[])
-            .and_then(|socket| Stream::opened(socket, ip, tls))
-            .map_err(|_| Outcome::unsent())?,
-    };
-    let migration = Migration::new(session.key, (address, stream), cargo, options.is_copy, timeout_ms, server.now);
-    server.migrations.begin(migration).map_err(|_| Outcome::unsent())?;
+    let migration = Migration::new(session.key, cargo, options.is_copy, timeout_ms, server.now);
+    let line = line_to(server, SocketAddr::new(ip, port)).map_err(|_| Outcome::unsent())?;
+    server.migrations.begin(line, migration).map_err(|_| Outcome::unsent())?;
     session.waits = Some(Wait::Reply);
     Ok(Reply::Silence)
+}
+
+/// A connection to another server: one that was kept, or a new one.
+fn line_to(server: &mut Server, address: SocketAddr) -> io::Result<Key> {
+    let tls = server.tls.as_ref().and_then(Tls::outbound_links);
+    if let Some(kept) = server.migrations.kept(address, tls.is_some()) {
+        return Ok(kept);
+    }
+    let stream = dial::connect(address, &[]).and_then(|socket| Stream::opened(socket, address.ip(), tls))?;
+    server.migrations.open(address, stream, server.now)
 }
 
 /// Names are not looked up: that could take long, and nobody would be served meanwhile.

@@ -10,6 +10,7 @@ use crate::{
     slots::{Slot, SlotSet},
     step::{Save, Turn},
 };
+use alloc::vec::Vec;
 
 impl<const SLOTS: usize> Turn<'_, SLOTS> {
     /// Compares a header's claim with what is recorded of the claimant, and acts on the difference.
@@ -52,14 +53,10 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         let shard_head = if self.node.myself().is_primary() { Some(self.node.me) } else { self.node.my_primary() };
         let keeps_imports = !self.node.config.profile.import_rebound;
         let (mut lost, mut from_shard, mut is_withstood) = (SlotSet::new(), 0, false);
-        for slot in claimed.iter() {
+        self.mark_reclaimed(pos, claimed);
+        for slot in claimed.without(&self.node.peers[pos].slots).iter() {
             let owner = self.node.owners.get(slot);
-            if owner == Some(pos) {
-                if self.node.unclaimed.remove(slot) {
-                    self.rule_once(Rule::SlotReclaimed);
-                    self.save_mark(Save::Soon);
-                }
-            } else if keeps_imports && self.node.importing.contains_key(&slot) {
+            if keeps_imports && self.node.importing.contains_key(&slot) {
                 self.rule_once(Rule::SlotImportKept);
             } else if self.may_take(slot, epoch) && self.withstands(slot, pos) {
                 is_withstood = true;
@@ -85,6 +82,18 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
             self.broadcast_pong();
         }
         self.after_claim(pos, shard_head.filter(|_| from_shard > 0), from_shard == claimed.len(), lost);
+    }
+
+    /// Takes the marks off slots that their owner had let go and claims again.
+    fn mark_reclaimed(&mut self, pos: Pos, claimed: &SlotSet<SLOTS>) {
+        let owned = &self.node.peers[pos].slots;
+        let is_reclaimed = |slot: &Slot| owned.contains(*slot) && claimed.contains(*slot);
+        let reclaimed: Vec<Slot> = self.node.unclaimed.iter().filter(is_reclaimed).collect();
+        for slot in reclaimed {
+            self.node.unclaimed.remove(slot);
+            self.rule_once(Rule::SlotReclaimed);
+            self.save_mark(Save::Soon);
+        }
     }
 
     /// Saves what another node claims. The claimant goes on to claim it.
