@@ -291,6 +291,16 @@ impl Bus {
         }
     }
 
+    /// Ends the use of files, once the loop has come to its end. If the node cannot go on, they are left as they are.
+    pub fn end(&mut self) {
+        self.flush_trace();
+        if self.fatal.is_none()
+            && let Err(error) = self.file.close()
+        {
+            self.log.warning(format_args!("Cannot have the disk keep the cluster config file: {}", reason(&error)));
+        }
+    }
+
     /// Has the trace reach its file.
     pub fn flush_trace(&mut self) {
         if let Some(trace) = &mut self.trace {

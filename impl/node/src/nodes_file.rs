@@ -2,19 +2,27 @@
 //!
 //! Must not know its text: that is slotbus-wire's.
 //!
-//! Only one process at a time may use the file, be it this node or redis-server, which locks the
-//! file itself (`flock`) and rewrites it in place. Saving by rename gives the name to another file,
-//! so the new file is locked before it gets the name; and the former one stays locked until the next
-//! save, for somebody may have opened it just before it lost the name.
+//! An image is written over an earlier one that lies beside the file, and then both change names: whoever
+//! reads the file finds the former image or the new one. Files that stay cost a save a few microseconds; a
+//! new one would have the disk find room for it each time. The last image that was to survive a power loss
+//! is never written over before the next such image is on disk: there are up to two files beside.
+//!
+//! After a power loss the file may hold part of an image, or an earlier one than was to survive it; that
+//! is beside it then. Stamps tell which, and whether an administrator or another program has put a file of
+//! theirs in the place since.
+//!
+//! Only one process at a time may use the file, be it this node or redis-server, which locks the file
+//! itself (`flock`) and rewrites it in place: every file that may get the name is locked.
 
 use crate::{files, log::reason};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 use slotbus_core::{CLUSTER_SLOTS, Durable};
-use slotbus_wire::nodes_conf;
+use slotbus_wire::nodes_conf::{self, Stamp, Stamped};
 use std::{
     fmt,
     fs::{self, File, OpenOptions, TryLockError},
-    io::{self, Read, Write},
-    os::unix::fs::MetadataExt,
+    io::{self, Read},
+    os::unix::fs::{FileExt, MetadataExt},
     path::{Path, PathBuf},
 };
 
@@ -50,24 +58,57 @@ impl fmt::Display for BadNodesFile {
 
 impl std::error::Error for BadNodesFile {}
 
+/// How many files lie beside the one that has the name at most: one holds the last image that was to survive
+/// a power loss, the other is written over.
+const SPARES_MAX: usize = 2;
+
 /// The file, locked for as long as this value lives.
 #[derive(Debug)]
 pub struct NodesFile {
     path: PathBuf,
-    /// Holds the lock of the file that has the name.
-    current: File,
-    /// Holds the lock of the file that had it before.
+    /// The one that has the name.
+    current: Sheet,
+    /// Those beside it.
+    spares: Vec<Spare>,
+    /// One that had the name, and is not used again. It stays locked: somebody may have opened it just before.
     former: Option<File>,
+    /// Which image is in the file.
+    stamp: Stamp,
+}
+
+/// A file with an image, locked.
+#[derive(Debug)]
+struct Sheet {
+    file: File,
+    length: u64,
+    /// Whether it holds the last image that was to survive a power loss.
+    is_kept: bool,
+}
+
+/// A file that has not the name, but this one.
+#[derive(Debug)]
+struct Spare {
+    path: PathBuf,
+    sheet: Sheet,
 }
 
 impl NodesFile {
     /// Locks the file, which comes to be if it is not there, and reads it; nothing if it is empty.
     pub fn open(path: PathBuf) -> Result<(Self, Option<Durable<CLUSTER_SLOTS>>), BadNodesFile> {
+        Self::open_since(path, boot())
+    }
+
+    fn open_since(path: PathBuf, boot: u64) -> Result<(Self, Option<Durable<CLUSTER_SLOTS>>), BadNodesFile> {
         let unusable = |error| BadNodesFile::Unusable(path.clone(), error);
-        let mut current = lock_named(&path)?;
+        let is_new = !path.exists();
+        let mut file = lock_named(&path)?;
         files::sweep(&path);
-        let mut bytes = Vec::new();
-        current.read_to_end(&mut bytes).map_err(unusable)?;
+        let mut bytes = read(&file).map_err(unusable)?;
+        if let Some(later) = later_image(&path, &bytes, boot).filter(|_| !is_new) {
+            files::put_in_place(&later, &path).map_err(unusable)?;
+            file = lock_named(&path)?;
+            bytes = read(&file).map_err(unusable)?;
+        }
         let image = match bytes.as_slice() {
             [] => None,
             bytes => {
@@ -75,37 +116,140 @@ impl NodesFile {
                 Some(nodes_conf::parse(bytes).map_err(|error| corrupted(&error))?)
             }
         };
-        Ok((Self { path, current, former: None }, image))
+        // What the former process wrote is on disk before what protects it goes.
+        file.sync_all().and_then(|()| files::sync_folder_of(&path)).map_err(unusable)?;
+        remove_spares(&path);
+        let current = Sheet { file, length: bytes.len() as u64, is_kept: true };
+        let stamp = Stamp { boot, run: fastrand::u64(..), number: 0 };
+        Ok((Self { path, current, spares: Vec::new(), former: None, stamp }, image))
     }
 
     /// Puts an image in the place of the last one: all of it or nothing. With `sync` it survives a
     /// power loss.
     pub fn save(&mut self, image: &Durable<CLUSTER_SLOTS>, sync: bool) -> io::Result<()> {
-        let temporary = files::temporary(&self.path);
-        let saved = self.write_and_rename(&temporary, &nodes_conf::write(image), sync);
-        if saved.is_err() {
-            let _ = fs::remove_file(&temporary);
+        self.stamp.number += 1;
+        let text = self.stamp.seal(nodes_conf::write(image));
+        // What this run writes over is what this run has written: the first image survives, and the former run's goes.
+        let is_first = self.stamp.number == 1;
+        let saved = self.replace(&text, sync || is_first);
+        if is_first {
+            self.former = self.spares.pop().map(|spare| spare.sheet.file).or(self.former.take());
+        }
+        if saved.is_err() || is_first {
+            self.drop_spares();
         }
         saved
     }
 
-    fn write_and_rename(&mut self, temporary: &Path, text: &str, sync: bool) -> io::Result<()> {
-        let mut file = OpenOptions::new().read(true).write(true).create_new(true).open(temporary)?;
+    /// Ends the use of the file: the last image is on disk, and nothing else.
+    pub fn close(&mut self) -> io::Result<()> {
+        self.current.file.sync_data()?;
+        files::sync_folder_of(&self.path)?;
+        self.drop_spares();
+        Ok(())
+    }
+
+    fn replace(&mut self, text: &str, sync: bool) -> io::Result<()> {
+        let Spare { path, mut sheet } = self.take_spare()?;
+        sheet.write(text)?;
+        if sync {
+            sheet.file.sync_data()?;
+        }
+        let is_exchanged = has_name(&self.current.file, &self.path)
+            && renameat_with(CWD, &path, CWD, &self.path, RenameFlags::EXCHANGE).is_ok();
+        if !is_exchanged {
+            // The file system cannot, or the file is somebody else's by now: nothing protects an earlier image then.
+            sheet.file.sync_data()?;
+            fs::rename(&path, &self.path)?;
+        }
+        let former = std::mem::replace(&mut self.current, sheet);
+        if is_exchanged {
+            self.spares.push(Spare { path, sheet: former });
+        } else {
+            self.former = Some(former.file);
+        }
+        if sync {
+            files::sync_folder_of(&self.path)?;
+            self.spares.iter_mut().for_each(|spare| spare.sheet.is_kept = false);
+            self.current.is_kept = true;
+        }
+        Ok(())
+    }
+
+    /// A file to write over, or a new one.
+    fn take_spare(&mut self) -> io::Result<Spare> {
+        if let Some(index) = self.spares.iter().position(|spare| !spare.sheet.is_kept) {
+            return Ok(self.spares.swap_remove(index));
+        }
+        let is_free = |path: &PathBuf| self.spares.iter().all(|spare| spare.path != *path);
+        let path = spare_paths(&self.path).find(is_free).ok_or(io::ErrorKind::AlreadyExists)?;
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
         file.try_lock().map_err(|error| match error {
             TryLockError::Error(error) => error,
             TryLockError::WouldBlock => io::ErrorKind::WouldBlock.into(),
         })?;
-        file.write_all(text.as_bytes())?;
-        if sync {
-            file.sync_all()?;
+        Ok(Spare { path, sheet: Sheet { file, length: 0, is_kept: false } })
+    }
+
+    fn drop_spares(&mut self) {
+        self.spares.clear();
+        remove_spares(&self.path);
+    }
+}
+
+impl Sheet {
+    fn write(&mut self, text: &str) -> io::Result<()> {
+        self.file.write_all_at(text.as_bytes(), 0)?;
+        let length = text.len() as u64;
+        if length < self.length {
+            self.file.set_len(length)?;
         }
-        fs::rename(temporary, &self.path)?;
-        self.former = Some(std::mem::replace(&mut self.current, file));
-        if sync {
-            files::sync_folder_of(&self.path)?;
-        }
+        self.length = length;
         Ok(())
     }
+}
+
+/// The file beside this one that holds the latest image of the same run, if this one's is behind that.
+fn later_image(path: &Path, bytes: &[u8], boot: u64) -> Option<PathBuf> {
+    let own = Stamped::of(bytes);
+    let stamped = spare_paths(path).filter_map(|path| Some((Stamped::of(&fs::read(&path).ok()?), path)));
+    let later = stamped.filter(|(other, _)| own.is_behind(*other, boot));
+    later.max_by_key(|(other, _)| other.number()).map(|(_, path)| path)
+}
+
+/// Removes what lies beside the file.
+fn remove_spares(path: &Path) {
+    // One that is not there, or stays, is in nobody's way.
+    spare_paths(path).for_each(|path| drop(fs::remove_file(path)));
+}
+
+/// The names of the files beside this one.
+fn spare_paths(path: &Path) -> impl Iterator<Item = PathBuf> {
+    (1..=SPARES_MAX).map(move |number| {
+        let mut name = path.to_owned().into_os_string();
+        name.push(format!(".spare-{number}"));
+        name.into()
+    })
+}
+
+fn read(mut file: &File) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// A number for this start of the machine; where there is none, every start of the node counts as one.
+fn boot() -> u64 {
+    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let digits: String = id.chars().filter(char::is_ascii_hexdigit).take(16).collect();
+    u64::from_str_radix(&digits, 16).unwrap_or_else(|_| fastrand::u64(..))
+}
+
+/// Whether a file that is open is the one of this name.
+fn has_name(file: &File, path: &Path) -> bool {
+    let place = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+    let (own, named) = (file.metadata().map(place), fs::metadata(path).map(place));
+    own.is_ok() && own.ok() == named.ok()
 }
 
 /// Opens and locks the file that has this name, and still has it once it is locked.
@@ -120,8 +264,7 @@ fn lock_named(path: &Path) -> Result<File, BadNodesFile> {
             Err(TryLockError::WouldBlock) => return Err(BadNodesFile::Locked(path.to_owned())),
             Err(TryLockError::Error(error)) => return Err(unusable(error)),
         }
-        let (ours, named) = (file.metadata().map_err(unusable)?, fs::metadata(path));
-        if named.is_ok_and(|named| (named.dev(), named.ino()) == (ours.dev(), ours.ino())) {
+        if has_name(&file, path) {
             return Ok(file);
         }
     }
@@ -130,29 +273,93 @@ fn lock_named(path: &Path) -> Result<File, BadNodesFile> {
 
 #[cfg(test)]
 mod tests {
-    use super::{BadNodesFile, NodesFile};
+    use super::{BadNodesFile, NodesFile, Stamp, nodes_conf};
     use slotbus_core::{Config, Millis, Node, NodeId, Origin};
     use std::fs;
 
-    fn image() -> slotbus_core::Durable<16384> {
+    fn image(current_epoch: u64) -> slotbus_core::Durable<16384> {
         let (node, _) =
             Node::<16384>::start(Config::default().into(), Origin::Fresh(NodeId([7; 20])), Millis(1)).unwrap();
-        node.durable()
+        slotbus_core::Durable { current_epoch, ..node.durable() }
     }
 
     #[test]
     fn what_is_saved_is_read_again_and_nothing_else_is_left() {
+        for is_closed in [true, false] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("nodes.conf");
+            let (mut file, found) = NodesFile::open(path.clone()).unwrap();
+            assert!(found.is_none());
+            for (epoch, sync) in [(1, false), (2, false), (3, false), (1 << 60, true), (4, false)] {
+                file.save(&image(epoch), sync).unwrap();
+                assert_eq!(nodes_conf::parse(&fs::read(&path).unwrap()).unwrap().current_epoch, epoch);
+                assert!(fs::read_dir(folder.path()).unwrap().count() <= 3);
+            }
+            if is_closed {
+                file.close().unwrap();
+                assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+            }
+            drop(file);
+            let (_, found) = NodesFile::open(path).unwrap();
+            assert_eq!(found.map(|image| (image.nodes.len(), image.current_epoch)), Some((1, 4)));
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        }
+    }
+
+    /// Which epoch is found where these texts are left, and the machine was started since or not.
+    fn found(named: Option<&str>, spare: &str, boot: u64) -> Option<u64> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("nodes.conf");
-        let (mut file, found) = NodesFile::open(path.clone()).unwrap();
-        assert!(found.is_none());
-        for sync in [true, false, true] {
-            file.save(&image(), sync).unwrap();
+        if let Some(named) = named {
+            fs::write(&path, named).unwrap();
         }
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-        drop(file);
-        let (_, found) = NodesFile::open(path).unwrap();
-        assert_eq!(found.map(|image| image.nodes.len()), Some(1));
+        fs::write(folder.path().join("nodes.conf.spare-2"), spare).unwrap();
+        let (mut file, found) = NodesFile::open_since(path.clone(), boot).unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "the spare is gone");
+        file.save(&image(99), false).unwrap();
+        assert!(matches!(NodesFile::open(path), Err(BadNodesFile::Locked(_))));
+        found.map(|image| image.current_epoch)
+    }
+
+    #[test]
+    fn the_last_image_that_is_to_survive_a_power_loss_is_kept_until_the_next_one_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("nodes.conf");
+        let (mut file, _) = NodesFile::open(path.clone()).unwrap();
+        let mut synced = 0;
+        for epoch in 1..200 {
+            let sync = epoch == 1 || fastrand::u8(..4) == 0;
+            file.save(&image(epoch), sync).unwrap();
+            synced = if sync { epoch } else { synced };
+            let epochs = fs::read_dir(folder.path()).unwrap().map(|entry| {
+                let bytes = fs::read(entry.unwrap().path()).unwrap();
+                nodes_conf::parse(&bytes).unwrap().current_epoch
+            });
+            let epochs: Vec<u64> = epochs.collect();
+            assert!(epochs.contains(&synced) && epochs.contains(&epoch), "{epoch}, {synced}: {epochs:?}");
+        }
+    }
+
+    #[test]
+    fn a_power_loss_loses_nothing_that_was_to_survive_it() {
+        const BEFORE: u64 = 1;
+        const SINCE: u64 = 2;
+        let text = |epoch| nodes_conf::write(&image(epoch));
+        let sealed = |run, number| Stamp { boot: BEFORE, run, number }.seal(text(number));
+        let (former, synced) = (sealed(5, 7), sealed(5, 8));
+        for torn in [former.as_str(), &former[..former.len() - 3], &former[..20], ""] {
+            assert_eq!(found(Some(torn), &synced, SINCE), Some(8), "{torn}");
+        }
+        assert_eq!(found(Some(&synced), &former, SINCE), Some(8), "the one with the name is the later one");
+        assert_eq!(found(Some(&synced), &sealed(5, 9)[..50], SINCE), Some(8), "the spare is half written");
+        assert_eq!(found(Some(&former), &synced, BEFORE), Some(7), "there was no power loss");
+        assert_eq!(
+            found(Some(&sealed(4, 2)), &synced, SINCE),
+            Some(2),
+            "an administrator brought back an earlier file"
+        );
+        assert_eq!(found(Some(&text(3)), &synced, SINCE), Some(3), "redis-server has used the file since");
+        assert_eq!(found(None, &synced, SINCE), None, "an administrator has removed the file");
     }
 
     #[test]
@@ -176,7 +383,7 @@ mod tests {
         for _ in 0..3 {
             let latecomer = fs::OpenOptions::new().read(true).open(&path).unwrap();
             assert!(matches!(NodesFile::open(path.clone()), Err(BadNodesFile::Locked(_))));
-            file.save(&image(), false).unwrap();
+            file.save(&image(1), false).unwrap();
             assert!(matches!(NodesFile::open(path.clone()), Err(BadNodesFile::Locked(_))));
             assert!(latecomer.try_lock().is_err(), "the file that lost its name is still locked");
         }
@@ -196,13 +403,13 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_save_leaves_no_temporary_file() {
+    fn a_failed_save_leaves_no_other_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("nodes.conf");
         let (mut file, _) = NodesFile::open(path.clone()).unwrap();
         fs::remove_file(&path).unwrap();
         fs::create_dir(&path).unwrap();
-        assert!(file.save(&image(), true).is_err());
+        assert!(file.save(&image(1), true).is_err());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

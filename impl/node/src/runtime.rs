@@ -78,7 +78,7 @@ impl Runtime {
     /// Lets out what is kept back, once the loop has come to its end.
     pub fn close(&mut self) {
         if let Some(bus) = &mut self.server.bus {
-            bus.flush_trace();
+            bus.end();
         }
     }
 

@@ -5,8 +5,10 @@
 //! too; what it says beyond that is dropped.
 
 mod parse;
+mod stamp;
 
 pub use parse::{Fault, NodesConfError, parse};
+pub use stamp::{Stamp, Stamped};
 
 use crate::names;
 use slotbus_core::{Address, CLUSTER_SLOTS, Flags, Millis, NodeId, NodeView, Slot};
