@@ -21,8 +21,8 @@ use std::time::{Duration, Instant};
 const CHORES_MS: u64 = 100;
 /// How long one round of chores looks for expired keys ...
 const EXPIRY_BUDGET: Duration = Duration::from_millis(10);
-/// ... and in how many slots it does before it looks at the clock again.
-const EXPIRY_SLOTS: usize = 64;
+/// ... and among how many it does before it looks at the clock again.
+const EXPIRY_KEYS: usize = 400;
 /// A client that has been told that it is over may take so long to read what is left.
 const FAREWELL_MS: u64 = 10_000;
 
@@ -247,7 +247,7 @@ impl Runtime {
             return;
         }
         let start = Instant::now();
-        while self.server.store.drop_expired(self.server.now, EXPIRY_SLOTS) && start.elapsed() < EXPIRY_BUDGET {}
+        while self.server.store.drop_expired(self.server.now, EXPIRY_KEYS) && start.elapsed() < EXPIRY_BUDGET {}
         self.server.note_latency(latency::Kind::ExpireCycle, start.elapsed());
         self.server.follow_up(None);
     }

@@ -485,10 +485,13 @@ impl Store {
         filled
     }
 
-    /// Looks for expired keys in the slots that come next, so many at most, and drops them; says
-    /// whether there may be more in those behind.
-    pub fn drop_expired(&mut self, now: Millis, slots: usize) -> bool {
-        for _ in 0..slots {
+    /// Looks for expired keys among so many keys, or more if a slot has more, in the slots that come next, and drops them;
+    /// says whether so many of them had expired that it is worth going on at once.
+    pub fn drop_expired(&mut self, now: Millis, keys: usize) -> bool {
+        /// One in so many.
+        const WORTHWHILE: u64 = 10;
+        let (mut keys_seen, mut expiring_seen, expired_before) = (0, 0, self.tally.expired);
+        while keys_seen < keys {
             if self.expiring == 0 {
                 self.expiry_slot = 0;
                 return false;
@@ -496,15 +499,18 @@ impl Store {
             let slot = self.expiry_slot;
             self.expiry_slot = (slot + 1) % CLUSTER_SLOTS;
             let table = &self.tables[slot];
-            let count = if table.expiring > 0 { table.len() } else { 0 };
-            for at in (0..count).rev() {
-                self.drop_if_expired(Place { slot, at }, now);
+            if table.expiring > 0 {
+                keys_seen += table.len();
+                expiring_seen += table.expiring as u64;
+                for at in (0..table.len()).rev() {
+                    self.drop_if_expired(Place { slot, at }, now);
+                }
             }
             if self.expiry_slot == 0 {
                 return false;
             }
         }
-        true
+        (self.tally.expired - expired_before) * WORTHWHILE > expiring_seen
     }
 
     /// Drops keys until the data fit into the memory that they may take; false if they cannot.

@@ -44,7 +44,11 @@ impl Default for Hash {
 impl Hash {
     /// The hash of these fields, of which the last wins if one repeats.
     pub fn collect(pairs: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>, limits: &Limits) -> Self {
+        let pairs = pairs.into_iter();
         let mut hash = Self::default();
+        if pairs.size_hint().0 > limits.hash_entries_max {
+            hash.grow();
+        }
         for (field, value) in pairs {
             hash.set(&field, &value, limits);
         }

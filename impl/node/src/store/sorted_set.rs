@@ -16,7 +16,7 @@ use slotbus_wire::{
     number::{format_score, parse_f64},
     rdb::Body,
 };
-use std::{borrow::Cow, cmp::Ordering, ops::Range};
+use std::{borrow::Cow, cmp::Ordering, collections::HashSet, ops::Range};
 
 type Text = Box<[u8]>;
 type Members = IndexMap<Text, f64, RandomState>;
@@ -49,7 +49,11 @@ impl Default for SortedSet {
 impl SortedSet {
     /// The sorted set of these members, of which the last wins if one repeats.
     pub fn collect<M: AsRef<[u8]>>(members: impl IntoIterator<Item = (M, f64)>, limits: &Limits) -> Self {
+        let members = members.into_iter();
         let mut set = Self::default();
+        if members.size_hint().0 > limits.sorted_set_entries_max {
+            set.grow();
+        }
         for (member, score) in members {
             set.insert(member.as_ref(), score, limits);
         }
@@ -58,10 +62,20 @@ impl SortedSet {
 
     /// The sorted set that a listpack is; none if a member repeats.
     #[must_use]
-    pub fn of_pack(pack: &Listpack, limits: &Limits) -> Option<Self> {
-        let members = pack.pairs().map(|(_, member, score)| (member.text(), number(score)));
-        let set = Self::collect(members, limits);
-        (set.len() == pack.len() / 2).then_some(set)
+    pub fn of_pack(pack: Listpack, limits: &Limits) -> Option<Self> {
+        let members: Vec<Scored<'_>> =
+            pack.pairs().map(|(_, member, score)| (member.text(), number(score))).collect();
+        let names: HashSet<&[u8], RandomState> = members.iter().map(|(member, _)| &**member).collect();
+        if names.len() != members.len() {
+            return None;
+        }
+        let is_small = members.len() <= limits.sorted_set_entries_max
+            && names.iter().all(|name| name.len() <= limits.sorted_set_value_max);
+        let is_ordered = members.is_sorted_by(|left, right| compare((left.1, &left.0), (right.1, &right.0)).is_lt());
+        if is_small && is_ordered {
+            return Some(Self::Small(pack));
+        }
+        Some(Self::collect(members, limits))
     }
 
     /// How many members there are.

@@ -148,7 +148,7 @@ impl Value {
                 let hash = Hash::collect(fields, limits);
                 (hash.len() == len).then_some(Self::Hash(hash))?
             }
-            rdb::Value::PackedSortedSet(pack) => Self::SortedSet(SortedSet::of_pack(&pack, limits)?),
+            rdb::Value::PackedSortedSet(pack) => Self::SortedSet(SortedSet::of_pack(pack, limits)?),
             rdb::Value::SortedSet(members) => {
                 let len = members.len();
                 let set = SortedSet::collect(members, limits);
