@@ -9,7 +9,8 @@
 //!
 //! After a power loss the file may hold part of an image, or an earlier one than was to survive it; that
 //! is beside it then. Stamps tell which, and whether an administrator or another program has put a file of
-//! theirs in the place since.
+//! theirs in the place since. So the disk need not know at once who has which name, only that there are names:
+//! an image survives with one flush.
 //!
 //! Only one process at a time may use the file, be it this node or redis-server, which locks the file
 //! itself (`flock`) and rewrites it in place: every file that may get the name is locked.
@@ -22,6 +23,7 @@ use std::{
     fmt,
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read},
+    iter,
     os::unix::fs::{FileExt, MetadataExt},
     path::{Path, PathBuf},
 };
@@ -72,6 +74,8 @@ pub struct NodesFile {
     spares: Vec<Spare>,
     /// One that had the name, and is not used again. It stays locked: somebody may have opened it just before.
     former: Option<File>,
+    /// Whether every file has some name on disk.
+    are_names_kept: bool,
     /// Which image is in the file.
     stamp: Stamp,
 }
@@ -80,7 +84,7 @@ pub struct NodesFile {
 #[derive(Debug)]
 struct Sheet {
     file: File,
-    length: u64,
+    length: usize,
     /// Whether it holds the last image that was to survive a power loss.
     is_kept: bool,
 }
@@ -119,9 +123,9 @@ impl NodesFile {
         // What the former process wrote is on disk before what protects it goes.
         file.sync_all().and_then(|()| files::sync_folder_of(&path)).map_err(unusable)?;
         remove_spares(&path);
-        let current = Sheet { file, length: bytes.len() as u64, is_kept: true };
+        let current = Sheet { file, length: bytes.len(), is_kept: true };
         let stamp = Stamp { boot, run: fastrand::u64(..), number: 0 };
-        Ok((Self { path, current, spares: Vec::new(), former: None, stamp }, image))
+        Ok((Self { path, current, spares: Vec::new(), former: None, are_names_kept: false, stamp }, image))
     }
 
     /// Puts an image in the place of the last one: all of it or nothing. With `sync` it survives a
@@ -131,7 +135,7 @@ impl NodesFile {
         let text = self.stamp.seal(nodes_conf::write(image));
         // What this run writes over is what this run has written: the first image survives, and the former run's goes.
         let is_first = self.stamp.number == 1;
-        let saved = self.replace(&text, sync || is_first);
+        let saved = self.replace(text, sync || is_first);
         if is_first {
             self.former = self.spares.pop().map(|spare| spare.sheet.file).or(self.former.take());
         }
@@ -144,12 +148,11 @@ impl NodesFile {
     /// Ends the use of the file: the last image is on disk, and nothing else.
     pub fn close(&mut self) -> io::Result<()> {
         self.current.file.sync_data()?;
-        files::sync_folder_of(&self.path)?;
         self.drop_spares();
         Ok(())
     }
 
-    fn replace(&mut self, text: &str, sync: bool) -> io::Result<()> {
+    fn replace(&mut self, text: String, sync: bool) -> io::Result<()> {
         let Spare { path, mut sheet } = self.take_spare()?;
         sheet.write(text)?;
         if sync {
@@ -169,7 +172,10 @@ impl NodesFile {
             self.former = Some(former.file);
         }
         if sync {
-            files::sync_folder_of(&self.path)?;
+            if !self.are_names_kept || !is_exchanged {
+                files::sync_folder_of(&self.path)?;
+                self.are_names_kept = true;
+            }
             self.spares.iter_mut().for_each(|spare| spare.sheet.is_kept = false);
             self.current.is_kept = true;
         }
@@ -188,23 +194,30 @@ impl NodesFile {
             TryLockError::Error(error) => error,
             TryLockError::WouldBlock => io::ErrorKind::WouldBlock.into(),
         })?;
+        self.are_names_kept = false;
         Ok(Spare { path, sheet: Sheet { file, length: 0, is_kept: false } })
     }
 
     fn drop_spares(&mut self) {
+        // Where the names cannot be kept, nothing can.
+        let _ = files::sync_folder_of(&self.path);
         self.spares.clear();
         remove_spares(&self.path);
     }
 }
 
 impl Sheet {
-    fn write(&mut self, text: &str) -> io::Result<()> {
-        self.file.write_all_at(text.as_bytes(), 0)?;
-        let length = text.len() as u64;
-        if length < self.length {
-            self.file.set_len(length)?;
+    /// Writes a text over what is there. Blank lines, which nobody minds, are put where that was longer: as long as the length
+    /// stays the same, the disk has nothing to keep but the text.
+    fn write(&mut self, mut text: String) -> io::Result<()> {
+        if text.len() < self.length && text.len() * 2 > self.length {
+            text.extend(iter::repeat_n('\n', self.length - text.len()));
         }
-        self.length = length;
+        self.file.write_all_at(text.as_bytes(), 0)?;
+        if text.len() < self.length {
+            self.file.set_len(text.len() as u64)?;
+        }
+        self.length = text.len();
         Ok(())
     }
 }

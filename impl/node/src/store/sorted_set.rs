@@ -63,8 +63,7 @@ impl SortedSet {
     /// The sorted set that a listpack is; none if a member repeats.
     #[must_use]
     pub fn of_pack(pack: Listpack, limits: &Limits) -> Option<Self> {
-        let members: Vec<Scored<'_>> =
-            pack.pairs().map(|(_, member, score)| (member.text(), number(score))).collect();
+        let members: Vec<Scored<'_>> = pack.pairs().map(|(_, member, score)| (member.text(), number(score))).collect();
         let names: HashSet<&[u8], RandomState> = members.iter().map(|(member, _)| &**member).collect();
         if names.len() != members.len() {
             return None;

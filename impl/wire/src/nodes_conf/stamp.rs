@@ -63,7 +63,12 @@ impl Stamped {
             let is_ended = text.lines().any(|line| line.starts_with(VARS)) && text.ends_with('\n');
             return if is_ended { Self::Unstamped } else { Self::Torn };
         };
-        match stamp.strip_suffix('\n').and_then(Stamp::read) {
+        // Blank lines may follow.
+        match stamp
+            .split_once('\n')
+            .filter(|(_, rest)| rest.trim_matches('\n').is_empty())
+            .and_then(|(word, _)| Stamp::read(word))
+        {
             Some((stamp, sum)) if sum == crc32fast::hash(image.as_bytes()) => Self::Whole(stamp),
             Some(_) | None => Self::Torn,
         }
@@ -102,6 +107,7 @@ mod tests {
     #[test]
     fn a_sealed_text_is_whole_and_no_part_or_change_of_it_is() {
         assert_eq!(sealed(FIRST), Stamped::Whole(FIRST));
+        assert_eq!(Stamped::of((FIRST.seal(String::new()) + "\n\n").as_bytes()), Stamped::Whole(FIRST));
         let text = FIRST.seal("some node\nvars currentEpoch 1 lastVoteEpoch 0\n".to_owned());
         for end in 0..text.len() {
             assert!(!matches!(Stamped::of(&text.as_bytes()[..end]), Stamped::Whole(_)), "{end}");
