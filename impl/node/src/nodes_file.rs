@@ -224,7 +224,11 @@ impl Sheet {
 
 /// The file beside this one that holds the latest image of the same run, if this one's is behind that.
 fn later_image(path: &Path, bytes: &[u8], boot: u64) -> Option<PathBuf> {
-    let own = Stamped::of(bytes);
+    let own = match Stamped::of(bytes) {
+        // What makes sense is no torn image: somebody has changed an address in it before this start.
+        Stamped::Changed(stamp) if nodes_conf::parse(bytes).is_ok() => Stamped::Whole(stamp),
+        stamped => stamped,
+    };
     let stamped = spare_paths(path).filter_map(|path| Some((Stamped::of(&fs::read(&path).ok()?), path)));
     let later = stamped.filter(|(other, _)| own.is_behind(*other, boot));
     later.max_by_key(|(other, _)| other.number()).map(|(_, path)| path)
@@ -360,7 +364,8 @@ mod tests {
         let text = |epoch| nodes_conf::write(&image(epoch));
         let sealed = |run, number| Stamp { boot: BEFORE, run, number }.seal(text(number));
         let (former, synced) = (sealed(5, 7), sealed(5, 8));
-        for torn in [former.as_str(), &former[..former.len() - 3], &former[..20], ""] {
+        let mixed = synced.replace("myself", "mys");
+        for torn in [former.as_str(), &former[..former.len() - 3], &former[..20], "", &mixed] {
             assert_eq!(found(Some(torn), &synced, SINCE), Some(8), "{torn}");
         }
         assert_eq!(found(Some(&synced), &former, SINCE), Some(8), "the one with the name is the later one");
@@ -372,6 +377,8 @@ mod tests {
             "an administrator brought back an earlier file"
         );
         assert_eq!(found(Some(&text(3)), &synced, SINCE), Some(3), "redis-server has used the file since");
+        let changed = synced.replace("currentEpoch 8", "currentEpoch 6");
+        assert_eq!(found(Some(&changed), &former, SINCE), Some(6), "an administrator has changed the later file");
         assert_eq!(found(None, &synced, SINCE), None, "an administrator has removed the file");
     }
 

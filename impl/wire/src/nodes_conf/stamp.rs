@@ -22,7 +22,9 @@ pub struct Stamp {
 pub enum Stamped {
     /// It is this image, and whole.
     Whole(Stamp),
-    /// It had a stamp, or ends before the place of one: it is part of an image, or was changed since.
+    /// It was this image, and is not as it was written: an administrator has changed it, or it is torn.
+    Changed(Stamp),
+    /// It has no stamp that can be read, and does not end as a text without one does: it is part of an image.
     Torn,
     /// It is somebody else's, who does not stamp.
     Unstamped,
@@ -64,13 +66,11 @@ impl Stamped {
             return if is_ended { Self::Unstamped } else { Self::Torn };
         };
         // Blank lines may follow.
-        match stamp
-            .split_once('\n')
-            .filter(|(_, rest)| rest.trim_matches('\n').is_empty())
-            .and_then(|(word, _)| Stamp::read(word))
-        {
+        let word = stamp.split_once('\n').filter(|(_, rest)| rest.trim_matches('\n').is_empty());
+        match word.and_then(|(word, _)| Stamp::read(word)) {
             Some((stamp, sum)) if sum == crc32fast::hash(image.as_bytes()) => Self::Whole(stamp),
-            Some(_) | None => Self::Torn,
+            Some((stamp, _)) => Self::Changed(stamp),
+            None => Self::Torn,
         }
     }
 
@@ -88,7 +88,7 @@ impl Stamped {
         later.boot != boot
             && match self {
                 Self::Whole(own) => own.run == later.run && own.number < later.number,
-                Self::Torn => true,
+                Self::Changed(_) | Self::Torn => true,
                 Self::Unstamped => false,
             }
     }
@@ -131,7 +131,9 @@ mod tests {
     fn only_a_later_image_of_the_same_run_and_before_this_start_takes_the_place() {
         let own = Stamped::Whole(FIRST);
         let later = Stamp { number: 10, ..FIRST };
-        assert!(own.is_behind(sealed(later), 1) && Stamped::Torn.is_behind(sealed(later), 1));
+        for behind in [own, Stamped::Torn, Stamped::Changed(later)] {
+            assert!(behind.is_behind(sealed(later), 1), "{behind:?}");
+        }
         assert!(!own.is_behind(sealed(later), FIRST.boot), "the machine was not started since");
         assert!(!own.is_behind(own, 1) && !own.is_behind(Stamped::Torn, 1) && !own.is_behind(Stamped::Unstamped, 1));
         assert!(!own.is_behind(sealed(Stamp { run: 1, ..later }), 1));
