@@ -227,7 +227,7 @@ fn later_image(path: &Path, bytes: &[u8], boot: u64) -> Option<PathBuf> {
     let own = match Stamped::of(bytes) {
         // What makes sense is no torn image: somebody has changed an address in it before this start.
         Stamped::Changed(stamp) if nodes_conf::parse(bytes).is_ok() => Stamped::Whole(stamp),
-        stamped => stamped,
+        stamped @ (Stamped::Whole(_) | Stamped::Changed(_) | Stamped::Torn | Stamped::Unstamped) => stamped,
     };
     let stamped = spare_paths(path).filter_map(|path| Some((Stamped::of(&fs::read(&path).ok()?), path)));
     let later = stamped.filter(|(other, _)| own.is_behind(*other, boot));
