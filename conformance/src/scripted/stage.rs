@@ -20,7 +20,7 @@ use slotbus_core::{
     Body, CLUSTER_SLOTS, Flags, NodeId,
     message::{GossipEntry, Heartbeat, ModuleMessage},
 };
-use slotbus_wire::bus;
+use slotbus_wire::{bus, nodes_conf::Stamp};
 use std::{
     collections::BTreeMap,
     fs,
@@ -533,12 +533,13 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// nodes.conf as it lies on the disk now.
+    /// nodes.conf as it lies on the disk now, but for what tells one image of ours from another.
     fn saved(&mut self) -> Result<Vec<String>, String> {
         self.settle();
         let file = self.server()?.folder().join(NODES_CONF);
         let text = fs::read_to_string(&file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
-        Ok(show::node_lines(text.trim_end(), &self.cast))
+        let lines: Vec<&str> = text.trim_end().lines().filter(|line| !Stamp::is_line(line)).collect();
+        Ok(show::node_lines(&lines.join("\n"), &self.cast))
     }
 
     fn links(&mut self) -> Result<Vec<String>, String> {

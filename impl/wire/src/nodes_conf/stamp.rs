@@ -39,6 +39,12 @@ impl Stamp {
         text
     }
 
+    /// Whether a line of a nodes.conf is a stamp.
+    #[must_use]
+    pub fn is_line(line: &str) -> bool {
+        line.strip_prefix(VARS).is_some_and(|rest| rest.trim_start().starts_with(STAMP))
+    }
+
     fn read(word: &str) -> Option<(Self, u32)> {
         let mut parts = word.split('-');
         let mut hex = || u64::from_str_radix(parts.next()?, 16).ok();
