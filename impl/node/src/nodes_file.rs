@@ -76,7 +76,7 @@ pub struct NodesFile {
     former: Option<File>,
     /// Whether every file has some name on disk.
     are_names_kept: bool,
-    /// Which image is in the file.
+    /// Which image is in the file, whichever of them that is.
     stamp: Stamp,
 }
 
@@ -124,7 +124,7 @@ impl NodesFile {
         file.sync_all().and_then(|()| files::sync_folder_of(&path)).map_err(unusable)?;
         remove_spares(&path);
         let current = Sheet { file, length: bytes.len(), is_kept: true };
-        let stamp = Stamp { boot, run: fastrand::u64(..), number: 0 };
+        let stamp = Stamp { boot, run: fastrand::u64(..), number: 0, file: 0 };
         Ok((Self { path, current, spares: Vec::new(), former: None, are_names_kept: false, stamp }, image))
     }
 
@@ -132,7 +132,7 @@ impl NodesFile {
     /// power loss.
     pub fn save(&mut self, image: &Durable<CLUSTER_SLOTS>, sync: bool) -> io::Result<()> {
         self.stamp.number += 1;
-        let text = self.stamp.seal(nodes_conf::write(image));
+        let text = nodes_conf::write(image);
         // What this run writes over is what this run has written: the first image survives, and the former run's goes.
         let is_first = self.stamp.number == 1;
         let saved = self.replace(text, sync || is_first);
@@ -154,7 +154,7 @@ impl NodesFile {
 
     fn replace(&mut self, text: String, sync: bool) -> io::Result<()> {
         let Spare { path, mut sheet } = self.take_spare()?;
-        sheet.write(text)?;
+        sheet.write(Stamp { file: sheet.file.metadata()?.ino(), ..self.stamp }.seal(text))?;
         if sync {
             sheet.file.sync_data()?;
         }
@@ -224,13 +224,9 @@ impl Sheet {
 
 /// The file beside this one that holds the latest image of the same run, if this one's is behind that.
 fn later_image(path: &Path, bytes: &[u8], boot: u64) -> Option<PathBuf> {
-    let own = match Stamped::of(bytes) {
-        // What makes sense is no torn image: somebody has changed an address in it before this start.
-        Stamped::Changed(stamp) if nodes_conf::parse(bytes).is_ok() => Stamped::Whole(stamp),
-        stamped @ (Stamped::Whole(_) | Stamped::Changed(_) | Stamped::Torn | Stamped::Unstamped) => stamped,
-    };
+    let (own, file) = (Stamped::of(bytes), fs::metadata(path).ok()?.ino());
     let stamped = spare_paths(path).filter_map(|path| Some((Stamped::of(&fs::read(&path).ok()?), path)));
-    let later = stamped.filter(|(other, _)| own.is_behind(*other, boot));
+    let later = stamped.filter(|(other, _)| own.is_behind(file, *other, boot));
     later.max_by_key(|(other, _)| other.number()).map(|(_, path)| path)
 }
 
@@ -292,7 +288,7 @@ fn lock_named(path: &Path) -> Result<File, BadNodesFile> {
 mod tests {
     use super::{BadNodesFile, NodesFile, Stamp, nodes_conf};
     use slotbus_core::{Config, Millis, Node, NodeId, Origin};
-    use std::fs;
+    use std::{fs, os::unix::fs::MetadataExt};
 
     fn image(current_epoch: u64) -> slotbus_core::Durable<16384> {
         let (node, _) =
@@ -323,13 +319,13 @@ mod tests {
         }
     }
 
-    /// Which epoch is found where these texts are left, and the machine was started since or not.
-    fn found(named: Option<&str>, spare: &str, boot: u64) -> Option<u64> {
+    /// Which epoch is found where the file holds this text, which may depend on its number, another lies beside it, and
+    /// the machine was started since or not.
+    fn found(named: impl Fn(u64) -> String, spare: &str, boot: u64) -> Option<u64> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("nodes.conf");
-        if let Some(named) = named {
-            fs::write(&path, named).unwrap();
-        }
+        let number = fs::File::create(&path).unwrap().metadata().unwrap().ino();
+        fs::write(&path, named(number)).unwrap();
         fs::write(folder.path().join("nodes.conf.spare-2"), spare).unwrap();
         let (mut file, found) = NodesFile::open_since(path.clone(), boot).unwrap();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "the spare is gone");
@@ -361,25 +357,38 @@ mod tests {
     fn a_power_loss_loses_nothing_that_was_to_survive_it() {
         const BEFORE: u64 = 1;
         const SINCE: u64 = 2;
+        const ELSEWHERE: u64 = 0;
         let text = |epoch| nodes_conf::write(&image(epoch));
-        let sealed = |run, number| Stamp { boot: BEFORE, run, number }.seal(text(number));
-        let (former, synced) = (sealed(5, 7), sealed(5, 8));
-        let mixed = synced.replace("myself", "mys");
-        for torn in [former.as_str(), &former[..former.len() - 3], &former[..20], "", &mixed] {
-            assert_eq!(found(Some(torn), &synced, SINCE), Some(8), "{torn}");
+        let sealed = |run, number, file| Stamp { boot: BEFORE, run, number, file }.seal(text(number));
+        let synced = sealed(5, 8, ELSEWHERE);
+        let former = |file| sealed(5, 7, file);
+        assert_eq!(found(former, &synced, SINCE), Some(8), "the names were not kept");
+        for end in [0, 20, 100, former(1).len() - 3] {
+            assert_eq!(found(|file| former(file)[..end].to_owned(), &synced, SINCE), Some(8), "a part of {end} bytes");
         }
-        assert_eq!(found(Some(&synced), &former, SINCE), Some(8), "the one with the name is the later one");
-        assert_eq!(found(Some(&synced), &sealed(5, 9)[..50], SINCE), Some(8), "the spare is half written");
-        assert_eq!(found(Some(&former), &synced, BEFORE), Some(7), "there was no power loss");
+        let mixed = |file| sealed(5, 9, file).replace("currentEpoch 9", "currentEpoch 7");
+        assert_eq!(found(mixed, &synced, SINCE), Some(8), "parts of two images");
+        let later = |file| sealed(5, 9, file);
+        assert_eq!(found(later, &synced, SINCE), Some(9), "the one with the name is the later one");
+        assert_eq!(found(later, &sealed(5, 10, ELSEWHERE)[..50], SINCE), Some(9), "the spare is half written");
+        assert_eq!(found(former, &synced, BEFORE), Some(7), "there was no power loss");
         assert_eq!(
-            found(Some(&sealed(4, 2)), &synced, SINCE),
-            Some(2),
+            found(|_| former(ELSEWHERE), &synced, SINCE),
+            Some(7),
             "an administrator brought back an earlier file"
         );
-        assert_eq!(found(Some(&text(3)), &synced, SINCE), Some(3), "redis-server has used the file since");
-        let changed = synced.replace("currentEpoch 8", "currentEpoch 6");
-        assert_eq!(found(Some(&changed), &former, SINCE), Some(6), "an administrator has changed the later file");
-        assert_eq!(found(None, &synced, SINCE), None, "an administrator has removed the file");
+        assert_eq!(found(|_| mixed(ELSEWHERE), &synced, SINCE), Some(7), "an administrator has edited the file");
+        assert_eq!(found(|_| text(3), &synced, SINCE), Some(3), "redis-server has used the file since");
+    }
+
+    #[test]
+    fn who_removes_the_file_begins_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let left = Stamp { boot: 1, run: 5, number: 8, file: 0 }.seal(nodes_conf::write(&image(8)));
+        fs::write(folder.path().join("nodes.conf.spare-1"), left).unwrap();
+        let (_file, found) = NodesFile::open_since(folder.path().join("nodes.conf"), 2).unwrap();
+        assert!(found.is_none());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[test]

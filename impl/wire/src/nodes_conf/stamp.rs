@@ -15,6 +15,9 @@ pub struct Stamp {
     pub run: u64,
     /// The how manieth of that run.
     pub number: u64,
+    /// In which file it was written, by the number that the file system gives it: whoever edits or brings back a
+    /// file makes another one.
+    pub file: u64,
 }
 
 /// What a text says of itself.
@@ -22,7 +25,7 @@ pub struct Stamp {
 pub enum Stamped {
     /// It is this image, and whole.
     Whole(Stamp),
-    /// It was this image, and is not as it was written: an administrator has changed it, or it is torn.
+    /// It was this image, and is not as it was written: somebody has changed it, or it is torn.
     Changed(Stamp),
     /// It has no stamp that can be read, and does not end as a text without one does: it is part of an image.
     Torn,
@@ -48,7 +51,7 @@ impl Stamp {
     fn read(word: &str) -> Option<(Self, u32)> {
         let mut parts = word.split('-');
         let mut hex = || u64::from_str_radix(parts.next()?, 16).ok();
-        let stamp = Self { boot: hex()?, run: hex()?, number: hex()? };
+        let stamp = Self { boot: hex()?, run: hex()?, number: hex()?, file: hex()? };
         let sum = u32::try_from(hex()?).ok()?;
         parts.next().is_none().then_some((stamp, sum))
     }
@@ -56,8 +59,8 @@ impl Stamp {
 
 impl fmt::Display for Stamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { boot, run, number } = self;
-        write!(f, "{boot:016x}-{run:016x}-{number:x}")
+        let Self { boot, run, number, file } = self;
+        write!(f, "{boot:016x}-{run:016x}-{number:x}-{file:x}")
     }
 }
 
@@ -86,15 +89,16 @@ impl Stamped {
         if let Self::Whole(stamp) = self { Some(stamp.number) } else { None }
     }
 
-    /// Whether another text is a later image of the same node, which has to take this one's place, at a start of
-    /// the machine. While the machine runs, nothing that was written is lost.
+    /// Whether another text is a later image of the same node, which has to take the place of this one in this file, at
+    /// a start of the machine. While the machine runs, nothing that was written is lost.
     #[must_use]
-    pub fn is_behind(self, other: Self, boot: u64) -> bool {
+    pub fn is_behind(self, file: u64, other: Self, boot: u64) -> bool {
         let Self::Whole(later) = other else { return false };
         later.boot != boot
             && match self {
-                Self::Whole(own) => own.run == later.run && own.number < later.number,
-                Self::Changed(_) | Self::Torn => true,
+                Self::Whole(own) => own.file == file && own.run == later.run && own.number < later.number,
+                Self::Changed(own) => own.file == file,
+                Self::Torn => true,
                 Self::Unstamped => false,
             }
     }
@@ -104,7 +108,7 @@ impl Stamped {
 mod tests {
     use super::{Stamp, Stamped};
 
-    const FIRST: Stamp = Stamp { boot: 7, run: 8, number: 9 };
+    const FIRST: Stamp = Stamp { boot: 7, run: 8, number: 9, file: 10 };
 
     fn sealed(stamp: Stamp) -> Stamped {
         Stamped::of(stamp.seal("vars currentEpoch 1 lastVoteEpoch 0\n".to_owned()).as_bytes())
@@ -136,13 +140,17 @@ mod tests {
     #[test]
     fn only_a_later_image_of_the_same_run_and_before_this_start_takes_the_place() {
         let own = Stamped::Whole(FIRST);
-        let later = Stamp { number: 10, ..FIRST };
-        for behind in [own, Stamped::Torn, Stamped::Changed(later)] {
-            assert!(behind.is_behind(sealed(later), 1), "{behind:?}");
+        let later = Stamp { number: 10, file: 11, ..FIRST };
+        let is_behind = |own: Stamped, later: Stamped, boot| own.is_behind(FIRST.file, later, boot);
+        for behind in [own, Stamped::Torn, Stamped::Changed(FIRST)] {
+            assert!(is_behind(behind, sealed(later), 1), "{behind:?}");
+            assert!(!is_behind(behind, sealed(later), FIRST.boot), "the machine was not started since");
+            assert!(!is_behind(behind, Stamped::Torn, 1) && !is_behind(behind, Stamped::Unstamped, 1));
         }
-        assert!(!own.is_behind(sealed(later), FIRST.boot), "the machine was not started since");
-        assert!(!own.is_behind(own, 1) && !own.is_behind(Stamped::Torn, 1) && !own.is_behind(Stamped::Unstamped, 1));
-        assert!(!own.is_behind(sealed(Stamp { run: 1, ..later }), 1));
-        assert!(!Stamped::Unstamped.is_behind(sealed(later), 1));
+        assert!(!is_behind(own, own, 1) && !is_behind(own, sealed(Stamp { run: 1, ..later }), 1));
+        assert!(!is_behind(Stamped::Unstamped, sealed(later), 1));
+        for elsewhere in [own, Stamped::Changed(FIRST)] {
+            assert!(!elsewhere.is_behind(99, sealed(later), 1), "{elsewhere:?} was put into another file");
+        }
     }
 }
