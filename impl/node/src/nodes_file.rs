@@ -339,9 +339,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("nodes.conf");
         let (mut file, _) = NodesFile::open(path.clone()).unwrap();
-        let mut synced = 0;
+        let (mut synced, mut dice) = (0, fastrand::Rng::with_seed(3));
         for epoch in 1..200 {
-            let sync = epoch == 1 || fastrand::u8(..4) == 0;
+            let sync = epoch == 1 || dice.u8(..4) == 0;
             file.save(&image(epoch), sync).unwrap();
             synced = if sync { epoch } else { synced };
             let epochs = fs::read_dir(folder.path()).unwrap().map(|entry| {
@@ -379,6 +379,20 @@ mod tests {
         );
         assert_eq!(found(|_| mixed(ELSEWHERE), &synced, SINCE), Some(7), "an administrator has edited the file");
         assert_eq!(found(|_| text(3), &synced, SINCE), Some(3), "redis-server has used the file since");
+    }
+
+    #[test]
+    fn a_file_that_somebody_put_in_the_place_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let [path, other] = ["nodes.conf", "other"].map(|name| folder.path().join(name));
+        let (mut file, _) = NodesFile::open(path.clone()).unwrap();
+        for (epoch, sync) in [(1, true), (2, false), (3, true), (4, false), (5, false)] {
+            fs::write(&other, "somebody's").unwrap();
+            fs::rename(&other, &path).unwrap();
+            file.save(&image(epoch), sync).unwrap();
+            assert_eq!(nodes_conf::parse(&fs::read(&path).unwrap()).unwrap().current_epoch, epoch);
+            assert!(matches!(NodesFile::open(path.clone()), Err(BadNodesFile::Locked(_))));
+        }
     }
 
     #[test]
