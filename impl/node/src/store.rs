@@ -16,6 +16,7 @@ pub mod ranking;
 pub mod set;
 pub mod sorted_set;
 pub mod table;
+pub mod tables;
 pub mod value;
 pub mod walk;
 
@@ -26,6 +27,7 @@ use self::{
     limits::Limits,
     news::{Class, News},
     table::Table,
+    tables::Tables,
     value::{Kind, Value, View},
 };
 use crate::config::Settings;
@@ -82,11 +84,10 @@ const SLOT_BITS: u32 = CLUSTER_SLOTS.trailing_zeros();
 /// All keys.
 ///
 /// Each slot has its own table: keys of one slot are counted, listed and dropped together, and no
-/// table is so large that its growth would be felt unless one slot holds nearly everything. The tables
-/// stand side by side, empty ones too: from a slot to its table there is no pointer to follow.
+/// table is so large that its growth would be felt unless one slot holds nearly everything.
 #[derive(Debug)]
 pub struct Store {
-    tables: Vec<Table>,
+    tables: Tables,
     hasher: RandomState,
     len: usize,
     expiring: usize,
@@ -130,7 +131,7 @@ impl Store {
     #[must_use]
     pub fn of(settings: &Settings) -> Self {
         Self {
-            tables: std::iter::repeat_with(Table::default).take(CLUSTER_SLOTS).collect(),
+            tables: Tables::default(),
             hasher: RandomState::default(),
             len: 0,
             expiring: 0,
@@ -428,7 +429,7 @@ impl Store {
     pub fn set_end(&mut self, key: &[u8], end: Option<Millis>) -> bool {
         let Some(place) = self.find(key) else { return false };
         self.keep_for_image(place);
-        let table = &mut self.tables[place.slot];
+        let Some(table) = self.tables.get_mut(place.slot) else { return false };
         let Some(entry) = table.entry_mut(place.at) else { return false };
         let (before, had_end) = (entry.bytes(), entry.expires_at().is_some());
         entry.set_expires_at(end);
@@ -479,8 +480,10 @@ impl Store {
     #[must_use]
     pub fn filled_slots(&self) -> SlotSet<CLUSTER_SLOTS> {
         let mut filled = SlotSet::new();
-        for (slot, _) in (0..).map(Slot).zip(&self.tables).filter(|(_, table)| !table.is_empty()) {
-            filled.insert(slot);
+        for (slot, table) in self.tables.iter() {
+            if let (Ok(slot), false) = (u16::try_from(slot), table.is_empty()) {
+                filled.insert(Slot(slot));
+            }
         }
         filled
     }
@@ -577,7 +580,7 @@ impl Store {
 
     /// All entries, by slot.
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
-        self.tables.iter().flat_map(Table::entries)
+        self.tables.iter().flat_map(|(_, table)| table.entries())
     }
 
     /// Every key that has not expired.
@@ -622,7 +625,7 @@ impl Store {
 
     /// An entry that is being used.
     fn use_entry(&mut self, place: Place) -> Option<&mut Entry> {
-        let entry = self.tables[place.slot].entry_mut(place.at)?;
+        let entry = self.tables.get_mut(place.slot)?.entry_mut(place.at)?;
         entry.set_used(self.eviction.again(entry.used(), self.clock));
         Some(entry)
     }
@@ -671,13 +674,13 @@ impl Store {
         self.bytes += entry.bytes();
         self.expiring += usize::from(entry.expires_at().is_some());
         self.news.tell(Class::NEW, "new", entry.key());
-        self.tables[slot].insert(hash, entry);
+        self.tables.make(slot).insert(hash, entry);
     }
 
     fn replace(&mut self, place: Place, mut entry: Entry) {
         self.keep_for_image(place);
         entry.set_mark(self.image_mark);
-        let table = &mut self.tables[place.slot];
+        let Some(table) = self.tables.get_mut(place.slot) else { return };
         let (has_end, bytes) = (usize::from(entry.expires_at().is_some()), entry.bytes());
         let Some(former) = table.entry_mut(place.at).map(|room| std::mem::replace(room, entry)) else { return };
         let had_end = usize::from(former.expires_at().is_some());
@@ -688,7 +691,7 @@ impl Store {
 
     fn remove_at(&mut self, place: Place) -> Option<Entry> {
         self.keep_for_image(place);
-        let table = &mut self.tables[place.slot];
+        let table = self.tables.get_mut(place.slot)?;
         let entry = table.remove(place.at)?;
         if table.is_empty() {
             *table = Table::default();

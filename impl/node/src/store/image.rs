@@ -60,8 +60,8 @@ impl Store {
         let Some(mut image) = self.image.take() else { return false };
         let last = image.slot.saturating_add(slots_max).min(CLUSTER_SLOTS);
         while image.slot < last && image.bytes.len() < bytes_max {
-            let table = &mut self.tables[image.slot];
-            if !take_some(&mut image, table, self.image_mark, bytes_max) {
+            let table = self.tables.get_mut(image.slot);
+            if !table.is_some_and(|table| take_some(&mut image, table, self.image_mark, bytes_max)) {
                 image.slot += 1;
                 image.within = usize::MAX;
             }
@@ -85,7 +85,7 @@ impl Store {
     /// Puts an entry that is about to change, or to go, into the image, if it is not there yet.
     pub(super) fn keep_for_image(&mut self, place: Place) {
         let Some(image) = &mut self.image else { return };
-        let entry = self.tables[place.slot].entry_mut(place.at);
+        let entry = self.tables.get_mut(place.slot).and_then(|table| table.entry_mut(place.at));
         if let Some(entry) = entry.filter(|entry| entry.mark() != self.image_mark) {
             image.add(entry);
             entry.set_mark(self.image_mark);
