@@ -464,9 +464,6 @@ impl Bus {
     /// fails, nothing else of the step gets out.
     fn perform(&mut self, effects: Effects<CLUSTER_SLOTS>) {
         let Effects { persist, then, rules, dice: _ } = effects;
-        for rule in &rules {
-            *self.counters.rules.entry(*rule).or_default() += 1;
-        }
         if let Some(persist) = persist
             && let Err(error) = self.file.save(&persist.image, persist.sync)
         {

@@ -3,7 +3,7 @@
 //!
 //! Must not decide anything; the wording is redis-server's where tools look for it.
 
-use crate::log::Log;
+use crate::log::{Level, Log};
 use slotbus_core::{CLUSTER_SLOTS, ClusterState, Flags, Host, Node, NodeId, Rule};
 use std::collections::BTreeSet;
 
@@ -33,8 +33,10 @@ impl Chronicle {
 
     /// Tells what a step has done.
     pub fn tell(&mut self, node: &Node<CLUSTER_SLOTS>, rules: &[Rule]) {
-        for rule in rules {
-            self.log.debug(format_args!("Rule {rule}: {}", rule.sentence()));
+        if self.log.takes(Level::Debug) {
+            for rule in rules {
+                self.log.debug(format_args!("Rule {rule}: {}", rule.sentence()));
+            }
         }
         if self.state != node.state() {
             self.state = node.state();
@@ -48,7 +50,7 @@ impl Chronicle {
             self.is_primary = node.myself().is_primary();
             self.log.set_role(role(node));
         }
-        if rules.iter().any(|rule| matches!(rule.area(), "HEALTH" | "FORGET" | "HANDSHAKE" | "GOSSIP")) {
+        if rules.iter().any(|rule| FAILING.contains(rule)) {
             self.tell_failures(node, rules);
         }
         if rules.contains(&Rule::AddressOwnLearned) && self.host != node.myself().address.host {
@@ -87,6 +89,19 @@ impl Chronicle {
         self.failed = now;
     }
 }
+
+/// Rules by which nodes become failed, or cease to be.
+const FAILING: &[Rule] = &[
+    Rule::HealthFailed,
+    Rule::HealthFailTold,
+    Rule::HealthCleared,
+    Rule::HealthClearedLate,
+    Rule::HandshakeWrongIdFailed,
+    Rule::GossipNewNode,
+    Rule::ForgetDone,
+    Rule::ForgetTold,
+    Rule::ResetDone,
+];
 
 /// Rules whose firing is told in one line of its own.
 const LINES: &[(Rule, &str)] = &[

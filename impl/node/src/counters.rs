@@ -2,8 +2,7 @@
 //!
 //! Must not be read by anything that decides.
 
-use slotbus_core::{Rule, message::KIND_NAMES};
-use std::collections::BTreeMap;
+use slotbus_core::message::KIND_NAMES;
 
 /// Messages of the bus by kind, in one direction.
 #[derive(Clone, Copy, Debug, Default)]
@@ -36,8 +35,6 @@ pub struct BusCounters {
     pub sent: Messages,
     /// Messages that arrived, well-formed or not.
     pub received: Messages,
-    /// How often each rule fired.
-    pub rules: BTreeMap<Rule, u64>,
     /// Links that were closed because too much waited on them.
     pub overfull: u64,
 }
