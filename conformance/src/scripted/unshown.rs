@@ -25,6 +25,8 @@ pub fn unshown(rule: Rule) -> Option<&'static str> {
         (Rule::SlotLoadedFree, WITH_DATA),
         (Rule::SlotLoadedForeign, WITH_DATA),
         (Rule::ElectOvertaken, LATER),
+        (Rule::HandshakeHeard, DEFAULT_ONLY),
+        (Rule::PingSpares, DEFAULT_ONLY),
         (Rule::ElectCalledOff, DEFAULT_ONLY),
         (Rule::ForgetTold, LATER),
     ];

@@ -35,6 +35,8 @@ const SWITCHED: &[(Rule, &str)] = &[
     (Rule::SlotWithstood, "granted_slots_kept"),
     (Rule::HealthSuspicionTold, "suspicion_is_told"),
     (Rule::ElectOvertaken, "election_follows_epoch"),
+    (Rule::HandshakeHeard, "introduction_is_heard"),
+    (Rule::PingSpares, "pings_spare_pings"),
     (Rule::ElectCalledOff, "election_called_off"),
     (Rule::HandshakeWrongIdFailed, "wrong_id_fails"),
     (Rule::HandshakeMeetAnswered, "meet_until_pong"),

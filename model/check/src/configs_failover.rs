@@ -13,7 +13,7 @@ pub(crate) const PROMPT: &str = "prompt: only news takes time (FAIL, votes, UPDA
                                  order; heartbeats and links coming up take none; any number of ticks, in any order within a round";
 /// In all but one, ages are coarser.
 pub(crate) const BRISK: &str =
-    "the node timeout is one tick: everybody pings everybody at every tick, and ages are few";
+    "the node timeout is one tick: at every tick everybody is pinged who has not pinged, and ages are few";
 /// In the largest, hosts take turns.
 pub(crate) const ORDERLY: &str = "hosts tick in turn, a first; news, faults and commands come at any moment between";
 /// What becomes of replication.

@@ -117,7 +117,7 @@ catalogue! {
         "A replica that never had its primary's data is elected.", "redis #7211, valkey #4317, #4425";
     "B70" "lost_meet_2" "S25 ImageLoads" World(Flaw::TornDisk),
         "The file is emptied before it is written: a crash leaves nothing to start from.", "redis #1478, 6c63df303";
-    "B72" "collision_2" "S8 PersistBeforeClaim" Fault(Mutant::EpochNotSaved),
+    "B72" "setslot_alone_3" "S8 PersistBeforeClaim" Fault(Mutant::EpochNotSaved),
         "A new epoch is announced before it is on disk.", "redis 62b159143, 03ca90398, b18751771";
     "B73" "two_forced_3" "S2 DurableVote" World(Flaw::FullDisk),
         "A node whose disk takes nothing goes on voting.", "valkey #1032, #3372";

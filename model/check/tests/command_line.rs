@@ -43,7 +43,7 @@ fn a_violation_ends_with_1_and_leaves_a_readable_trace() {
     let file = folder.join("collision_2.S11-EpochGuard.jsonl");
     let output = check(&["explain", file.to_str().expect("a readable path")]);
     let trace = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(trace.starts_with("1. ") && trace.contains("receives PING of"), "{trace}");
+    assert!(trace.starts_with("1. ") && trace.contains("receives PONG of"), "{trace}");
     assert!(trace.contains("BREAKS S11 EpochGuard"), "{trace}");
     std::fs::remove_dir_all(folder).expect("the folder goes");
 }
@@ -130,7 +130,7 @@ fn liveness_is_asked_for_and_bounded_in_rounds() {
     for kind in ["recoverable", "leads_to", "settles"] {
         assert_eq!(of("L2 Converge", kind).expect("a goal")["verdict"], "holds", "{kind}");
     }
-    assert_eq!(of("L2 Converge", "settles").expect("a goal")["rounds_max"], 3);
+    assert_eq!(of("L2 Converge", "settles").expect("a goal")["rounds_max"], 4);
 }
 
 #[test]

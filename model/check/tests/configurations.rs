@@ -11,32 +11,32 @@ use std::{collections::BTreeSet, fs};
 /// States, edges and depth of each quick configuration. A change of the protocol, of the world or of a
 /// bound changes them: look at what became possible or impossible before changing them here.
 const PINNED: &[(&str, usize, usize, usize)] = &[
-    ("meet_2", 174_028, 453_215, 26),
-    ("lost_meet_2", 57_242, 179_067, 27),
-    ("meet_3", 206_736, 551_369, 29),
-    ("gossip_3", 153_532, 470_507, 29),
-    ("failure_3", 241_695, 407_902, 121),
-    ("minority_3", 180_718, 311_552, 116),
-    ("partition_3", 521_269, 1_539_419, 122),
-    ("forget_3", 79_013, 173_098, 102),
-    ("stale_report_4", 123_732, 369_375, 151),
-    ("collision_2", 65_862, 172_501, 27),
-    ("collision_3", 240_386, 314_824, 121),
-    ("bump_3", 38_737, 63_290, 38),
+    ("meet_2", 94_993, 250_155, 26),
+    ("lost_meet_2", 48_053, 151_451, 27),
+    ("meet_3", 371_062, 999_418, 32),
+    ("gossip_3", 293_932, 997_839, 29),
+    ("failure_3", 295_521, 470_909, 137),
+    ("minority_3", 205_942, 341_224, 109),
+    ("partition_3", 1_432_414, 4_341_444, 121),
+    ("forget_3", 78_346, 175_656, 102),
+    ("stale_report_4", 477_991, 1_470_079, 146),
+    ("collision_2", 46_404, 123_138, 25),
+    ("collision_3", 211_608, 280_520, 119),
+    ("bump_3", 45_323, 73_195, 47),
     ("election_4", 65_999, 141_547, 52),
     ("election_5", 50_122, 120_467, 49),
     ("election_return_5", 7_713, 27_329, 66),
-    ("vote_crash_5", 40_806, 101_408, 84),
+    ("vote_crash_5", 40_803, 101_405, 84),
     ("two_deaths_5", 3_969, 7_862, 69),
     ("two_elections_5", 69_014, 263_986, 67),
     ("reshard_last_4", 114_702, 449_261, 24),
     ("setslot_alone_3", 893, 1_996, 12),
     ("stale_owner_3", 19_777, 39_583, 23),
     ("forget_restart_3", 40_417, 88_058, 40),
-    ("wrong_id_3", 13_679, 20_126, 64),
+    ("wrong_id_3", 12_970, 19_337, 64),
     ("lost_disk_5", 2_460, 3_786, 48),
-    ("reset_3", 32_921, 53_028, 100),
-    ("reset_hard_3", 7_853, 11_728, 37),
+    ("reset_3", 34_847, 58_623, 101),
+    ("reset_hard_3", 7_921, 11_803, 34),
 ];
 
 fn plan(configuration: &'static Configuration) -> Plan {
@@ -145,7 +145,7 @@ fn both_engines_agree_where_both_are_quick() {
 
 #[test]
 fn actors_are_exhausted_and_both_engines_agree_on_them() {
-    for (name, states) in [("meet_2", 1_934), ("meet_3", 20_375)] {
+    for (name, states) in [("meet_2", 1_809), ("meet_3", 31_218)] {
         let configuration = Configuration::named(name).expect("a configuration with actors");
         assert!(configuration.has_actors);
         let plan = Plan { is_actor: true, ..plan(configuration) };

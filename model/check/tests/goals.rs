@@ -14,8 +14,8 @@ const PINNED: &[(&str, &[(&str, u32)])] = &[
     ("minority_3", &[("L4 FailCleared", 3), ("L4 SuspicionCleared", 3)]),
     ("partition_3", &[("L4 SuspicionCleared", 2)]),
     ("stale_report_4", &[("L5 Detect", 4)]),
-    ("collision_3", &[("L1 EpochUnique", 4), ("L2 Converge", 7), ("L6 MeetCompletes", 4), ("L11 StaleCorrected", 5)]),
-    ("bump_3", &[("L1 EpochUnique", 2), ("L2 Converge", 3)]),
+    ("collision_3", &[("L1 EpochUnique", 2), ("L2 Converge", 5), ("L6 MeetCompletes", 3), ("L11 StaleCorrected", 4)]),
+    ("bump_3", &[("L1 EpochUnique", 2), ("L2 Converge", 4)]),
     (
         "election_4",
         &[
@@ -77,7 +77,7 @@ const PINNED: &[(&str, &[(&str, u32)])] = &[
             ("L13 CoverageReturns", 4),
         ],
     ),
-    ("reset_3", &[("L2 Converge", 4), ("L6 MeetCompletes", 3)]),
+    ("reset_3", &[("L2 Converge", 3), ("L6 MeetCompletes", 2)]),
     ("reset_hard_3", &[("L2 Converge", 2), ("L6 MeetCompletes", 1)]),
 ];
 

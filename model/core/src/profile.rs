@@ -81,10 +81,14 @@ variants! {
     lone_voter_marks_fail: 1 0 1 1 1 1, "redis #12824 (7.2.5), valkey 8.0";
     /// A voter that comes to suspect a node tells the other voters at once, not with its next heartbeats.
     suspicion_is_told: 1 0 0 0 0 0, "this project";
+    /// A PING tells as much of its sender as a PONG does: who was pinged has no need to ping in turn.
+    pings_spare_pings: 1 0 0 0 0 0, "this project";
     /// A connection attempt that fails later starts the failure clock, too, as one that fails at once does.
     refusal_starts_clock: 1 0 0 0 0 0, "this project";
     /// MEET is repeated on every new connection until its PONG has come.
     meet_until_pong: 1 0 0 0 1 1, "valkey #461 (8.0)";
+    /// The answer that ends a handshake is heard as the new member's first heartbeat, its claims included.
+    introduction_is_heard: 1 0 0 0 0 0, "this project (agreement after joining, in time)";
     /// A slot that loses its owner also loses the mark that its owner no longer claimed it.
     unbinding_clears_mark: 1 0 1 1 1 1, "redis #12564 (7.2.4)";
     /// A heartbeat's pong time is not taken over for a node that this one suspects or holds failed.
@@ -125,6 +129,8 @@ variants! {
     laggards_wait: 1 0 0 0 0 0, "this project";
     /// An election that is overtaken by a greater epoch is given up and begun anew.
     election_follows_epoch: 1 0 0 0 1 1, "valkey #1009 (8.1)";
+    /// An election is overtaken by an UPDATE with such an epoch, too.
+    update_overtakes: 1 0 0 0 0 0, "this project (S11)";
     /// An election for which nobody was asked yet is called off when its reason ends.
     election_called_off: 1 0 0 0 0 0, "this project";
     /// A won election leaves no votes behind that could win another.

@@ -54,6 +54,7 @@ rules! {
     HandshakeTimeout "HANDSHAKE-8" "An entry that is in handshake for longer than the handshake timeout is dropped." "clusterCron";
     HandshakeWrongId "HANDSHAKE-9" "If another id than expected answers on an outbound link, the address is held wrong: it is cleared and the link closed." "clusterProcessPacket";
     HandshakeWrongIdFailed "HANDSHAKE-11" "A member whose address answers with another id is failed, and every node is told." "valkey #1191";
+    HandshakeHeard "HANDSHAKE-12" "The answer that ends a handshake is heard as the new member's first heartbeat." "this project";
     HandshakeMeetAnswered "HANDSHAKE-10" "The first PONG on the link ends the repetition of MEET." "valkey #461";
 
     LinkOpened "LINK-1" "The cron opens an outbound link to every known node that lacks one and has an address." "clusterCron, clusterNodeCronHandleReconnect";
@@ -70,6 +71,7 @@ rules! {
     PingOverdue "PING-2" "A node whose last answer is older than half the node timeout is pinged." "clusterCron";
     PingAnswered "PING-3" "Every PING and MEET is answered with PONG on the link it came on, whoever sent it." "clusterProcessPacket";
     PingReturned "PING-4" "A PONG on the outbound link ends the outstanding ping." "clusterProcessPacket";
+    PingSpares "PING-5" "A member whose PING came is not pinged in turn until that is half a node timeout ago." "this project";
 
     AddressOwnLearned "ADDRESS-1" "A node without an announced address takes the local address of the connection that a MEET, or while it knows none a PING, came in on." "clusterProcessPacket";
     AddressFollowed "ADDRESS-2" "A PING that shows another address than the known one replaces it, and the outbound link is closed." "nodeUpdateAddressIfNeeded";

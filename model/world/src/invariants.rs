@@ -388,10 +388,11 @@ fn newcomers_vouched<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> b
 fn is_vouched<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, before: &Node<SLOTS>, id: &NodeId) -> bool {
     let Cause::Received { link, message } = seen.cause else { return false };
     let at_end = before.links().get(*link).and_then(|link| link.peer).map(|pos| &before.peers()[pos]);
-    let is_answer = matches!(link, LinkId::Outbound(_)) && message.header.sender == *id;
     let is_handshake = at_end.is_some_and(|peer| peer.is(Flags::HANDSHAKE));
+    // Whoever answers a handshake is a member from then on, and may vouch for others in that very answer.
+    let is_introduced = matches!(link, LinkId::Outbound(_)) && is_handshake;
     let is_told = message.heartbeat().is_some_and(|heartbeat| heartbeat.gossip.iter().any(|entry| entry.node == *id));
-    (is_answer && is_handshake) || (is_told && seen.sender(message).is_some())
+    (is_introduced && message.header.sender == *id) || (is_told && (is_introduced || seen.sender(message).is_some()))
 }
 
 fn forget_ban<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, ghost: &Ghost) -> bool {

@@ -97,7 +97,8 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         if is_outbound && !self.check_identity(link, header, sender) {
             return;
         }
-        let member = self.member(sender);
+        let introduced = if sender.is_none() { self.introduced(header) } else { None };
+        let member = self.member(sender).or(introduced);
         if sender.is_some() && member.is_none() {
             self.rule(Rule::MessageUnused);
         }
@@ -105,6 +106,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
             self.take_failover_abstention(pos, header);
             if kind == Kind::Ping && !self.node.peers[pos].is(Flags::HANDSHAKE) {
                 self.follow_address(pos, link, header);
+                self.spare_ping(pos);
             }
         }
         if is_outbound && kind == Kind::Pong {
@@ -119,6 +121,25 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         // Gossip may have brought nodes in: the sender's place moved with them.
         if let Some(pos) = self.node.peers.find(&id) {
             self.take_extensions(pos, header, heartbeat);
+        }
+    }
+
+    /// The member that the sender of a heartbeat has just become, if that heartbeat is to be heard.
+    fn introduced(&mut self, header: &Header<SLOTS>) -> Option<Pos> {
+        let member = self.node.peers.find(&header.sender).filter(|_| self.node.config.profile.introduction_is_heard)?;
+        self.rule(Rule::HandshakeHeard);
+        self.heard(member, header, true);
+        Some(member)
+    }
+
+    /// A PING brings the same news of its sender as a PONG: this node's own PING can wait. One that is under way is
+    /// still to be answered.
+    fn spare_ping(&mut self, pos: Pos) {
+        let is_on = self.node.config.profile.pings_spare_pings;
+        let peer = &mut self.node.peers[pos];
+        if is_on && peer.ping_sent.is_none() && !peer.is_any(Flags::PFAIL | Flags::FAIL) {
+            peer.pong_received = Some(self.now);
+            self.rule(Rule::PingSpares);
         }
     }
 

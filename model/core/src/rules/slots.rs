@@ -198,6 +198,9 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         if pos != self.node.me {
             self.bind_claim(pos, claim.config_epoch, &claim.slots);
         }
+        if self.node.config.profile.update_overtakes && !claim.slots.is_empty() {
+            self.overtake_election(claim.config_epoch);
+        }
     }
 
     pub(crate) fn add_slots(&mut self, slots: &[Slot]) -> Result<Reply, Refusal> {
