@@ -19,8 +19,6 @@ use std::{
     time::Duration,
 };
 
-/// How far the server's cron may run from its period. Between two things seen it is taken to keep it.
-const CRON_MS: u64 = 100;
 /// So many outcomes of an election's random delay are tried to meet the one that was seen.
 const DELAYS_TRIED: u64 = 4096;
 /// An attempt to connect that takes longer did not fail at once.
@@ -82,6 +80,8 @@ pub(super) struct Shadow<'a> {
     node: ModelNode,
     now_ms: u64,
     next_cron_ms: u64,
+    /// The period of the server's cron. Between two things seen it is taken to keep it.
+    cron_ms: u64,
     own_cport: u16,
     foresight: Foresight<'a>,
     links: BTreeMap<Conn, LinkId>,
@@ -116,7 +116,8 @@ impl<'a> Shadow<'a> {
         let mut shadow = Self {
             node,
             now_ms: at_ms,
-            next_cron_ms: at_ms + CRON_MS,
+            next_cron_ms: at_ms + config.cron_ms(),
+            cron_ms: config.cron_ms(),
             own_cport,
             foresight,
             links: BTreeMap::new(),
@@ -171,7 +172,7 @@ impl<'a> Shadow<'a> {
     /// Has the cron run now.
     pub(super) fn tick(&mut self, at_ms: u64) {
         self.now_ms = self.now_ms.max(at_ms);
-        self.next_cron_ms = self.now_ms + CRON_MS;
+        self.next_cron_ms = self.now_ms + self.cron_ms;
         self.feed(Event::Tick, false);
     }
 
@@ -286,7 +287,7 @@ impl<'a> Shadow<'a> {
         let Some(pos) = self.node.links().get(link).and_then(|link| link.peer) else { return false };
         let peer = &self.node.peers()[pos];
         let is_free = peer.ping_sent.is_none() && !peer.is_any(Flags::HANDSHAKE | Flags::MEET);
-        let latest_ms = self.now_ms + self.node.config().timing.node_timeout_ms + CRON_MS;
+        let latest_ms = self.now_ms + self.node.config().timing.node_timeout_ms + self.cron_ms;
         let suspected_ms = self.foresight.next_suspicion(self.now_ms, peer.id);
         is_free && suspected_ms.is_some_and(|suspected_ms| suspected_ms <= latest_ms)
     }
@@ -424,6 +425,7 @@ fn distance_ms(node: &ModelNode, asked_ms: u64) -> u64 {
 fn watched(config: &Config) -> Config {
     let mut config = config.clone();
     config.timing.cron_ms = 1;
+    config.profile.cron_scaled = false;
     config.timing.crons_per_ping = CRONS_PER_PING;
     config
 }

@@ -19,6 +19,8 @@ use std::time::{Duration, Instant};
 
 /// From one round of chores to the next.
 const CHORES_MS: u64 = 100;
+/// They may be late by so much.
+const CHORES_SLACK_MS: u64 = 10;
 /// How long one round of chores looks for expired keys ...
 const EXPIRY_BUDGET: Duration = Duration::from_millis(10);
 /// ... and among how many it does before it looks at the clock again.
@@ -102,8 +104,12 @@ impl Runtime {
         {
             return Duration::ZERO;
         }
-        // The core wants to be woken as often as the chores do: they wait for it, and one wake does for both.
-        let rhythm_at = self.server.bus.as_ref().map_or(self.chores_at, |bus| bus.deadline());
+        let rhythm_at = match &self.server.bus {
+            None => self.chores_at,
+            Some(bus) if self.server.is_at_rest() => bus.deadline(),
+            // Where the core wants to be woken as often as the chores do, they wait for it: one wake does for both.
+            Some(bus) => bus.deadline().min(self.chores_at.after(CHORES_SLACK_MS)),
+        };
         let pause_at = self.server.pause.next_end();
         let wait_at = self.server.waiters.next_end();
         let ack_at = self.server.replication.waits.next_end();

@@ -294,6 +294,14 @@ impl Server {
         self.store.news.keeps_lost = self.is_recording();
     }
 
+    /// Whether no chore is waited for: no key expires, nothing is replicated, no slot's keys are on their way.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        let machine = &self.replication.machine;
+        let replicates = machine.upstream().is_some() || machine.replicas().next().is_some();
+        self.store.expiring() == 0 && !replicates && self.migrations.is_empty()
+    }
+
     /// Whether any request might have to wait.
     #[must_use]
     pub fn is_holding(&self) -> bool {

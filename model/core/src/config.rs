@@ -68,9 +68,9 @@ impl Default for Config {
 pub struct Timing {
     /// Without an answer for this long, a peer is suspected (`cluster-node-timeout`).
     pub node_timeout_ms: u64,
-    /// Period of the cluster cron.
+    /// Period of the cluster cron, at least.
     pub cron_ms: u64,
-    /// Every so many crons, one random peer is pinged.
+    /// Every so many of the shortest periods, one random peer is pinged.
     pub crons_per_ping: u8,
     /// A handshake lasts the node timeout, but at least this long.
     pub handshake_min_ms: u64,
@@ -125,8 +125,28 @@ impl Default for Timing {
 
 /// The delay that scales with the node timeout is this share of it, up to the configured one.
 const SCALED_DELAY_SHARE: u64 = 30;
+/// The period that scales with the node timeout is this share of it, from the configured one ...
+const SCALED_CRON_SHARE: u64 = 25;
+/// ... up to so many times that.
+const SCALED_CRON_MAX: u64 = 2;
 
 impl Config {
+    /// Period of the cluster cron. What it looks at is counted in node timeouts; where those are long, a node may sleep
+    /// longer.
+    #[must_use]
+    pub fn cron_ms(&self) -> u64 {
+        let (shortest_ms, share_ms) = (self.timing.cron_ms, self.timing.node_timeout_ms / SCALED_CRON_SHARE);
+        let is_scaled = self.profile.cron_scaled;
+        if is_scaled { share_ms.clamp(shortest_ms, shortest_ms.saturating_mul(SCALED_CRON_MAX)) } else { shortest_ms }
+    }
+
+    /// Every so many crons, one random peer is pinged.
+    #[must_use]
+    pub fn crons_per_ping(&self) -> u8 {
+        let period_ms = u64::from(self.timing.crons_per_ping).saturating_mul(self.timing.cron_ms);
+        u8::try_from(period_ms / self.cron_ms().max(1)).unwrap_or(u8::MAX).max(1)
+    }
+
     /// How long a replica waits at least before it asks for votes.
     #[must_use]
     pub fn election_delay_ms(&self) -> u64 {

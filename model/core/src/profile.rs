@@ -101,6 +101,8 @@ variants! {
     own_update_ignored: 1 0 0 0 0 0, "this project (S7)";
     /// Only a primary's header raises the config epoch recorded for it; a replica's repeats its primary's.
     epochs_from_primaries: 1 0 0 0 1 1, "valkey #754 (8.0)";
+    /// Only a primary that owns slots waits for the rejoin delay: nobody can have replaced one that had none.
+    empty_joins_at_once: 1 0 0 0 0 0, "this project (agreement after joining, in time)";
     /// Only a heartbeat raises the config epoch recorded for its sender: with it come the slots that are claimed under it.
     epochs_with_claims: 1 0 0 0 0 0, "this project (S13)";
     /// A primary that becomes a replica in its own shard hands its slots to its new primary, if that claims under a greater epoch.
@@ -123,6 +125,8 @@ variants! {
     votes_counted_once: 1 0 0 0 0 0, "this project (S27)";
     /// Replicas with equal offsets are ranked by id.
     rank_ties_by_id: 1 0 0 0 1 1, "valkey #762 (8.0)";
+    /// The period of the cron grows with the node timeout, to twice its length at most.
+    cron_scaled: 1 0 0 0 0 0, "this project";
     /// The delay before an election shrinks with the node timeout.
     election_delay_scaled: 1 0 0 0 0 1, "valkey #2449 (9.0)";
     /// A replica that others are ahead of lets those of them come first whose delay does not shrink.

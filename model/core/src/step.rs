@@ -184,7 +184,7 @@ impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
             self.failover_later();
         }
         if self.now >= self.node.next_cron {
-            self.node.next_cron = self.now.after(self.node.config.timing.cron_ms.max(1));
+            self.node.next_cron = self.now.after(self.node.config.cron_ms().max(1));
             self.cron();
         }
     }

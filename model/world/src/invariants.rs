@@ -414,14 +414,14 @@ fn acyclic_graph<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool 
 }
 
 fn manual_bounded<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
-    let period_ms = seen.after.config().timing.cron_ms;
+    let period_ms = seen.after.config().cron_ms();
     let is_over = |end: Millis| *seen.cause == Cause::Tick && end.after(period_ms) < seen.now;
     !seen.after.manual_failover().is_some_and(|manual| is_over(manual.end))
 }
 
 fn handshake_bounded<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
     let timing = &seen.after.config().timing;
-    let time_ms = timing.handshake_timeout_ms() + timing.cron_ms;
+    let time_ms = timing.handshake_timeout_ms() + seen.after.config().cron_ms();
     let is_over = |peer: &Peer<SLOTS>| peer.is(Flags::HANDSHAKE) && seen.now.since(peer.created) > time_ms;
     *seen.cause != Cause::Tick || !seen.after.peers().iter().any(is_over)
 }

@@ -94,7 +94,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
             self.node.crons_until_ping -= 1;
             return;
         }
-        self.node.crons_until_ping = self.node.config.timing.crons_per_ping.saturating_sub(1);
+        self.node.crons_until_ping = self.node.config.crons_per_ping() - 1;
         if let Some(pos) = self.ping_candidate() {
             self.rule(Rule::PingChosen);
             self.send_ping(pos);

@@ -29,7 +29,9 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         let spared = usize::from(self.is_mutant(Mutant::OkByHalf) && self.node.size.is_multiple_of(2));
         if reachable_voters + spared < self.quorum() {
             self.rule(Rule::StateMinority);
-            self.node.minority_at = Some(self.now);
+            if self.node.myself().is_voter() || !self.node.config.profile.empty_joins_at_once {
+                self.node.minority_at = Some(self.now);
+            }
             if self.unless(Mutant::OkInMinority) {
                 state = ClusterState::Fail;
             }

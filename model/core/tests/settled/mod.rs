@@ -63,8 +63,8 @@ pub(crate) fn heartbeat_of(nodes: usize, number: usize) -> Box<Message<CLUSTER_S
 
 /// Node 0 of a cluster of `nodes` that has settled: it knows every other, their slots, and has links.
 pub(crate) fn settled(nodes: usize) -> Cluster {
-    // All that is set up here would count as new for a node timeout.
-    let profile = Profile { newcomers_told: false, ..Profile::SLOTBUS };
+    // All that is set up here would count as new for a node timeout; time goes by tenths of a second.
+    let profile = Profile { newcomers_told: false, cron_scaled: false, ..Profile::SLOTBUS };
     let config = Config { profile, ..Config::default() };
     let (mut node, _) = Cluster::start(config.into(), Origin::Fresh(id(0)), NOW).expect("it starts");
     let give = |node: &mut Cluster, event| drop(step(node, Input { now: NOW, random: Random::new(1), event }));

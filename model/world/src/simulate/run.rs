@@ -141,7 +141,7 @@ impl<'a> Simulation<'a> {
 
     fn phases(&mut self) -> Result<(), Violation> {
         // Nodes that work in the same instant would send all at once.
-        let cron_ms = self.options.config.timing.cron_ms;
+        let cron_ms = self.options.config.cron_ms();
         self.engine.start_all(if self.options.is_quiet { cron_ms } else { 0 })?;
         self.form();
         self.engine.numbers.formed_ms = self.converge(Self::has_roles)?;
