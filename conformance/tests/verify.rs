@@ -33,7 +33,7 @@ fn inputs() -> Vec<Input<CLUSTER_SLOTS>> {
         Event::LinkDown { link: LinkId::Outbound(0) },
         Event::Tick,
     ];
-    let at = |index: usize| START.after(100 * index as u64);
+    let at = |index: usize| START.after(200 * index as u64);
     let input = |(index, event)| Input { now: at(index), random: Random::new(index as u64), event };
     events.into_iter().enumerate().map(input).collect()
 }

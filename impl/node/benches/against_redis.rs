@@ -13,7 +13,7 @@
 mod support;
 
 use std::{
-    env, fs,
+    env,
     process::{Command, Stdio},
 };
 use support::{Client, NODE, REDIS, Server, request};
@@ -112,29 +112,19 @@ fn fill(client: &mut Client) {
 }
 
 fn run(server: &Server, test: &str, pipeline: &str, requests: usize) -> Run {
-    let before_ns = processor_ns(server.pid());
+    let before_ns = server.processor_ns();
     let output = Command::new("taskset")
         .args(["-c", CLIENT_PROCESSOR, "redis-benchmark", "-p", &server.port.to_string(), "--csv", "-t", test])
         .args(["-P", pipeline, "-n", &requests.to_string(), "-r", &KEYS.to_string(), "-c", &CLIENTS.to_string()])
         .stderr(Stdio::inherit())
         .output()
         .unwrap_or_else(|error| panic!("redis-benchmark cannot be started with taskset: {error}"));
-    let taken_ns = processor_ns(server.pid()) - before_ns;
+    let taken_ns = server.processor_ns() - before_ns;
     let csv = String::from_utf8(output.stdout).unwrap();
     let last = csv.lines().last().filter(|_| output.status.success()).expect("redis-benchmark tells a result");
     let columns: Vec<f64> = last.split(',').skip(1).map(|text| text.trim_matches('"').parse().unwrap()).collect();
     let [requests_per_s, _, _, _, _, p99_ms, ..] = columns[..] else { panic!("unknown columns: {csv}") };
     Run { requests_per_s, p99_ms, server_us_per_request: taken_ns as f64 / 1000.0 / requests as f64 }
-}
-
-/// How long all threads of a process have been running.
-fn processor_ns(pid: u32) -> u64 {
-    let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
-    let of_thread = |thread: fs::DirEntry| {
-        let stat = fs::read_to_string(thread.path().join("schedstat")).unwrap();
-        stat.split(' ').next().unwrap().parse::<u64>().unwrap()
-    };
-    threads.map(|thread| of_thread(thread.unwrap())).sum()
 }
 
 /// Keeps all threads of a process on the processor of the servers.

@@ -53,7 +53,8 @@ pub struct BusOptions {
     pub waiting_max: usize,
     /// The most inbound links.
     pub inbound_max: usize,
-    /// Seconds of silence after which an inbound connection is probed.
+    /// Seconds of silence after which an inbound connection is probed; an outbound one, on which PINGs are spared, in half of
+    /// that.
     pub keepalive_s: u64,
     /// What TLS is done with; none if there is none.
     pub tls: Option<Tls>,
@@ -495,9 +496,13 @@ impl Bus {
     fn connect(&mut self, id: LinkId, address: &Address) {
         self.close(id);
         let tls = self.options.tls.as_ref().and_then(Tls::outbound_links);
+        let open = |ip| {
+            let socket = dial::connect(SocketAddr::new(ip, address.cport), &self.options.sources)?;
+            dial::tune(&socket, (self.options.keepalive_s / 2).max(1))?;
+            Stream::opened(socket, ip, tls)
+        };
         let outcome = match address.host {
-            Host::Ip(ip) => dial::connect(SocketAddr::new(ip, address.cport), &self.options.sources)
-                .and_then(|socket| Stream::opened(socket, ip, tls)),
+            Host::Ip(ip) => open(ip),
             Host::Unknown | Host::Name(_) => Err(std::io::ErrorKind::InvalidInput.into()),
         };
         let is_connecting = match outcome {

@@ -103,7 +103,7 @@ pub fn established(stream: &TcpStream) -> Option<io::Result<()>> {
     }
 }
 
-/// Sets the options of an accepted connection: no delay, and probes after so much silence (0 for none).
+/// Sets the options of a connection: no delay, and probes after so much silence (0 for none).
 pub fn tune(stream: &TcpStream, keepalive_s: u64) -> io::Result<()> {
     stream.set_nodelay(true)?;
     if keepalive_s > 0 {

@@ -122,6 +122,16 @@ impl Server {
         self.child.id()
     }
 
+    /// How long all threads of the process have been running.
+    pub(crate) fn processor_ns(&self) -> u64 {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap();
+        let of_thread = |thread: fs::DirEntry| {
+            let stat = fs::read_to_string(thread.path().join("schedstat")).unwrap();
+            stat.split(' ').next().unwrap().parse::<u64>().unwrap()
+        };
+        threads.map(|thread| of_thread(thread.unwrap())).sum()
+    }
+
     /// Sends the process a signal.
     pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
