@@ -23,8 +23,8 @@ use crate::{
 };
 use mio::{Interest, Registry, net::TcpStream};
 use slotbus_core::{
-    Address, CLUSTER_SLOTS, Command, Config, Effect, Effects, Event, Host, Input, LinkId, Millis, Node, Random,
-    Replication, Reply, RequestId, SlotSet, next_deadline, step,
+    Address, CLUSTER_SLOTS, Command, Config, Effect, Effects, Event, Host, Input, LinkId, Millis, Node, Persist,
+    Random, Replication, Reply, RequestId, SlotSet, next_deadline, step,
 };
 use slotbus_wire::bus::{self, BusMessage, Packet};
 use std::{
@@ -80,6 +80,8 @@ pub struct Bus {
     clock: Clock,
     dice: fastrand::Rng,
     file: NodesFile,
+    /// What must be in the file before anything gets out: bytes on links, replies, effects on data.
+    unsaved: Option<Persist<CLUSTER_SLOTS>>,
     links: Slab<Link>,
     by_id: BTreeMap<LinkId, Key>,
     registry: Registry,
@@ -115,6 +117,7 @@ impl Bus {
             clock,
             dice: fastrand::Rng::new(),
             file,
+            unsaved: None,
             links: Slab::default(),
             by_id: BTreeMap::new(),
             registry,
@@ -134,6 +137,7 @@ impl Bus {
         };
         bus.perform(effects);
         bus.run();
+        bus.save();
         bus
     }
 
@@ -197,6 +201,7 @@ impl Bus {
         self.requests += 1;
         let request = RequestId(self.requests);
         self.feed(Event::Admin { request, command });
+        self.save();
         // The core answers within the step; a request without answer has nothing more to wait for.
         self.replies.remove(&request).unwrap_or(Reply::Done)
     }
@@ -217,6 +222,9 @@ impl Bus {
 
     /// What is to be done to data and clients since this was last asked, in order.
     pub fn take_data_effects(&mut self) -> Vec<DataEffect> {
+        if !self.outbox.is_empty() {
+            self.save();
+        }
         std::mem::take(&mut self.outbox)
     }
 
@@ -295,6 +303,7 @@ impl Bus {
     /// Ends the use of files, once the loop has come to its end. If the node cannot go on, they are left as they are.
     pub fn end(&mut self) {
         self.flush_trace();
+        self.save();
         if self.fatal.is_none()
             && let Err(error) = self.file.close()
         {
@@ -311,10 +320,12 @@ impl Bus {
 
     /// Writes what waits to leave. Failing links are reported to the core, whose answer may make more.
     pub fn flush(&mut self) {
-        while let Some(key) = self.unflushed.pop() {
+        loop {
+            self.save();
             if self.fatal.is_some() {
                 return;
             }
+            let Some(key) = self.unflushed.pop() else { return };
             let Some(link) = self.links.get_mut(key).filter(|link| link.is_up) else { continue };
             if let Err(error) = link.flush() {
                 let id = link.id;
@@ -461,15 +472,21 @@ impl Bus {
         }
     }
 
-    /// Performs the effects of one step: what must be saved first, then the list in order. If saving
-    /// fails, nothing else of the step gets out.
+    /// Saves what the steps since the last save have made of the node: one image for all of them. If that fails,
+    /// nothing more gets out.
+    fn save(&mut self) {
+        let Some(Persist { sync, image }) = self.unsaved.take() else { return };
+        if let Err(error) = self.file.save(&image, sync) {
+            self.fatal = Some(format!("Fatal: can't update cluster config file: {}", reason(&error)));
+        }
+    }
+
+    /// Performs the effects of one step, in order. What is to be saved is, before the first of them gets out.
     fn perform(&mut self, effects: Effects<CLUSTER_SLOTS>) {
         let Effects { persist, then, rules, dice: _ } = effects;
-        if let Some(persist) = persist
-            && let Err(error) = self.file.save(&persist.image, persist.sync)
-        {
-            self.fatal = Some(format!("Fatal: can't update cluster config file: {}", reason(&error)));
-            return;
+        if let Some(Persist { sync, image }) = persist {
+            let sync = sync || self.unsaved.as_ref().is_some_and(|earlier| earlier.sync);
+            self.unsaved = Some(Persist { sync, image });
         }
         for effect in then {
             match effect {

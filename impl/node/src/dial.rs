@@ -75,7 +75,7 @@ pub fn connect(address: SocketAddr, sources: &[IpAddr]) -> io::Result<TcpStream>
     socket.set_tcp_nodelay(true)?;
     let reaches =
         |source: &&IpAddr| source.is_ipv4() == address.is_ipv4() && source.is_loopback() == address.ip().is_loopback();
-    if let Some(source) = sources.iter().find(reaches) {
+    if let Some(source) = sources.iter().find(reaches).filter(|source| !is_usual(**source, address)) {
         socket.set_reuse_address(true)?;
         socket.bind(&SocketAddr::new(*source, 0).into())?;
     }
@@ -85,6 +85,18 @@ pub fn connect(address: SocketAddr, sources: &[IpAddr]) -> io::Result<TcpStream>
         Err(error) => return Err(error),
     }
     Ok(TcpStream::from_std(socket.into()))
+}
+
+/// Whether the system chooses this source for an address by itself. To ask for it would be dear: the system then looks for a
+/// port that no other connection has, whatever its other end, and in a large cluster most are taken.
+fn is_usual(source: IpAddr, address: SocketAddr) -> bool {
+    let chosen = || {
+        // No packet is sent: a datagram socket that connects is only given its addresses.
+        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+        socket.connect(&address.into())?;
+        socket.local_addr()
+    };
+    chosen().is_ok_and(|local| local.as_socket().is_some_and(|local| local.ip() == source))
 }
 
 /// What Linux says of a connection attempt that goes on in the background.
@@ -119,7 +131,19 @@ pub fn tune(stream: &TcpStream, keepalive_s: u64) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::BindAddress;
+    use super::{BindAddress, connect, is_usual};
+
+    #[test]
+    fn a_source_is_asked_for_where_another_would_be_chosen() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        for source in ["127.0.0.1", "127.0.0.9"].map(|text| text.parse().unwrap()) {
+            assert_eq!(is_usual(source, address), source == address.ip());
+            let socket = connect(address, &[source]).unwrap();
+            assert_eq!(listener.accept().unwrap().1, socket.local_addr().unwrap());
+            assert_eq!(socket.local_addr().unwrap().ip(), source);
+        }
+    }
 
     #[test]
     fn bind_takes_addresses_wildcards_and_optional_ones() {
