@@ -9,9 +9,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a measurement that cannot be made ends at once")]
 
+mod measures;
 #[path = "../tests/support/mod.rs"]
 mod support;
 
+use measures::{median, number};
 use std::{
     env,
     process::{Command, Stdio},
@@ -63,10 +65,6 @@ fn main() {
 
 fn words(name: &str, otherwise: &str) -> Vec<String> {
     env::var(name).unwrap_or_else(|_| otherwise.to_owned()).split(',').map(str::to_owned).collect()
-}
-
-fn number(name: &str, otherwise: usize) -> usize {
-    env::var(name).map_or(otherwise, |text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
 }
 
 fn print(pipeline: &str, test: &str, ratio: Ratio) {
@@ -143,11 +141,6 @@ fn summary(ratios: &[Ratio], sum_up: impl Fn(Vec<f64>) -> f64) -> Ratio {
         processor: of(|ratio| ratio.processor),
         p99: of(|ratio| ratio.p99),
     }
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 fn geometric_mean(values: Vec<f64>) -> f64 {

@@ -7,11 +7,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a measurement that cannot be made ends at once")]
 
+mod measures;
 #[path = "../tests/support/mod.rs"]
 mod support;
 
+use measures::{median, number};
 use std::{
-    env, fs,
+    fs,
     thread::sleep,
     time::{Duration, Instant},
 };
@@ -38,8 +40,9 @@ const MEASURES: [&str; 7] = [
 ];
 
 fn main() {
-    let [nodes, timeout_ms] = [("BENCH_NODES", 50), ("BENCH_NODE_TIMEOUT_MS", 5000)].map(number);
-    let [rounds, kills] = [("BENCH_ROUNDS", 2), ("BENCH_KILLS", 2)].map(number);
+    let [nodes, timeout_ms] =
+        [("BENCH_NODES", 50), ("BENCH_NODE_TIMEOUT_MS", 5000)].map(|(name, otherwise)| number(name, otherwise));
+    let [rounds, kills] = [("BENCH_ROUNDS", 2), ("BENCH_KILLS", 2)].map(|(name, otherwise)| number(name, otherwise));
     let mut seen: [Vec<[f64; MEASURES.len()]>; 2] = Default::default();
     for _ in 0..rounds {
         for (program, seen) in [REDIS, NODE].into_iter().zip(&mut seen) {
@@ -51,10 +54,6 @@ fn main() {
         let [redis, node] = [0, 1].map(|program| median(seen[program].iter().map(|values| values[at]).collect()));
         println!("{name:>34} {redis:>12.2} {node:>12.2} {:>6.2}", node / redis);
     }
-}
-
-fn number((name, otherwise): (&str, usize)) -> usize {
-    env::var(name).map_or(otherwise, |text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
 }
 
 fn measure(program: &str, nodes: usize, timeout_ms: usize, kills: usize) -> [f64; MEASURES.len()] {
@@ -143,9 +142,4 @@ fn loopback_bytes() -> u64 {
     let text = fs::read_to_string("/proc/net/dev").unwrap();
     let line = text.lines().find_map(|line| line.trim().strip_prefix("lo:")).expect("a loopback interface");
     line.split_whitespace().next().unwrap().parse().unwrap()
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
