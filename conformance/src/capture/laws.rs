@@ -112,8 +112,11 @@ struct Heard {
 struct Told {
     /// The epochs of its headers and of UPDATEs about it.
     epochs: BTreeSet<u64>,
-    /// The slots of its headers and of UPDATEs about it.
+    /// The slots of its headers in the whole capture, and of UPDATEs about it so far: whom an administrator gives
+    /// a slot to may be the last to tell.
     slots: SlotSet<CLUSTER_SLOTS>,
+    /// Its last packet in the whole capture.
+    last: u64,
     /// The epochs in which it asks for votes, and when first: in the whole capture.
     asks: BTreeMap<u64, Duration>,
     /// Whom it fails by a message, and when first: in the whole capture.
@@ -257,9 +260,12 @@ impl Judge {
         }
     }
 
-    /// Notes what else a node says of the same moment on another connection, where it may be captured later.
+    /// Notes what else a node says of the same moment on another connection, where it may be captured later, and
+    /// what it says only after others do.
     fn foresee(&mut self, said: &Said) {
         let told = self.told.entry(said.from()).or_default();
+        told.slots.insert_all(&said.header().slots);
+        told.last = told.last.max(said.number);
         if let Body::Fail(node) = said.message.body {
             told.fails.entry(node).or_insert(said.at);
         }
@@ -285,7 +291,6 @@ impl Judge {
         let header = said.header();
         let told = self.told.entry(header.sender).or_default();
         told.epochs.insert(header.config_epoch);
-        told.slots.insert_all(&header.slots);
         match &said.message.body {
             Body::Update(Claim { node, config_epoch, slots }) => {
                 let told = self.told.entry(*node).or_default();

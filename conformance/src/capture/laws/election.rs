@@ -109,7 +109,9 @@ impl Judge {
         let Some(to) = said.to else { return };
         let known = self.told.get(&claim.node);
         let is_told = known.is_some_and(|told| told.epochs.contains(&claim.config_epoch));
-        let is_within = known.is_some_and(|told| claim.slots.iter().all(|slot| told.slots.contains(slot)));
+        // After its last packet, the claimant may have had no occasion to tell what it was given.
+        let is_within = known
+            .is_some_and(|told| told.last < said.number || claim.slots.iter().all(|slot| told.slots.contains(slot)));
         if self.is_from_start && !(is_told && is_within) {
             let what =
                 format!("tells of a claim of {} under epoch {} that it never made", claim.node, claim.config_epoch);
@@ -129,5 +131,82 @@ impl Judge {
         if let Some(to) = said.to.filter(|to| said.header().primary != Some(*to)) {
             self.refuse(said, Rule::ManualUnasked, format!("asks {to} to pause, which is not its primary"));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Judged, judge};
+    use crate::capture::{Seen, Sight};
+    use slotbus_core::{
+        Address, Body, CLUSTER_SLOTS, ClusterState, Header, Host, NodeId, Rule, Slot, SlotSet,
+        message::{Claim, Flags, Heartbeat, MessageFlags},
+    };
+    use slotbus_wire::bus::{self, BusMessage};
+    use std::time::Duration;
+
+    const A: NodeId = NodeId([1; 20]);
+    const B: NodeId = NodeId([2; 20]);
+    const C: NodeId = NodeId([3; 20]);
+
+    fn slots(numbers: &[u16]) -> SlotSet<CLUSTER_SLOTS> {
+        let mut set = SlotSet::new();
+        numbers.iter().for_each(|number| {
+            set.insert(Slot(*number));
+        });
+        set
+    }
+
+    fn header(sender: NodeId, epoch: u64, numbers: &[u16]) -> Header<CLUSTER_SLOTS> {
+        Header {
+            sender,
+            current_epoch: epoch,
+            config_epoch: epoch,
+            offset: 0,
+            slots: slots(numbers),
+            primary: None,
+            address: Address { host: Host::Unknown, port: 7000, pport: 0, cport: 17000 },
+            flags: Flags::PRIMARY,
+            state: ClusterState::Ok,
+            mflags: MessageFlags::empty(),
+        }
+    }
+
+    /// Packets in their order, each with its connection and whether the caller speaks.
+    fn seen(packets: Vec<(u64, bool, Header<CLUSTER_SLOTS>, Body<CLUSTER_SLOTS>)>) -> Vec<Sight> {
+        let numbered = (1..).zip(packets);
+        let seen = numbered.map(|(number, (connection, by_caller, header, body))| {
+            let mut bytes = Vec::new();
+            bus::encode(&BusMessage { header, body }, &mut bytes);
+            Seen { number, frame: number, at: Duration::from_millis(number), connection, by_caller, bytes }
+        });
+        seen.map(Sight::Packet).collect()
+    }
+
+    /// A tells C that B claims slots 1 and 2. B has told of slot 1 before, and says later what it is given here.
+    fn an_update(later: Option<&[u16]>) -> Judged {
+        let pong = || Body::Pong(Heartbeat::default());
+        let mut packets = vec![
+            (1, true, header(A, 1, &[7]), Body::Meet(Heartbeat::default())),
+            (1, false, header(B, 9, &[1]), pong()),
+            (2, true, header(C, 3, &[1, 2]), Body::Meet(Heartbeat::default())),
+            (2, false, header(A, 9, &[7]), pong()),
+            (3, true, header(A, 9, &[7]), Body::Ping(Heartbeat::default())),
+            (3, false, header(C, 9, &[1, 2]), pong()),
+            (3, true, header(A, 9, &[7]), Body::Update(Claim { node: B, config_epoch: 9, slots: slots(&[1, 2]) })),
+        ];
+        packets.extend(later.map(|numbers| (1, false, header(B, 9, numbers), pong())));
+        judge(&seen(packets))
+    }
+
+    fn is_refused(judged: &Judged) -> bool {
+        judged.differences.iter().any(|difference| difference.rule == Some(Rule::SlotUpdateSent))
+    }
+
+    #[test]
+    fn an_update_may_tell_of_a_gift_before_the_claimant_does() {
+        assert!(!is_refused(&an_update(Some(&[1, 2]))), "it says so later");
+        assert!(!is_refused(&an_update(None)), "it had no occasion to say so");
+        assert!(is_refused(&an_update(Some(&[1]))), "it never says so");
     }
 }
