@@ -5,7 +5,7 @@ use slotbus_conformance::{
     cluster::{self, Program, Template},
 };
 
-/// Loss, a kill, a partition and broken connections, all within fifteen seconds.
+/// Loss, a kill, a partition, broken connections and slots on the move, all within fifteen seconds with a rest between.
 const SCENARIO: &str = "
     seed 7
     nodes 6
@@ -13,9 +13,12 @@ const SCENARIO: &str = "
     loss 20
     node-timeout 1500
     duration 15000
+    at 500 for 0 move 1 2 30
     at 1000 for 9000 kill 0
     at 6000 for 0 reset 1 2
     at 11000 for 3000 partition 1 4
+    at 10500 for 0 rest
+    at 10600 for 0 move 2 1 30
     at 9000 for 2000 delay 2 5 300
     at 11500 for 1500 pause 2
     at 12000 for 2000 copy 3 5
@@ -33,6 +36,8 @@ fn play(line: &str) -> Report {
 fn check_network(report: &Report) {
     let (sent, lost) = (report.packets_sent, report.packets_lost);
     assert!(sent > 100 && (sent / 10..sent / 3).contains(&lost), "{lost} of {sent} packets were lost");
+    assert_eq!(report.rests, 2);
+    assert!(report.moved[0] > 0, "{:?} slots were moved", report.moved);
     assert!(report.acknowledged > 100, "{} writes were acknowledged", report.acknowledged);
 }
 

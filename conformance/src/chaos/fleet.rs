@@ -3,6 +3,7 @@
 //! commands show.
 
 use super::{
+    mover::{Move, Mover},
     network::{Counts, Door, Network, Traffic, ways_across},
     schedule::{Fault, Scenario},
 };
@@ -46,6 +47,7 @@ pub struct Fleet {
     contacts: Vec<Contact>,
     ids: Vec<String>,
     network: Network,
+    mover: Mover,
     /// How often each node's process is to be there and to run: faults overlap.
     held: BTreeMap<(usize, Stop), u32>,
 }
@@ -75,9 +77,8 @@ impl Fleet {
             servers.push(server);
         }
         let network = Network::new(scenario.seed, &doors)?;
-        let held = BTreeMap::new();
-        let ids = Vec::new();
-        let mut fleet = Self { scenario: scenario.clone(), servers, contacts, ids, network, held };
+        let (held, ids, mover) = (BTreeMap::new(), Vec::new(), Mover::default());
+        let mut fleet = Self { scenario: scenario.clone(), servers, contacts, ids, network, mover, held };
         fleet.start()?;
         fleet.meet()?;
         fleet.replicate()?;
@@ -155,7 +156,8 @@ impl Fleet {
             Fault::Copy(way) => self.network.copy(*way, begins),
             Fault::Reset(way) if begins => self.network.reset(*way),
             Fault::Failover(node) if begins => self.ask_to_fail_over(*node),
-            Fault::Reset(_) | Fault::Failover(_) => {}
+            Fault::Move(way, count) if begins => self.mover.begin(&self.contacts, &self.ids, *way, *count),
+            Fault::Reset(_) | Fault::Failover(_) | Fault::Move(..) | Fault::Rest => {}
             Fault::Kill(node) => return self.stop(*node, Stop::Dead, begins),
             Fault::Pause(node) => return self.stop(*node, Stop::Paused, begins),
         }
@@ -174,7 +176,11 @@ impl Fleet {
 
     fn stop(&mut self, node: usize, how: Stop, begins: bool) -> Result<(), String> {
         let number = self.held.entry((node, how)).or_default();
-        *number = if begins { *number + 1 } else { number.saturating_sub(1) };
+        if !begins && *number == 0 {
+            // A rest has ended it already.
+            return Ok(());
+        }
+        *number = if begins { *number + 1 } else { *number - 1 };
         let is_change = *number == u32::from(begins);
         match (how, begins) {
             _ if !is_change => Ok(()),
@@ -204,6 +210,7 @@ impl Fleet {
 
     /// Ends every fault, and says what the network has passed and lost meanwhile.
     pub fn calm(&mut self) -> Result<Counts, String> {
+        self.mover.call_off();
         let counts = self.network.calm();
         let left: Vec<_> = self.held.iter().filter(|(_, number)| **number > 0).map(|(held, _)| *held).collect();
         for (node, how) in left {
@@ -225,6 +232,21 @@ impl Fleet {
             is_one_mind
         });
         Convergence { took: took.ok(), last }
+    }
+
+    /// Closes the slots that are open on some node, once all tell the same.
+    pub fn mend(&self) -> Result<(), String> {
+        let is_open = |server: &Server| {
+            let lines = server.nodes().unwrap_or_default();
+            lines.iter().any(|line| line.slots.iter().any(|word| word.starts_with('[')))
+        };
+        if self.servers.iter().any(is_open) { self.mover.mend(&self.contacts[0]) } else { Ok(()) }
+    }
+
+    /// The slots that an administrator has moved, or tried to.
+    #[must_use]
+    pub fn moves(&self) -> Vec<Move> {
+        self.mover.moves()
     }
 
     /// Why this is not a whole cluster of one mind; empty if it is.

@@ -42,7 +42,9 @@ impl fmt::Display for Failure {
 pub struct Report {
     /// What is wrong; empty if all is well.
     pub failures: Vec<Failure>,
-    /// From the end of the faults until all nodes told the same, in seconds.
+    /// How often the faults ended, and all nodes told the same.
+    pub rests: usize,
+    /// From the end of the faults until all nodes told the same, in seconds; the longest time.
     pub converged_s: f64,
     /// In what they differed last.
     pub last_difference: Option<String>,
@@ -56,6 +58,10 @@ pub struct Report {
     pub acknowledged: usize,
     /// Attempts to write that failed.
     pub refused: u64,
+    /// Slots that were moved, and those whose move was not completed by who began it.
+    pub moved: [usize; 2],
+    /// What became of the writes that each program acknowledged.
+    pub shares: Vec<Share>,
     /// Acknowledged writes that are gone, as replication that does not wait may lose them.
     pub lost_excused: usize,
     /// The longest time from such a write to the end of the primary that acknowledged it, in seconds.
@@ -66,6 +72,17 @@ pub struct Report {
     pub trace_steps: u64,
     /// How many rules fired in them.
     pub rules: usize,
+}
+
+/// The writes that nodes of one program acknowledged.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Share {
+    /// The program.
+    pub program: String,
+    /// How many.
+    pub acknowledged: usize,
+    /// How many of them are gone.
+    pub lost: usize,
 }
 
 impl Report {
@@ -82,6 +99,14 @@ impl fmt::Display for Report {
         writeln!(f, "bus       {packets_sent} packets sent, {packets_lost} of them lost")?;
         writeln!(f, "claims    {} of slots in new epochs were seen", self.claims_made)?;
         writeln!(f, "writes    {acknowledged} acknowledged, {refused} attempts refused")?;
+        if self.shares.len() > 1 {
+            for Share { program, acknowledged, lost } in &self.shares {
+                writeln!(f, "          {acknowledged} of them by {program}, {lost} of these gone")?;
+            }
+        }
+        if self.moved != [0, 0] {
+            writeln!(f, "slots     {} moved, {} moves cut short", self.moved[0], self.moved[1])?;
+        }
         if self.lost_excused > 0 {
             let (gone, oldest_s) = (self.lost_excused, self.lost_oldest_s);
             writeln!(f, "          {gone} gone with their primary, the oldest {oldest_s:.1} s before its end")?;
@@ -91,7 +116,11 @@ impl fmt::Display for Report {
         }
         if failures.is_empty() {
             let last = self.last_difference.iter().map(|what| format!("; until then {what}")).collect::<String>();
-            return writeln!(f, "verdict   of one mind {converged_s:.1} s after the last fault{last}");
+            let rests = self.rests;
+            return writeln!(
+                f,
+                "verdict   {rests} times of one mind, within {converged_s:.1} s after the faults{last}"
+            );
         }
         failures.iter().try_for_each(|failure| writeln!(f, "FAILED    {failure}"))
     }

@@ -25,6 +25,10 @@ pub enum Fault {
     Pause(usize),
     /// An administrator asks the node to take over from its primary.
     Failover(usize),
+    /// An administrator moves so many slots from one node's shard to another's.
+    Move(Way, u16),
+    /// Every fault ends, and the cluster must come to one mind before the next one begins.
+    Rest,
 }
 
 /// A fault and its time.
@@ -61,6 +65,17 @@ pub struct Scenario {
 const PAUSE_MAX_MS: u64 = 2500;
 /// No fault is shorter, unless the time is over.
 const FAULT_MIN_MS: u64 = 200;
+/// So many slots are moved at once, at most.
+const MOVED_MAX: u16 = 200;
+
+/// What may be drawn beside faults of the network and of processes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Drawing {
+    /// Whether slots are moved.
+    pub moves_slots: bool,
+    /// After how much time with faults there is a rest, in milliseconds; none at 0.
+    pub rest_every_ms: u64,
+}
 
 impl Scenario {
     /// How many primaries the cluster begins with.
@@ -88,18 +103,26 @@ impl Scenario {
 
     /// Draws what happens from the seed, in place of what was to happen.
     #[must_use]
-    pub fn drawn(mut self) -> Self {
+    pub fn drawn(mut self, drawing: Drawing) -> Self {
         let mut dice = fastrand::Rng::with_seed(self.seed);
         self.events = Vec::new();
         let mut at_ms = dice.u64(FAULT_MIN_MS..PAUSE_MAX_MS);
         while at_ms + FAULT_MIN_MS < self.duration_ms {
             let longest = (self.node_timeout_ms * 3).max(FAULT_MIN_MS + 1).min(self.duration_ms - at_ms);
             let for_ms = dice.u64(FAULT_MIN_MS.min(longest - 1)..longest);
-            let fault = draw_fault(&mut dice, self.nodes, self.node_timeout_ms);
+            let fault = if drawing.moves_slots && dice.u8(..4) == 0 {
+                Fault::Move(draw_way(&mut dice, self.nodes), dice.u16(1..=MOVED_MAX))
+            } else {
+                draw_fault(&mut dice, self.nodes, self.node_timeout_ms)
+            };
             let for_ms = if fault.is_instant() { 0 } else { for_ms };
             self.events.push(Event { at_ms, for_ms, fault });
             at_ms += dice.u64(FAULT_MIN_MS..PAUSE_MAX_MS);
         }
+        let rests = (1..).map_while(|number| drawing.rest_every_ms.checked_mul(number).filter(|&at_ms| at_ms > 0));
+        let rests = rests.take_while(|&at_ms| at_ms < self.duration_ms);
+        self.events.extend(rests.map(|at_ms| Event { at_ms, for_ms: 0, fault: Fault::Rest }));
+        self.events.sort_by_key(|event| event.at_ms);
         self
     }
 
@@ -141,8 +164,8 @@ impl Scenario {
 }
 
 fn draw_fault(dice: &mut fastrand::Rng, nodes: usize, node_timeout_ms: u64) -> Fault {
-    let node = dice.usize(..nodes);
-    let way = (node, (node + dice.usize(1..nodes)) % nodes);
+    let way = draw_way(dice, nodes);
+    let node = way.0;
     match dice.u8(..16) {
         0..=2 => Fault::Partition((0..nodes).filter(|_| dice.bool()).chain([node]).collect()),
         3 | 4 => Fault::Deaf(way),
@@ -156,6 +179,11 @@ fn draw_fault(dice: &mut fastrand::Rng, nodes: usize, node_timeout_ms: u64) -> F
     }
 }
 
+fn draw_way(dice: &mut fastrand::Rng, nodes: usize) -> Way {
+    let node = dice.usize(..nodes);
+    (node, (node + dice.usize(1..nodes)) % nodes)
+}
+
 fn number<T: std::str::FromStr>(word: &str) -> Result<T, String> {
     word.parse().map_err(|_| format!("'{word}' is no number that can stand here"))
 }
@@ -165,7 +193,7 @@ impl Fault {
     #[must_use]
     pub fn is_instant(&self) -> bool {
         match self {
-            Self::Reset(_) | Self::Failover(_) => true,
+            Self::Reset(_) | Self::Failover(_) | Self::Move(..) | Self::Rest => true,
             Self::Partition(_)
             | Self::Deaf(_)
             | Self::Cut(_)
@@ -183,7 +211,9 @@ impl Fault {
             | Self::Cut((from, to))
             | Self::Reset((from, to))
             | Self::Delay((from, to), _)
+            | Self::Move((from, to), _)
             | Self::Copy((from, to)) => vec![*from, *to],
+            Self::Rest => Vec::new(),
             Self::Kill(node) | Self::Pause(node) | Self::Failover(node) => vec![*node],
         }
     }
@@ -202,6 +232,8 @@ impl Fault {
             ["kill", node] => Self::Kill(number(node)?),
             ["pause", node] => Self::Pause(number(node)?),
             ["failover", node] => Self::Failover(number(node)?),
+            ["move", from, to, count] => Self::Move(way(from, to)?, number(count)?),
+            ["rest"] => Self::Rest,
             _ => return Err(format!("'{}' is no fault", words.join(" "))),
         })
     }
@@ -222,6 +254,8 @@ impl fmt::Display for Fault {
             Self::Kill(node) => write!(f, "kill {node}"),
             Self::Pause(node) => write!(f, "pause {node}"),
             Self::Failover(node) => write!(f, "failover {node}"),
+            Self::Move((from, to), count) => write!(f, "move {from} {to} {count}"),
+            Self::Rest => f.write_str("rest"),
         }
     }
 }
@@ -245,10 +279,19 @@ mod tests {
 
     #[test]
     fn a_seed_draws_one_scenario_and_its_text_says_all_of_it() {
-        let drawn = blank().drawn();
-        assert_eq!(drawn, blank().drawn());
-        assert_ne!(drawn.events, Scenario { seed: 8, ..blank() }.drawn().events);
-        assert_eq!(Scenario::parse(&drawn.to_string()), Ok(drawn.clone()));
+        let plain = Drawing::default();
+        assert_ne!(blank().drawn(plain).events, Scenario { seed: 8, ..blank() }.drawn(plain).events);
+        for drawing in [plain, Drawing { moves_slots: true, rest_every_ms: 20_000 }] {
+            a_drawing_is_whole(&blank().drawn(drawing), drawing);
+        }
+    }
+
+    fn a_drawing_is_whole(drawn: &Scenario, drawing: Drawing) {
+        assert_eq!(*drawn, blank().drawn(drawing));
+        assert_eq!(Scenario::parse(&drawn.to_string()).as_ref(), Ok(drawn));
+        let rests = drawn.events.iter().filter(|event| event.fault == Fault::Rest).count();
+        assert_eq!(rests, if drawing.rest_every_ms > 0 { 2 } else { 0 }, "{drawn}");
+        assert_eq!(drawn.events.iter().any(|event| matches!(event.fault, Fault::Move(..))), drawing.moves_slots);
         assert!(drawn.events.len() > 20 && drawn.check().is_ok(), "{drawn}");
         assert!(drawn.events.iter().all(|event| event.at_ms + event.for_ms <= drawn.duration_ms), "{drawn}");
     }

@@ -47,7 +47,7 @@ fn fails_like(report: &Report, failure: &Failure) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chaos::schedule::Fault;
+    use crate::chaos::schedule::{Drawing, Fault};
 
     fn fails_with(scenario: &Scenario, needed: &[Fault]) -> Report {
         let is_whole = needed.iter().all(|fault| scenario.events.iter().any(|event| event.fault == *fault));
@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn what_is_not_needed_is_left_out() {
-        let scenario = Scenario::parse("seed 3\nduration 60000").expect("a scenario").drawn();
+        let scenario = Scenario::parse("seed 3\nduration 60000").expect("a scenario").drawn(Drawing::default());
         let needed = [scenario.events[3].fault.clone(), scenario.events[17].fault.clone()];
         let first = fails_with(&scenario, &needed);
         let minute = Duration::from_secs(60);

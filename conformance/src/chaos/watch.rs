@@ -1,12 +1,15 @@
 //! What nodes say of themselves while faults go on, and what must hold of it at any time. Owns the sightings;
 //! knows CLUSTER NODES and CLUSTER INFO, and what each node may say of itself.
 
-use super::{fleet::Contact, writers::Write};
+use super::{fleet::Contact, mover::Move, writers::Write};
 use crate::cluster::{self, NodeLine};
 use redis::Connection;
 use slotbus_core::{CLUSTER_SLOTS, SlotSet};
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -31,10 +34,20 @@ pub struct Sighting {
     pub slots: SlotSet<CLUSTER_SLOTS>,
 }
 
+/// What one node said of itself so far.
+#[derive(Debug, Default)]
+pub struct History(Mutex<Vec<Sighting>>);
+
+impl History {
+    /// All of it. Nothing is added as long as it is held.
+    pub fn lock(&self) -> MutexGuard<'_, Vec<Sighting>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Asks one node again and again until it is to stop.
-#[must_use]
-pub fn watch(contact: &Contact, is_over: &AtomicBool) -> Vec<Sighting> {
-    let (mut sightings, mut connection) = (Vec::new(), None);
+pub fn watch(contact: &Contact, history: &History, is_over: &AtomicBool) {
+    let mut connection = None;
     while !is_over.load(Ordering::Relaxed) {
         let life = contact.life.load(Ordering::SeqCst);
         let seen =
@@ -45,10 +58,9 @@ pub fn watch(contact: &Contact, is_over: &AtomicBool) -> Vec<Sighting> {
             });
         // What was said while a process ended and another began is nobody's.
         let is_same_life = life == contact.life.load(Ordering::SeqCst);
-        sightings.extend(seen.ok().filter(|_| is_same_life));
+        seen.ok().filter(|_| is_same_life).into_iter().for_each(|sighting| history.lock().push(sighting));
         thread::sleep(INTERVAL);
     }
-    sightings
 }
 
 fn look(connection: &mut Connection, life: u32) -> Result<Sighting, String> {
@@ -72,7 +84,7 @@ fn look(connection: &mut Connection, life: u32) -> Result<Sighting, String> {
 
 /// What was seen that must never be: epochs that go back, and slots that two nodes claim in one epoch.
 #[must_use]
-pub fn breaches(histories: &[Vec<Sighting>]) -> Vec<String> {
+pub fn breaches(histories: &[&[Sighting]]) -> Vec<String> {
     let backward = histories.iter().enumerate().flat_map(|(node, history)| epochs_gone_back(node, history));
     backward.chain(claims_twice(histories)).collect()
 }
@@ -93,7 +105,7 @@ fn epochs_gone_back(node: usize, history: &[Sighting]) -> Vec<String> {
     found
 }
 
-fn claims_twice(histories: &[Vec<Sighting>]) -> Vec<String> {
+fn claims_twice(histories: &[&[Sighting]]) -> Vec<String> {
     let mut claims: Vec<(u64, usize, SlotSet<CLUSTER_SLOTS>)> = Vec::new();
     for (node, history) in histories.iter().enumerate() {
         for sighting in history.iter().filter(|sighting| sighting.is_primary && !sighting.slots.is_empty()) {
@@ -117,14 +129,42 @@ fn claims_twice(histories: &[Vec<Sighting>]) -> Vec<String> {
 
 /// After which time a lost write is excused by replication that does not wait: the node that acknowledged it
 /// stopped serving the slot in the epoch in which it acknowledged. A node that was killed and serves on has what it had.
+///
+/// Where the slot was on the move meanwhile, as these moves tell, the keys may have been with any node that it went through, and it is
+/// excused by the end of any of these as a primary.
 #[must_use]
-pub fn excuse(write: &Write, history: &[Sighting]) -> Option<Duration> {
+pub fn excuse(write: &Write, histories: &[&[Sighting]], moves: &[Move]) -> Option<Duration> {
+    let left_at = if moves.is_empty() {
+        left_slot(write, histories[write.by])
+    } else {
+        let keepers = moves.iter().flat_map(|moved| [moved.source, moved.target]).chain([write.by]);
+        keepers.filter_map(|keeper| replaced(write.at, histories[keeper])).min()
+    };
+    left_at.map(|at| at.saturating_duration_since(write.at))
+}
+
+/// When the node that acknowledged a write stopped serving its slot in that epoch.
+fn left_slot(write: &Write, history: &[Sighting]) -> Option<Instant> {
     let serves = |sighting: &Sighting| sighting.is_primary && sighting.slots.contains(write.slot);
     let before = history.iter().rfind(|sighting| sighting.at <= write.at && serves(sighting));
     let mut after = history.iter().filter(|sighting| sighting.at > write.at);
     let epoch = before.map(|sighting| sighting.epoch);
     let left = after.find(|sighting| !serves(sighting) || epoch.is_some_and(|epoch| epoch != sighting.epoch))?;
-    Some(left.at.saturating_duration_since(write.at))
+    Some(left.at)
+}
+
+/// When a node that was a primary at some time was first seen not to be the same one any more.
+fn replaced(since: Instant, history: &[Sighting]) -> Option<Instant> {
+    let mut known = history.iter().rfind(|sighting| sighting.at <= since && sighting.is_primary);
+    for sighting in history.iter().filter(|sighting| sighting.at > since) {
+        // A primary that lives on takes a greater epoch when it is given a slot.
+        let is_other = known.is_some_and(|known| known.life != sighting.life && known.epoch != sighting.epoch);
+        if is_other || known.is_some() && !sighting.is_primary {
+            return Some(sighting.at);
+        }
+        known = Some(sighting).filter(|sighting| sighting.is_primary);
+    }
+    None
 }
 
 #[cfg(test)]
@@ -142,13 +182,13 @@ mod tests {
         let now = Instant::now();
         let slots = SlotSet::range(0, 9);
         let good = vec![sighting(now, 0, 1, slots.clone()), sighting(now, 1, 3, slots.clone())];
-        assert_eq!(breaches(&[good.clone(), vec![sighting(now, 0, 2, slots.clone())]]), Vec::<String>::new());
-        assert_eq!(breaches(&[good.clone(), vec![sighting(now, 0, 3, SlotSet::range(9, 9))]]).len(), 1);
+        assert_eq!(breaches(&[&good, &[sighting(now, 0, 2, slots.clone())]]), Vec::<String>::new());
+        assert_eq!(breaches(&[&good, &[sighting(now, 0, 3, SlotSet::range(9, 9))]]).len(), 1);
         let mut back = good;
         back.push(sighting(now, 2, 2, slots));
-        assert_eq!(breaches(&[back.clone()]).len(), 2);
+        assert_eq!(breaches(&[&back]).len(), 2);
         back[2].life = 1;
-        assert_eq!(breaches(&[back]).len(), 0);
+        assert_eq!(breaches(&[&back]).len(), 0);
     }
 
     #[test]
@@ -158,8 +198,17 @@ mod tests {
         let write = Write { key: "k".to_owned(), slot: Slot(1), value: 1, by: 0, at };
         let slots = SlotSet::range(0, 9);
         let stays = vec![sighting(now, 0, 1, slots.clone()), sighting(now, 9, 1, slots.clone())];
-        assert_eq!(excuse(&write, &stays), None);
-        let returns = vec![sighting(now, 0, 1, slots.clone()), sighting(now, 9, 2, slots)];
-        assert_eq!(excuse(&write, &returns), Some(Duration::from_millis(4)));
+        assert_eq!(excuse(&write, &[&stays], &[]), None);
+        let returns = vec![sighting(now, 0, 1, slots.clone()), sighting(now, 9, 2, slots.clone())];
+        assert_eq!(excuse(&write, &[&returns], &[]), Some(Duration::from_millis(4)));
+        // The slot goes to another node, which is given a greater epoch with it.
+        let gone = vec![sighting(now, 0, 1, slots.clone()), sighting(now, 9, 1, SlotSet::range(2, 9))];
+        let given = vec![sighting(now, 0, 2, SlotSet::range(10, 19)), sighting(now, 9, 3, slots)];
+        let moved = [Move { slot: Slot(1), source: 0, target: 1, at, ended: None, is_done: false }];
+        assert_eq!(excuse(&write, &[&gone, &given], &moved), None);
+        let mut dead = given;
+        dead.push(Sighting { is_primary: false, ..dead[1].clone() });
+        dead[2].at = now + Duration::from_millis(12);
+        assert_eq!(excuse(&write, &[&gone, &dead], &moved), Some(Duration::from_millis(7)));
     }
 }

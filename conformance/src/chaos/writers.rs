@@ -1,12 +1,15 @@
 //! Clients that write while faults go on, and what they were promised. Owns the writes and the search for
-//! them in the end; knows MOVED, and nothing else of the cluster.
+//! them afterwards; knows MOVED and ASK, and nothing else of the cluster.
 
 use super::fleet::Contact;
 use crate::cluster;
 use redis::{Connection, ErrorKind, ServerErrorKind};
 use slotbus_core::{CLUSTER_SLOTS, Slot, route::key_slot};
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -34,7 +37,23 @@ pub struct Write {
     pub at: Instant,
 }
 
-/// What became of a writer's work.
+/// What writers were promised so far.
+#[derive(Debug, Default)]
+pub struct Ledger(Mutex<Written>);
+
+impl Ledger {
+    fn lock(&self) -> MutexGuard<'_, Written> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes what is in it.
+    #[must_use]
+    pub fn take(&self) -> Written {
+        std::mem::take(&mut *self.lock())
+    }
+}
+
+/// What became of the work of writers.
 #[derive(Clone, Debug, Default)]
 pub struct Written {
     /// What was acknowledged.
@@ -60,24 +79,42 @@ impl<'a> Client<'a> {
     /// Asks whoever is thought to serve a slot. Says who answered; after an error somebody else is thought to.
     fn ask<T: redis::FromRedisValue>(&mut self, slot: Slot, command: &redis::Cmd) -> Result<(usize, T), String> {
         let node = self.owners[slot.index()];
-        let connection = match self.connections[node].take() {
-            Some(connection) => Ok(connection),
-            None => cluster::connect(self.contacts[node].port, TIMEOUT),
+        let error = match self.ask_of(node, |connection| command.query(connection)) {
+            Ok(value) => return Ok((node, value)),
+            Err(error) => error,
         };
-        let mut connection = connection.inspect_err(|_| self.guess(slot))?;
-        let answer = command.query(&mut connection);
-        match answer {
-            Ok(value) => {
-                self.connections[node] = Some(connection);
-                Ok((node, value))
-            }
-            Err(error) => {
-                let is_reply = matches!(error.kind(), ErrorKind::Server(_));
-                self.connections[node] = is_reply.then_some(connection);
-                self.learn(slot, &error);
-                Err(error.to_string())
-            }
+        let is_asked_on = error.kind() == ErrorKind::Server(ServerErrorKind::Ask);
+        if let Some(other) = self.named(&error).filter(|_| is_asked_on) {
+            let mut both = redis::pipe();
+            both.cmd("ASKING").ignore().add_command(command.clone());
+            let answer = self.ask_of(other, |connection| both.query::<(T,)>(connection));
+            return answer.map(|(value,)| (other, value)).map_err(|error| error.to_string());
         }
+        self.learn(slot, &error);
+        Err(error.to_string())
+    }
+
+    /// Asks a node something, over the connection that there is or a new one.
+    fn ask_of<T>(
+        &mut self,
+        node: usize,
+        question: impl FnOnce(&mut Connection) -> redis::RedisResult<T>,
+    ) -> redis::RedisResult<T> {
+        let mut connection = match self.connections[node].take() {
+            Some(connection) => connection,
+            None => cluster::connect(self.contacts[node].port, TIMEOUT)
+                .map_err(|why| (ErrorKind::Io, "no connection", why))?,
+        };
+        let answer = question(&mut connection);
+        let is_reply = answer.as_ref().err().is_none_or(|error| matches!(error.kind(), ErrorKind::Server(_)));
+        self.connections[node] = is_reply.then_some(connection);
+        answer
+    }
+
+    /// The node that a redirection names.
+    fn named(&self, error: &redis::RedisError) -> Option<usize> {
+        let port: u16 = error.redirect_node()?.0.rsplit_once(':')?.1.parse().ok()?;
+        self.contacts.iter().position(|contact| contact.announced == port)
     }
 
     fn guess(&mut self, slot: Slot) {
@@ -86,9 +123,7 @@ impl<'a> Client<'a> {
 
     fn learn(&mut self, slot: Slot, error: &redis::RedisError) {
         let is_moved = error.kind() == ErrorKind::Server(ServerErrorKind::Moved);
-        let address = error.redirect_node().filter(|_| is_moved);
-        let port = address.and_then(|(address, _)| address.rsplit_once(':')?.1.parse().ok());
-        match port.and_then(|port: u16| self.contacts.iter().position(|contact| contact.announced == port)) {
+        match self.named(error).filter(|_| is_moved) {
             Some(node) => self.owners[slot.index()] = node,
             None => self.guess(slot),
         }
@@ -96,27 +131,24 @@ impl<'a> Client<'a> {
 }
 
 /// Writes one key after another, each until it is acknowledged, until it is to stop.
-#[must_use]
-pub fn write(contacts: &[Contact], writer: usize, seed: u64, is_over: &AtomicBool) -> Written {
+pub fn write(contacts: &[Contact], writer: usize, seed: u64, ledger: &Ledger, is_over: &AtomicBool) {
     let mut client = Client::new(contacts, seed ^ (writer as u64) << 32);
-    let mut written = Written::default();
     let mut value = 0;
     while !is_over.load(Ordering::Relaxed) {
         let key = format!("chaos:{writer}:{value}");
         let (slot, at) = (key_slot(key.as_bytes()), Instant::now());
         match client.ask::<String>(slot, redis::cmd("SET").arg(&key).arg(value)) {
             Ok((by, _)) => {
-                written.writes.push(Write { key, slot, value, by, at });
+                ledger.lock().writes.push(Write { key, slot, value, by, at });
                 value += 1;
                 thread::sleep(PACE);
             }
             Err(_) => {
-                written.refused += 1;
+                ledger.lock().refused += 1;
                 thread::sleep(RETRY);
             }
         }
     }
-    written
 }
 
 /// Which of the writes are not there any more; an error if that cannot be found out.

@@ -3,7 +3,10 @@
 use clap::Args;
 use serde_json::json;
 use slotbus_conformance::{
-    chaos::{self, Report, schedule::Scenario},
+    chaos::{
+        self, Report,
+        schedule::{Drawing, Scenario},
+    },
     cluster::{Program, Template},
     report::Outcome,
 };
@@ -37,8 +40,14 @@ pub(crate) struct Chaos {
     /// Lose packets only: draw no other fault.
     #[arg(long)]
     only_loss: bool,
+    /// Move slots, too.
+    #[arg(long)]
+    moves: bool,
+    /// Have the cluster rest after each so many seconds with faults: it must come to one mind, and have every write.
+    #[arg(long, default_value_t = 0)]
+    rest_every: u64,
     /// Play this scenario instead of drawing one: a failed run prints its own.
-    #[arg(long, conflicts_with_all = ["nodes", "replicas", "seed", "duration", "loss", "node_timeout", "only_loss"])]
+    #[arg(long, conflicts_with_all = ["nodes", "replicas", "seed", "duration", "loss", "node_timeout", "only_loss", "moves", "rest_every"])]
     scenario: Option<PathBuf>,
     /// For how many seconds at most to look for a shorter scenario that fails too; 0 for not at all.
     #[arg(long, default_value_t = 300)]
@@ -67,7 +76,8 @@ impl Chaos {
             events: Vec::new(),
         };
         scenario.check()?;
-        Ok(if self.only_loss { scenario } else { scenario.drawn() })
+        let drawing = Drawing { moves_slots: self.moves, rest_every_ms: self.rest_every.saturating_mul(1000) };
+        Ok(if self.only_loss { scenario } else { scenario.drawn(drawing) })
     }
 
     pub(crate) fn run(&self) -> Result<Outcome, String> {
