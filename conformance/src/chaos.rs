@@ -87,11 +87,9 @@ fn endure(fleet: &mut Fleet, scenario: &Scenario, judge: &mut Judge<'_>) -> Resu
 fn rest(fleet: &mut Fleet, scenario: &Scenario, judge: &mut Judge<'_>) -> Result<bool, String> {
     judge.count(fleet.calm()?);
     let patience = QUIET + Duration::from_millis(scenario.node_timeout_ms) * QUIET_TIMEOUTS;
-    let is_one_mind = judge.convergence(fleet.converge(patience));
-    if is_one_mind {
-        fleet.mend().map_err(|why| format!("open slots are not closed: {why}"))?;
-        judge.convergence(fleet.converge(patience));
-    }
+    let begun = Instant::now();
+    fleet.mend(patience).map_err(|why| format!("open slots are not closed: {why}"))?;
+    judge.convergence(fleet.converge(patience), begun.elapsed());
     judge.writes(fleet);
     judge.report.rests += 1;
     Ok(judge.report.failures.is_empty())

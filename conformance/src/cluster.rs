@@ -6,7 +6,7 @@ use serde::{
     Deserialize,
     de::{IntoDeserializer, value::StringDeserializer},
 };
-use slotbus_core::{CLUSTER_SLOTS, SlotSet};
+use slotbus_core::{CLUSTER_SLOTS, Slot, SlotSet};
 use slotbus_wire::words;
 use std::{
     ffi::OsStr,
@@ -461,6 +461,12 @@ impl NodeLine {
         let owned: Vec<_> = self.slots.iter().map(String::as_str).filter(|word| !word.starts_with('[')).collect();
         let text: StringDeserializer<serde::de::value::Error> = owned.join(" ").into_deserializer();
         SlotSet::deserialize(text).ok()
+    }
+
+    /// The slots shown as importing or migrating.
+    pub fn open_slots(&self) -> impl Iterator<Item = Slot> {
+        let words = self.slots.iter().filter_map(|word| word.strip_prefix('['));
+        words.filter_map(|word| word.split_once('-')?.0.parse().ok()).map(Slot)
     }
 
     /// Whether a flag is shown.

@@ -231,16 +231,31 @@ impl Fleet {
             }
             is_one_mind
         });
-        Convergence { took: took.ok(), last }
+        Convergence { is_one_mind: took.is_ok(), last }
     }
 
-    /// Closes the slots that are open on some node, once all tell the same.
-    pub fn mend(&self) -> Result<(), String> {
-        let is_open = |server: &Server| {
-            let lines = server.nodes().unwrap_or_default();
-            lines.iter().any(|line| line.slots.iter().any(|word| word.starts_with('[')))
-        };
-        if self.servers.iter().any(is_open) { self.mover.mend(&self.contacts[0]) } else { Ok(()) }
+    /// Closes the slots that are open on some node, once all tell the same of the others. Until then a server need not
+    /// know who owns an open slot: redis-server takes no claim to a slot that it is importing.
+    pub fn mend(&self, within: Duration) -> Result<(), String> {
+        let open = self.open_slots();
+        if open.is_empty() {
+            return Ok(());
+        }
+        // Where they do not come to tell the same, the judge will see it.
+        let _ = wait_until(within, || self.differences_but_for(&open).is_empty());
+        self.mover.mend(&self.contacts[0])
+    }
+
+    /// The slots that some node shows as importing or migrating.
+    fn open_slots(&self) -> SlotSet<CLUSTER_SLOTS> {
+        let lines = self.servers.iter().flat_map(|server| server.nodes().unwrap_or_default());
+        let mut open = SlotSet::new();
+        for line in lines {
+            line.open_slots().for_each(|slot| {
+                open.insert(slot);
+            });
+        }
+        open
     }
 
     /// The slots that an administrator has moved, or tried to.
@@ -252,6 +267,11 @@ impl Fleet {
     /// Why this is not a whole cluster of one mind; empty if it is.
     #[must_use]
     pub fn differences(&self) -> Vec<String> {
+        self.differences_but_for(&SlotSet::new())
+    }
+
+    /// The same, whoever has the slots that are open.
+    fn differences_but_for(&self, open: &SlotSet<CLUSTER_SLOTS>) -> Vec<String> {
         let views: Vec<_> = self.servers.iter().map(Server::nodes).collect();
         let mut found = Vec::new();
         let mut first: Option<BTreeMap<String, Told>> = None;
@@ -259,20 +279,20 @@ impl Fleet {
             match view {
                 Err(why) => found.push(format!("node {node} does not answer: {why}")),
                 Ok(lines) => {
-                    found.extend(self.faults_of_view(node, lines));
-                    let told = self.told(lines);
+                    found.extend(self.faults_of_view(node, lines, open.is_empty()));
+                    let told = self.told(lines, open);
                     let first = first.get_or_insert_with(|| told.clone());
                     found.extend(differing(node, first, &told));
                 }
             }
         }
-        let whole = first.iter().flat_map(|told| self.faults_of_cluster(told));
+        let whole = first.iter().flat_map(|told| self.faults_of_cluster(told, open));
         let whole: Vec<_> = whole.collect();
         found.into_iter().chain(whole).collect()
     }
 
-    fn told(&self, lines: &[NodeLine]) -> BTreeMap<String, Told> {
-        lines.iter().map(|line| (self.name(&line.id), Told::of(line, &self.name(&line.primary)))).collect()
+    fn told(&self, lines: &[NodeLine], open: &SlotSet<CLUSTER_SLOTS>) -> BTreeMap<String, Told> {
+        lines.iter().map(|line| (self.name(&line.id), Told::of(line, &self.name(&line.primary), open))).collect()
     }
 
     /// A node's name in reports.
@@ -281,7 +301,7 @@ impl Fleet {
         number.map_or_else(|| id.to_owned(), |number| format!("node {number}"))
     }
 
-    fn faults_of_view(&self, node: usize, lines: &[NodeLine]) -> Vec<String> {
+    fn faults_of_view(&self, node: usize, lines: &[NodeLine], must_serve: bool) -> Vec<String> {
         let mut found = Vec::new();
         if lines.len() != self.servers.len() {
             found.push(format!("node {node} knows {} nodes", lines.len()));
@@ -293,7 +313,7 @@ impl Fleet {
         }
         let server = &self.servers[node];
         let state = server.cluster_info("cluster_state").unwrap_or_default();
-        if state != "ok" {
+        if must_serve && state != "ok" {
             found.push(format!("the cluster state of node {node} is {state}"));
         }
         let is_replica = lines.iter().any(|line| line.is("myself") && line.is("slave"));
@@ -305,9 +325,9 @@ impl Fleet {
         found
     }
 
-    fn faults_of_cluster(&self, told: &BTreeMap<String, Told>) -> Vec<String> {
+    fn faults_of_cluster(&self, told: &BTreeMap<String, Told>, open: &SlotSet<CLUSTER_SLOTS>) -> Vec<String> {
         let mut found = Vec::new();
-        let mut covered = SlotSet::<CLUSTER_SLOTS>::new();
+        let mut covered = open.clone();
         let mut epochs = BTreeMap::new();
         for (name, told) in told.iter().filter(|(_, told)| !told.slots.is_empty()) {
             covered.insert_all(&told.slots);
@@ -331,8 +351,8 @@ impl Fleet {
 /// How the nodes came to tell the same, if they did.
 #[derive(Clone, Debug, Default)]
 pub struct Convergence {
-    /// How long it took.
-    pub took: Option<Duration>,
+    /// Whether they did.
+    pub is_one_mind: bool,
     /// In what they differed last.
     pub last: Vec<String>,
 }
@@ -346,9 +366,13 @@ struct Told {
 }
 
 impl Told {
-    fn of(line: &NodeLine, primary: &str) -> Self {
+    fn of(line: &NodeLine, primary: &str, open: &SlotSet<CLUSTER_SLOTS>) -> Self {
         let role = if line.is("slave") { format!("a replica of {primary}") } else { "a primary".to_owned() };
-        Self { role, epoch: line.epoch.clone(), slots: line.slot_set().unwrap_or_default() }
+        let mut slots = line.slot_set().unwrap_or_default();
+        open.iter().for_each(|slot| {
+            slots.remove(slot);
+        });
+        Self { role, epoch: line.epoch.clone(), slots }
     }
 }
 

@@ -14,7 +14,7 @@ use slotbus_core::Rule;
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// Judges one run.
@@ -39,17 +39,14 @@ impl<'a> Judge<'a> {
         self.report.packets_lost += counts.lost;
     }
 
-    /// Whether the nodes came to one mind.
-    pub(super) fn convergence(&mut self, convergence: Convergence) -> bool {
-        let Some(took) = convergence.took else {
+    /// Takes how the nodes came to one mind, so long after the faults, or did not.
+    pub(super) fn convergence(&mut self, convergence: Convergence, after: Duration) {
+        if !convergence.is_one_mind {
             self.report.failures.extend(convergence.last.into_iter().map(Failure::Apart));
-            return false;
-        };
-        if took.as_secs_f64() >= self.report.converged_s {
-            self.report.converged_s = took.as_secs_f64();
+        } else if after.as_secs_f64() >= self.report.converged_s {
+            self.report.converged_s = after.as_secs_f64();
             self.report.last_difference = convergence.last.into_iter().next();
         }
-        true
     }
 
     /// Looks for what was acknowledged since the cluster last rested.
