@@ -27,6 +27,7 @@ pub fn unshown(rule: Rule) -> Option<&'static str> {
         (Rule::ElectOvertaken, LATER),
         (Rule::HandshakeHeard, DEFAULT_ONLY),
         (Rule::PingSpares, DEFAULT_ONLY),
+        (Rule::GossipIntroduced, DEFAULT_ONLY),
         (Rule::ElectCalledOff, DEFAULT_ONLY),
         (Rule::ForgetTold, LATER),
     ];

@@ -37,6 +37,7 @@ const SWITCHED: &[(Rule, &str)] = &[
     (Rule::ElectOvertaken, "election_follows_epoch"),
     (Rule::HandshakeHeard, "introduction_is_heard"),
     (Rule::PingSpares, "pings_spare_pings"),
+    (Rule::GossipIntroduced, "newcomers_told"),
     (Rule::ElectCalledOff, "election_called_off"),
     (Rule::HandshakeWrongIdFailed, "wrong_id_fails"),
     (Rule::HandshakeMeetAnswered, "meet_until_pong"),

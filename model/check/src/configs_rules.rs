@@ -101,6 +101,7 @@ pub const UNFIRED: &[(Rule, &str)] = &[
     (Rule::LinkUnknown, "a world tells a node nothing of a link that the node has closed"),
     (Rule::LinkBacklogged, "connections of a world hold whatever is sent"),
     (Rule::AddressFollowed, "hosts of a world keep their addresses"),
+    (Rule::GossipIntroduced, "a world has no more than five hosts, whose heartbeats tell of all"),
     (Rule::HostnameTaken, "hosts of a world have no names but their addresses"),
     (Rule::RoleNoFailover, "every replica of a world may stand for election"),
     (Rule::SlotLoadedFree, "hosts of a world start without keys, or with those of slots that they own"),

@@ -46,6 +46,8 @@ pub struct Node<const SLOTS: usize> {
     pub(crate) suspected: usize,
     /// How many nodes are new, as of the last cron, and as far as heartbeats tell of more for them.
     pub(crate) newcomers: usize,
+    /// Who has become a member by a handshake since the last cron, and is to be made known to the others.
+    pub(crate) introduced: Vec<NodeId>,
     pub(crate) next_cron: Millis,
     pub(crate) crons_until_ping: u8,
     pub(crate) replication: Replication,
@@ -109,6 +111,7 @@ impl<const SLOTS: usize> Hash for Node<SLOTS> {
             banned,
             suspected,
             newcomers,
+            introduced,
             next_cron,
             crons_until_ping,
             replication,
@@ -118,7 +121,7 @@ impl<const SLOTS: usize> Hash for Node<SLOTS> {
         } = self;
         (me, peers, links, owners, unclaimed).hash(hasher);
         (migrating, importing, granted, current_epoch, last_vote_epoch, state).hash(hasher);
-        (size, first_evaluated, minority_at, banned, suspected, newcomers).hash(hasher);
+        (size, first_evaluated, minority_at, banned, suspected, newcomers, introduced).hash(hasher);
         (next_cron, crons_until_ping, replication, election, manual, followed).hash(hasher);
     }
 }

@@ -69,7 +69,7 @@ pub struct Variant {
 variants! {
     /// A heartbeat does not tell its receiver about the receiver itself.
     gossip_skips_receiver: 1 0 0 1 1 1, "redis #13046 (7.4), valkey 8.0";
-    /// While nodes are new, a heartbeat tells of more of those that it knows: of as many as are younger than the node timeout, up to 64.
+    /// While nodes are new, a heartbeat tells of more of those that it knows: of as many as are younger than the node timeout, up to 64. Who has ended a handshake tells every member at its next cron.
     newcomers_told: 1 0 0 0 0 0, "this project (agreement after joining, in time)";
     /// Only primaries that own slots count as reporters of a failure and towards its quorum.
     reports_from_voters: 1 0 0 0 1 1, "valkey #634, #735 (8.0)";

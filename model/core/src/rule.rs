@@ -84,6 +84,7 @@ rules! {
     GossipNewNode "GOSSIP-2" "A node that a known sender tells of becomes a member, with the flags told." "clusterProcessGossipSection";
     GossipBanned "GOSSIP-3" "A node that was forgotten does not come back through gossip until its ban ends." "clusterBlacklistExists";
     GossipFresher "GOSSIP-4" "A fresher pong time is taken over from gossip for a node that nobody suspects and that has no ping outstanding." "clusterProcessGossipSection";
+    GossipIntroduced "GOSSIP-5" "Where a heartbeat does not tell of all members, one goes to each of them at the cron after somebody has become a member by a handshake, and names it." "this project";
 
     RolePrimary "ROLE-1" "A sender that names no primary is a primary." "clusterSetNodeAsMaster";
     RoleReplica "ROLE-2" "A primary that begins to name a primary becomes its replica and owns no slot any more." "clusterProcessPacket";

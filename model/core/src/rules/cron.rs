@@ -18,6 +18,7 @@ const PING_CANDIDATES: usize = 5;
 impl<const SLOTS: usize> Turn<'_, SLOTS> {
     pub(crate) fn cron(&mut self) {
         self.tend_links();
+        self.introduce_newcomers();
         self.ping_at_random();
         for pos in self.node.peers.positions() {
             if !self.node.peers[pos].is_any(Flags::MYSELF | Flags::NOADDR | Flags::HANDSHAKE) {

@@ -101,6 +101,9 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         if let Some(link) = link.and_then(|number| self.node.links.get_mut(LinkId::Outbound(number))) {
             link.peer = pos;
         }
+        if self.introduces_newcomers() {
+            self.node.introduced.push(header.sender);
+        }
         self.save(Save::Soon);
         true
     }

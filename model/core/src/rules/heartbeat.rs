@@ -153,6 +153,10 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         let wanted = GOSSIP_MIN.max(known / GOSSIP_SHARE).max(self.node.newcomers).min(known.saturating_sub(2));
         let receiver = receiver.filter(|_| self.node.config.profile.gossip_skips_receiver);
         let mut chosen = self.choose_gossip(wanted, receiver);
+        let introduced = self.node.introduced.iter().take(NEWCOMERS_MAX).filter_map(|id| self.node.peers.find(id));
+        let untold: SmallVec<[Pos; 4]> =
+            introduced.filter(|pos| Some(*pos) != receiver && !chosen.contains(pos)).collect();
+        chosen.extend(untold);
         if self.node.suspected > 0 && self.unless(Mutant::SuspectsUntold) {
             let suspects = self.node.peers.positions().filter(|&pos| {
                 let peer = &self.node.peers[pos];
@@ -166,10 +170,25 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         chosen.into_iter().map(|pos| gossip_entry(&self.node.peers[pos])).collect()
     }
 
-    /// For how many newcomers heartbeats tell of more. A few known nodes are soon told of anyhow.
+    /// For how many newcomers heartbeats tell of more.
     pub(super) fn newcomers_to_tell(&self, newcomers: usize) -> usize {
-        let is_on = self.node.config.profile.newcomers_told && self.node.peers.len() > 2 * GOSSIP_MIN;
-        if is_on { newcomers.min(NEWCOMERS_MAX) } else { 0 }
+        if self.introduces_newcomers() { newcomers.min(NEWCOMERS_MAX) } else { 0 }
+    }
+
+    /// Whether newcomers are made known beyond what heartbeats tell anyhow. A heartbeat of so few members that it tells
+    /// of all but its two ends needs no help.
+    pub(super) fn introduces_newcomers(&self) -> bool {
+        let members = || self.node.peers.iter().filter(|peer| !peer.is(Flags::HANDSHAKE)).count();
+        self.node.config.profile.newcomers_told && members() > GOSSIP_MIN + 2
+    }
+
+    /// Tells every member of those who have become members by a handshake: others may not hear of them for a second.
+    pub(super) fn introduce_newcomers(&mut self) {
+        if !self.node.introduced.is_empty() {
+            self.rule(Rule::GossipIntroduced);
+            self.broadcast_pong();
+            self.node.introduced.clear();
+        }
     }
 
     /// Distinct random nodes worth telling of. Where there are no more than wanted, no die is cast.

@@ -57,6 +57,7 @@ impl<const SLOTS: usize> Node<SLOTS> {
             banned: BTreeMap::new(),
             suspected: 0,
             newcomers: 0,
+            introduced: Vec::new(),
             next_cron: now.after(config.cron_ms()),
             crons_until_ping: 0,
             replication: Replication::default(),

@@ -459,6 +459,7 @@ fn is_quiet(rule: Rule) -> bool {
             | Rule::PingOverdue
             | Rule::GossipSent
             | Rule::GossipFresher
+            | Rule::GossipIntroduced
             | Rule::GossipBanned
             | Rule::HealthReported
             | Rule::HealthReportWithdrawn

@@ -88,6 +88,7 @@ pub fn is_routine(effects: &Effects<CLUSTER_SLOTS>) -> bool {
                     | Rule::PingOverdue
                     | Rule::GossipSent
                     | Rule::GossipFresher
+                    | Rule::GossipIntroduced
                     | Rule::LinkOpened
                     | Rule::LinkUpPing
                     | Rule::LinkBound
