@@ -41,6 +41,9 @@ pub type ClusterNode = Node<CLUSTER_SLOTS>;
 const WAITING_MAX: usize = 256 * 1024 * 1024;
 /// So many reads of a link in a row, and others get their turn.
 const READS_MAX: usize = 16;
+/// Packets on so many links wait for the end of a turn, where one save of the node's image does for all of them. What
+/// is made for more links at once is memory that the process keeps.
+const UNFLUSHED_MAX: usize = 16;
 
 /// What the bus is told about sockets.
 #[derive(Clone, Debug)]
@@ -469,6 +472,9 @@ impl Bus {
                 trace.step(&input, &effects);
             }
             self.perform(effects);
+            if self.unflushed.len() > UNFLUSHED_MAX {
+                self.flush();
+            }
         }
     }
 
