@@ -26,6 +26,8 @@ const BUS_PORT_OFFSET: u16 = 10_000;
 const DURABLE: [&str; 2] = ["--appendonly", "yes"];
 /// A cluster without faults forms within.
 const FORMED_WITHIN: Duration = Duration::from_secs(60);
+/// So often open slots are closed: what could not be closed at first may be after others.
+const MENDS_MAX: usize = 4;
 const FAILOVER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What others need of a node to talk to it: where, and in which of its lives it is.
@@ -234,16 +236,39 @@ impl Fleet {
         Convergence { is_one_mind: took.is_ok(), last }
     }
 
-    /// Closes the slots that are open on some node, once all tell the same of the others. Until then a server need not
-    /// know who owns an open slot: redis-server takes no claim to a slot that it is importing.
-    pub fn mend(&self, within: Duration) -> Result<(), String> {
-        let open = self.open_slots();
-        if open.is_empty() {
-            return Ok(());
+    /// Closes the slots that are open on some node, once all tell the same of the others.
+    pub fn mend(&mut self, within: Duration) -> Result<(), String> {
+        let mut why = String::new();
+        for _ in 0..MENDS_MAX {
+            let open = self.open_slots();
+            if open.is_empty() {
+                return Ok(());
+            }
+            // Where they do not come to tell the same, the judge will see it.
+            let _ = wait_until(within, || self.differences_but_for(&open).is_empty());
+            self.bind(&open);
+            let _ = wait_until(within, || self.differences_but_for(&open).is_empty());
+            why = self.mover.mend(&self.contacts[0]).err().unwrap_or_default();
         }
-        // Where they do not come to tell the same, the judge will see it.
-        let _ = wait_until(within, || self.differences_but_for(&open).is_empty());
-        self.mover.mend(&self.contacts[0])
+        if self.open_slots().is_empty() { Ok(()) } else { Err(why) }
+    }
+
+    /// Tells nodes who has the open slots that are nobody's in their view. redis-server takes no claim to a slot that it is
+    /// importing: if its owner was replaced meanwhile, the slot is nobody's there, the node serves nothing, and redis-cli
+    /// cannot close it.
+    fn bind(&self, open: &SlotSet<CLUSTER_SLOTS>) {
+        let views: Vec<_> = self.servers.iter().map(|server| server.nodes().unwrap_or_default()).collect();
+        let has = |line: &NodeLine, slot| line.slot_set().is_some_and(|slots| slots.contains(slot));
+        for slot in open.iter() {
+            let claims = views.iter().flatten().filter(|line| has(line, slot));
+            let owner = claims.max_by_key(|line| line.epoch.parse::<u64>().unwrap_or_default());
+            let Some(owner) = owner else { continue };
+            let unaware = self.servers.iter().zip(&views).filter(|(_, view)| !view.iter().any(|line| has(line, slot)));
+            for (server, _) in unaware {
+                // A replica refuses, and hears of it from its primary.
+                let _ = server.text(&["CLUSTER", "SETSLOT", &slot.0.to_string(), "NODE", &owner.id]);
+            }
+        }
     }
 
     /// The slots that some node shows as importing or migrating.
