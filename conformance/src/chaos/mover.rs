@@ -71,9 +71,10 @@ impl Mover {
         self.is_called_off.store(false, Ordering::Relaxed);
     }
 
-    /// Has redis-cli close what was left open, through one of the nodes.
+    /// Has redis-cli close what was left open, through one of the nodes. A move that was cut short may leave a key on
+    /// both sides, with one value: each key is written once.
     pub fn mend(&self, contact: &Contact) -> Result<(), String> {
-        redis_cli(&["--cluster", "fix", &format!("127.0.0.1:{}", contact.port)])?;
+        redis_cli(&["--cluster", "fix", &format!("127.0.0.1:{}", contact.port), "--cluster-replace"])?;
         let now = Instant::now();
         locked(&self.log).iter_mut().for_each(|moved| moved.ended = moved.ended.or(Some(now)));
         Ok(())

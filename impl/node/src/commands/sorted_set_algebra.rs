@@ -165,13 +165,13 @@ fn combine(query: Query, combination: Combination) -> Scores {
 fn answer<'e>(store: &mut Store, args: Args<'e>, combination: Combination, command: &str) -> Answer<'e> {
     let query = Query::read(store, args, 1, command)?;
     let with_scores = query.with_scores;
-    let result = SortedSet::collect(combine(query, combination), &store.limits);
+    let result = SortedSet::collect_large(combine(query, combination), &store.limits);
     Ok(shown(result.iter(), with_scores).into_owned())
 }
 
 fn put<'e>(store: &mut Store, args: Args<'e>, combination: Combination, command: &'static str) -> Answer<'e> {
     let query = Query::read(store, args, 2, command)?;
-    let result = SortedSet::collect(combine(query, combination), &store.limits);
+    let result = SortedSet::of_all(combine(query, combination).into_iter().collect(), &store.limits);
     let count = result.len();
     store.store(args.at(1), result, command);
     Ok(Reply::count(count))

@@ -16,7 +16,10 @@ use crate::{
         sorted_set::{Scored, SortedSet},
     },
 };
-use slotbus_wire::resp::{Args, Reply};
+use slotbus_wire::{
+    number::{format_f64, format_score},
+    resp::{Args, Reply},
+};
 use smallvec::SmallVec;
 
 const NOT_A_NUMBER: &str = "resulting score is not a number (NaN)";
@@ -196,7 +199,8 @@ pub(super) fn zscan<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
     let filter = Filter::read(args.skip(3), false)?;
     let (next, found) = set.scan(cursor, filter.count);
     let wanted = found.into_iter().filter(|(member, _)| filter.takes(member));
-    let shown = |score| Reply::text(slotbus_wire::number::format_score(score));
+    let format = if set.is_small() { format_score } else { format_f64 };
+    let shown = |score| Reply::text(format(score));
     Ok(portion(next, wanted.flat_map(|(member, score)| [Reply::Bulk(member), shown(score)])))
 }
 

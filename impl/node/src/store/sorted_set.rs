@@ -47,13 +47,31 @@ impl Default for SortedSet {
 }
 
 impl SortedSet {
-    /// The sorted set of these members, of which the last wins if one repeats.
+    /// The sorted set of these members, of which the last wins if one repeats. It becomes large as it fills.
     pub fn collect<M: AsRef<[u8]>>(members: impl IntoIterator<Item = (M, f64)>, limits: &Limits) -> Self {
         let members = members.into_iter();
-        let mut set = Self::default();
         if members.size_hint().0 > limits.sorted_set_entries_max {
-            set.grow();
+            return Self::collect_large(members, limits);
         }
+        Self::default().filled(members, limits)
+    }
+
+    /// The sorted set of members that are all at hand. If it is large, it is so from the beginning, and keeps the sign of
+    /// every zero, which a small one drops.
+    pub fn of_all<M: AsRef<[u8]>>(members: Vec<(M, f64)>, limits: &Limits) -> Self {
+        let is_long = |(member, _): &(M, f64)| member.as_ref().len() > limits.sorted_set_value_max;
+        if members.iter().any(is_long) { Self::collect_large(members, limits) } else { Self::collect(members, limits) }
+    }
+
+    /// The sorted set of these members in its large form, however few they are.
+    pub fn collect_large<M: AsRef<[u8]>>(members: impl IntoIterator<Item = (M, f64)>, limits: &Limits) -> Self {
+        let mut set = Self::default();
+        set.grow();
+        set.filled(members, limits)
+    }
+
+    fn filled<M: AsRef<[u8]>>(self, members: impl IntoIterator<Item = (M, f64)>, limits: &Limits) -> Self {
+        let mut set = self;
         for (member, score) in members {
             set.insert(member.as_ref(), score, limits);
         }
@@ -90,6 +108,12 @@ impl SortedSet {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Whether it is in its small form.
+    #[must_use]
+    pub fn is_small(&self) -> bool {
+        matches!(self, Self::Small(_))
     }
 
     /// What OBJECT ENCODING calls its form.

@@ -151,7 +151,7 @@ impl Value {
             rdb::Value::PackedSortedSet(pack) => Self::SortedSet(SortedSet::of_pack(pack, limits)?),
             rdb::Value::SortedSet(members) => {
                 let len = members.len();
-                let set = SortedSet::collect(members, limits);
+                let set = SortedSet::of_all(members, limits);
                 (set.len() == len).then_some(Self::SortedSet(set))?
             }
             rdb::Value::Foreign(kind, bytes) => Self::Foreign(kind, bytes),
