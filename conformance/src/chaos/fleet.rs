@@ -244,13 +244,18 @@ impl Fleet {
             if open.is_empty() {
                 return Ok(());
             }
-            // Where they do not come to tell the same, the judge will see it.
+            // Where they do not come to tell the same, or to serve, the judge will see it.
             let _ = wait_until(within, || self.differences_but_for(&open).is_empty());
             self.bind(&open);
-            let _ = wait_until(within, || self.differences_but_for(&open).is_empty());
+            let _ = wait_until(within, || self.differences_but_for(&open).is_empty() && self.is_up());
             why = self.mover.mend(&self.contacts[0]).err().unwrap_or_default();
         }
         if self.open_slots().is_empty() { Ok(()) } else { Err(why) }
+    }
+
+    /// Whether every node serves requests.
+    fn is_up(&self) -> bool {
+        self.servers.iter().all(|server| server.cluster_info("cluster_state").is_ok_and(|state| state == "ok"))
     }
 
     /// Tells nodes who has the open slots that are nobody's in their view. redis-server takes no claim to a slot that it is
