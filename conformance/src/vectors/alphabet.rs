@@ -241,6 +241,13 @@ pub(super) fn pong_of(node: &Node, peer: NodeId) -> Message {
     pong(header.unwrap_or_else(|| stranger(node)), Vec::new())
 }
 
+/// A peer's request for a vote in the next epoch.
+pub(super) fn request_of(node: &Node, peer: NodeId) -> Message {
+    let base = node.peers().find(&peer).map_or_else(|| stranger(node), |pos| header(node, pos));
+    let header = Header { current_epoch: node.current_epoch() + 1, ..base };
+    Message { header, body: Body::FailoverAuthRequest }
+}
+
 fn pong(header: CoreHeader, gossip: Vec<GossipEntry>) -> Message {
     Message { header, body: Body::Pong(Heartbeat { gossip, extensions: Vec::new() }) }
 }

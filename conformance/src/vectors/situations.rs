@@ -6,7 +6,8 @@ use super::{
     vector::{Event, Origin, Settings, Step, Subject},
 };
 use slotbus_core::{
-    CLUSTER_SLOTS, Effect, Effects, Host, LinkId, Millis, Node, NodeId, Profile, Random, next_deadline, step,
+    CLUSTER_SLOTS, Effect, Effects, Host, LinkId, Millis, Node, NodeId, Profile, Random, message::Flags, next_deadline,
+    step,
 };
 use std::{
     net::{IpAddr, Ipv4Addr},
@@ -47,6 +48,8 @@ pub(super) enum Ties {
     Linked,
     /// Every peer has answered.
     Heard,
+    /// So it is, and a voter has given its vote.
+    Voted,
     /// So it is, and a replica's data is fresh.
     Fresh,
     /// So it is, and the replica has asked for votes.
@@ -66,6 +69,8 @@ pub(super) struct Situation {
     is_of_replica: bool,
     /// Whether the node has asked for votes.
     is_of_candidate: bool,
+    /// Whether the node has voted since it started.
+    is_of_voter: bool,
 }
 
 /// One line of a situation's nodes.conf: the node's number, its flags, its primary, its epoch, its slots.
@@ -348,12 +353,13 @@ pub(super) fn all(profile: Profile) -> Vec<Situation> {
             (*name, told)
         }));
     }
-    let ties = [Ties::None, Ties::Linked, Ties::Heard, Ties::Fresh, Ties::Asked];
+    let ties = [Ties::None, Ties::Linked, Ties::Heard, Ties::Voted, Ties::Fresh, Ties::Asked];
     let all = ties.into_iter().flat_map(|ties| subjects.iter().map(move |(name, subject)| (ties, *name, subject)));
     let built = all.map(|(ties, name, subject)| Situation::new(name, ties, subject.clone(), profile));
     let is_distinct = |situation: &Situation| match situation.ties {
         Ties::None => true,
         Ties::Linked | Ties::Heard => !situation.callers.is_empty(),
+        Ties::Voted => situation.is_of_voter,
         Ties::Fresh => situation.is_of_replica,
         Ties::Asked => situation.is_of_candidate,
     };
@@ -407,6 +413,7 @@ impl Situation {
             preamble: Vec::new(),
             is_of_replica: false,
             is_of_candidate: false,
+            is_of_voter: false,
         };
         let Ok(mut node) = situation.start(profile) else { return situation };
         situation.is_of_replica = !node.myself().is_primary();
@@ -418,10 +425,13 @@ impl Situation {
         if ties > Ties::Linked {
             situation.hear_all(&mut node);
         }
-        if ties > Ties::Heard {
+        if ties == Ties::Voted {
+            situation.vote(&mut node);
+        }
+        if ties >= Ties::Fresh {
             situation.freshen(&mut node);
         }
-        if ties > Ties::Fresh {
+        if ties >= Ties::Asked {
             situation.stand(&mut node);
         }
         situation
@@ -483,6 +493,21 @@ impl Situation {
             let event = CoreEvent::Received { link: LinkId::Outbound(number), message: Box::new(message) };
             let _: Effects<CLUSTER_SLOTS> = self.take(node, event, 1);
         }
+    }
+
+    /// The first replica of a failed primary asks for a vote.
+    fn vote(&mut self, node: &mut super::Node) {
+        let is_failed = |id: &NodeId| node.peers().get(id).is_some_and(|peer| peer.is(Flags::FAIL));
+        let is_candidate =
+            |id: &&NodeId| node.peers().get(id).and_then(|peer| peer.primary).is_some_and(|id| is_failed(&id));
+        let Some((number, peer)) = (0..).zip(&self.callers).find(|(_, id)| is_candidate(id)).map(|(n, id)| (n, *id))
+        else {
+            return;
+        };
+        let (before, message) = (node.last_vote_epoch(), super::alphabet::request_of(node, peer));
+        let event = CoreEvent::Received { link: LinkId::Inbound(number), message: Box::new(message) };
+        let _: Effects<CLUSTER_SLOTS> = self.take(node, event, 1);
+        self.is_of_voter = node.last_vote_epoch() > before;
     }
 
     /// The data of a replica is that of its primary, as the next periodic work finds.
