@@ -3,7 +3,7 @@
 //! commands show.
 
 use super::{
-    mover::{Move, Mover},
+    mover::{self, Move, Mover},
     network::{Counts, Door, Network, Traffic, ways_across},
     schedule::{Fault, Scenario},
 };
@@ -237,20 +237,24 @@ impl Fleet {
     }
 
     /// Closes the slots that are open on some node, once all tell the same of the others.
-    pub fn mend(&mut self, within: Duration) -> Result<(), String> {
+    pub fn mend(&self, within: Duration) -> Result<(), String> {
         let mut why = String::new();
         for _ in 0..MENDS_MAX {
             let open = self.open_slots();
             if open.is_empty() {
-                return Ok(());
+                break;
             }
             // Where they do not come to tell the same, or to serve, the judge will see it.
             let _ = wait_until(within, || self.differences_but_for(&open).is_empty());
             self.bind(&open);
             let _ = wait_until(within, || self.differences_but_for(&open).is_empty() && self.is_up());
-            why = self.mover.mend(&self.contacts[0]).err().unwrap_or_default();
+            why = mover::mend(&self.contacts[0]).err().unwrap_or_default();
         }
-        if self.open_slots().is_empty() { Ok(()) } else { Err(why) }
+        if !self.open_slots().is_empty() {
+            return Err(why);
+        }
+        self.mover.conclude();
+        Ok(())
     }
 
     /// Whether every node serves requests.

@@ -71,13 +71,10 @@ impl Mover {
         self.is_called_off.store(false, Ordering::Relaxed);
     }
 
-    /// Has redis-cli close what was left open, through one of the nodes. A move that was cut short may leave a key on
-    /// both sides, with one value: each key is written once.
-    pub fn mend(&self, contact: &Contact) -> Result<(), String> {
-        redis_cli(&["--cluster", "fix", &format!("127.0.0.1:{}", contact.port), "--cluster-replace"])?;
+    /// Notes that no slot is open any more.
+    pub fn conclude(&self) {
         let now = Instant::now();
         locked(&self.log).iter_mut().for_each(|moved| moved.ended = moved.ended.or(Some(now)));
-        Ok(())
     }
 
     /// What was tried so far.
@@ -85,6 +82,12 @@ impl Mover {
     pub fn moves(&self) -> Vec<Move> {
         locked(&self.log).clone()
     }
+}
+
+/// Has redis-cli close what was left open, through one of the nodes. A move that was cut short may leave a key on
+/// both sides, with one value: each key is written once.
+pub fn mend(contact: &Contact) -> Result<(), String> {
+    redis_cli(&["--cluster", "fix", &format!("127.0.0.1:{}", contact.port), "--cluster-replace"]).map(|_| ())
 }
 
 fn locked(log: &Mutex<Vec<Move>>) -> MutexGuard<'_, Vec<Move>> {
