@@ -18,7 +18,7 @@ use std::{
         atomic::{AtomicU32, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 const BUS_PORT_OFFSET: u16 = 10_000;
@@ -28,6 +28,8 @@ const DURABLE: [&str; 2] = ["--appendonly", "yes"];
 const FORMED_WITHIN: Duration = Duration::from_secs(60);
 /// So often open slots are closed: what could not be closed at first may be after others.
 const MENDS_MAX: usize = 4;
+/// Slots that stay nobody's for so many node timeouts, while all else is well, stay so for ever.
+const STUCK_TIMEOUTS: u32 = 5;
 const FAILOVER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What others need of a node to talk to it: where, and in which of its lives it is.
@@ -236,25 +238,71 @@ impl Fleet {
         Convergence { is_one_mind: took.is_ok(), last }
     }
 
-    /// Closes the slots that are open on some node, once all tell the same of the others.
-    pub fn mend(&self, within: Duration) -> Result<(), String> {
-        let mut why = String::new();
+    /// Closes the slots that are open on some node, once all tell the same of the others, and has somebody take those that
+    /// stay nobody's. Answers with the nodes that others hold for the owners of the latter.
+    pub fn mend(&self, within: Duration) -> Result<Vec<usize>, String> {
+        let (mut why, mut blamed) = (String::new(), Vec::new());
         for _ in 0..MENDS_MAX {
             let open = self.open_slots();
-            if open.is_empty() {
+            self.settle(&open, within);
+            let unclaimed = self.unclaimed_slots();
+            if open.is_empty() && unclaimed.is_empty() {
                 break;
             }
-            // Where they do not come to tell the same, or to serve, the judge will see it.
-            let _ = wait_until(within, || self.differences_but_for(&open).is_empty());
+            blamed.extend(self.supposed_owners(&unclaimed, &open));
             self.bind(&open);
-            let _ = wait_until(within, || self.differences_but_for(&open).is_empty() && self.is_up());
+            let mut loose = open;
+            loose.insert_all(&unclaimed);
+            // Where they do not come to serve, the judge will see it.
+            let _ = wait_until(within, || self.differences_but_for(&loose).is_empty() && self.is_up());
             why = mover::mend(&self.contacts[0]).err().unwrap_or_default();
         }
         if !self.open_slots().is_empty() {
             return Err(why);
         }
         self.mover.conclude();
-        Ok(())
+        Ok(blamed)
+    }
+
+    /// Waits until all tell the same but for the slots that are open, or stay apart in nothing else but slots that nobody
+    /// claims for himself.
+    fn settle(&self, open: &SlotSet<CLUSTER_SLOTS>, within: Duration) {
+        let patience = Duration::from_millis(self.scenario.node_timeout_ms) * STUCK_TIMEOUTS;
+        let mut stuck_since: Option<Instant> = None;
+        // Where they do not come to tell the same, the judge will see it.
+        let _ = wait_until(within, || {
+            if self.differences_but_for(open).is_empty() {
+                return true;
+            }
+            let mut loose = self.unclaimed_slots();
+            loose.insert_all(open);
+            let is_stuck = self.differences_but_for(&loose).is_empty();
+            stuck_since = is_stuck.then(|| stuck_since.unwrap_or_else(Instant::now));
+            stuck_since.is_some_and(|since| since.elapsed() > patience)
+        });
+    }
+
+    /// The slots that no node claims for itself.
+    fn unclaimed_slots(&self) -> SlotSet<CLUSTER_SLOTS> {
+        let mut unclaimed = SlotSet::range(0, CLUSTER_SLOTS as u16 - 1);
+        for line in self.servers.iter().flat_map(|server| server.nodes().unwrap_or_default()) {
+            let own = line.slot_set().filter(|_| line.is("myself")).unwrap_or_default();
+            own.iter().for_each(|slot| {
+                unclaimed.remove(slot);
+            });
+        }
+        unclaimed
+    }
+
+    /// Whom others hold for the owners of slots that nobody claims, a node for each; not of those that are open.
+    fn supposed_owners(&self, unclaimed: &SlotSet<CLUSTER_SLOTS>, open: &SlotSet<CLUSTER_SLOTS>) -> Vec<usize> {
+        let lines: Vec<_> = self.servers.iter().flat_map(|server| server.nodes().unwrap_or_default()).collect();
+        let orphans = unclaimed.iter().filter(|slot| !open.contains(*slot));
+        let owner = |slot| {
+            let line = lines.iter().find(|line| line.slot_set().is_some_and(|slots| slots.contains(slot)))?;
+            self.ids.iter().position(|id| *id == line.id)
+        };
+        orphans.filter_map(owner).collect()
     }
 
     /// Whether every node serves requests.

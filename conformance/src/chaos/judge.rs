@@ -49,6 +49,18 @@ impl<'a> Judge<'a> {
         }
     }
 
+    /// Takes for how many slots that nobody claimed each node was held to be the owner. Where slots were moved, they may
+    /// have been lost between two commands.
+    pub(super) fn orphans(&mut self, fleet: &Fleet, supposed: &[usize]) {
+        for node in supposed {
+            let share = node % self.report.shares.len();
+            self.report.shares[share].orphaned += 1;
+            if fleet.moves().is_empty() {
+                self.report.failures.push(Failure::Apart(format!("node {node} never claims a slot that is its own")));
+            }
+        }
+    }
+
     /// Looks for what was acknowledged since the cluster last rested.
     pub(super) fn writes(&mut self, fleet: &Fleet) {
         let Written { writes, refused } = self.ledger.take();
