@@ -88,8 +88,8 @@ fn rest(fleet: &mut Fleet, scenario: &Scenario, judge: &mut Judge<'_>) -> Result
     judge.count(fleet.calm()?);
     let patience = QUIET + Duration::from_millis(scenario.node_timeout_ms) * QUIET_TIMEOUTS;
     let begun = Instant::now();
-    let blamed = fleet.mend(patience).map_err(|why| format!("open slots are not closed: {why}"))?;
-    judge.orphans(fleet, &blamed);
+    let orphans = fleet.mend(patience).map_err(|why| format!("open slots are not closed: {why}"))?;
+    judge.orphans(fleet, orphans);
     judge.convergence(fleet.converge(patience), begun.elapsed());
     judge.writes(fleet);
     judge.report.rests += 1;

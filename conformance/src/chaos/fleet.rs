@@ -9,7 +9,7 @@ use super::{
 };
 use crate::cluster::{self, NodeLine, Program, Server, free_port, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
-use slotbus_core::{CLUSTER_SLOTS, SlotSet};
+use slotbus_core::{CLUSTER_SLOTS, Slot, SlotSet};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -238,30 +238,46 @@ impl Fleet {
         Convergence { is_one_mind: took.is_ok(), last }
     }
 
-    /// Closes the slots that are open on some node, once all tell the same of the others, and has somebody take those that
-    /// stay nobody's. Answers with the nodes that others hold for the owners of the latter.
-    pub fn mend(&self, within: Duration) -> Result<Vec<usize>, String> {
-        let (mut why, mut blamed) = (String::new(), Vec::new());
+    /// Closes the slots that are open on some node, once all tell the same of the others, and gives those away that stay
+    /// nobody's. Says how many these were.
+    pub fn mend(&self, within: Duration) -> Result<usize, String> {
+        let (mut why, mut orphans) = (String::new(), SlotSet::<CLUSTER_SLOTS>::new());
         for _ in 0..MENDS_MAX {
-            let open = self.open_slots();
-            self.settle(&open, within);
+            let mut loose = self.open_slots();
+            self.settle(&loose, within);
             let unclaimed = self.unclaimed_slots();
-            if open.is_empty() && unclaimed.is_empty() {
+            if loose.is_empty() && unclaimed.is_empty() {
                 break;
             }
-            blamed.extend(self.supposed_owners(&unclaimed, &open));
-            self.bind(&open);
-            let mut loose = open;
+            self.bind(&loose);
+            unclaimed.iter().filter(|slot| !loose.contains(*slot)).for_each(|slot| {
+                orphans.insert(slot);
+                self.give_away(slot);
+            });
+            let has_open = !loose.is_empty();
             loose.insert_all(&unclaimed);
             // Where they do not come to serve, the judge will see it.
             let _ = wait_until(within, || self.differences_but_for(&loose).is_empty() && self.is_up());
-            why = mover::mend(&self.contacts[0]).err().unwrap_or_default();
+            if has_open {
+                why = mover::mend(&self.contacts[0]).err().unwrap_or_default();
+            }
         }
         if !self.open_slots().is_empty() {
             return Err(why);
         }
         self.mover.conclude();
-        Ok(blamed)
+        Ok(orphans.len())
+    }
+
+    /// Has the primary that holds the most keys of a slot take it, under a new epoch, as redis-cli would have it.
+    fn give_away(&self, slot: Slot) {
+        let number = slot.0.to_string();
+        let keys = |server: &&Server| server.call::<u64>(&["CLUSTER", "COUNTKEYSINSLOT", &number]).unwrap_or_default();
+        let Some(taker) = self.servers.iter().filter(|server| server.is_primary()).max_by_key(keys) else { return };
+        // It refuses to drop what it does not think anybody has.
+        let _ = taker.text(&["CLUSTER", "DELSLOTS", &number]);
+        let taken = taker.text(&["CLUSTER", "ADDSLOTS", &number]);
+        let _ = taken.and_then(|_| taker.text(&["CLUSTER", "BUMPEPOCH"]));
     }
 
     /// Waits until all tell the same but for the slots that are open, or stay apart in nothing else but slots that nobody
@@ -292,17 +308,6 @@ impl Fleet {
             });
         }
         unclaimed
-    }
-
-    /// Whom others hold for the owners of slots that nobody claims, a node for each; not of those that are open.
-    fn supposed_owners(&self, unclaimed: &SlotSet<CLUSTER_SLOTS>, open: &SlotSet<CLUSTER_SLOTS>) -> Vec<usize> {
-        let lines: Vec<_> = self.servers.iter().flat_map(|server| server.nodes().unwrap_or_default()).collect();
-        let orphans = unclaimed.iter().filter(|slot| !open.contains(*slot));
-        let owner = |slot| {
-            let line = lines.iter().find(|line| line.slot_set().is_some_and(|slots| slots.contains(slot)))?;
-            self.ids.iter().position(|id| *id == line.id)
-        };
-        orphans.filter_map(owner).collect()
     }
 
     /// Whether every node serves requests.

@@ -84,11 +84,10 @@ impl Mover {
     }
 }
 
-/// Has redis-cli close what was left open, and give away what is nobody's, through one of the nodes. A move that was cut short may leave a key on
+/// Has redis-cli close what was left open, through one of the nodes. A move that was cut short may leave a key on
 /// both sides, with one value: each key is written once.
 pub fn mend(contact: &Contact) -> Result<(), String> {
-    redis_cli(&["--cluster", "fix", &format!("127.0.0.1:{}", contact.port), "--cluster-replace", "--cluster-yes"])
-        .map(|_| ())
+    redis_cli(&["--cluster", "fix", &format!("127.0.0.1:{}", contact.port), "--cluster-replace"]).map(|_| ())
 }
 
 fn locked(log: &Mutex<Vec<Move>>) -> MutexGuard<'_, Vec<Move>> {

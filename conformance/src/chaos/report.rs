@@ -60,6 +60,8 @@ pub struct Report {
     pub refused: u64,
     /// Slots that were moved, and those whose move was not completed by who began it.
     pub moved: [usize; 2],
+    /// Slots that nobody claimed after the faults, until an administrator gave them away.
+    pub orphaned: usize,
     /// What became of the writes that each program acknowledged.
     pub shares: Vec<Share>,
     /// Acknowledged writes that are gone, as replication that does not wait may lose them.
@@ -83,8 +85,6 @@ pub struct Share {
     pub acknowledged: usize,
     /// How many of them are gone.
     pub lost: usize,
-    /// Slots that everybody held for these nodes', and they did not, until an administrator gave them away.
-    pub orphaned: usize,
 }
 
 impl Report {
@@ -102,15 +102,15 @@ impl fmt::Display for Report {
         writeln!(f, "claims    {} of slots in new epochs were seen", self.claims_made)?;
         writeln!(f, "writes    {acknowledged} acknowledged, {refused} attempts refused")?;
         if self.shares.len() > 1 {
-            for Share { program, acknowledged, lost, .. } in &self.shares {
+            for Share { program, acknowledged, lost } in &self.shares {
                 writeln!(f, "          {acknowledged} of them by {program}, {lost} of these gone")?;
             }
         }
         if self.moved != [0, 0] {
             writeln!(f, "slots     {} moved, {} moves cut short", self.moved[0], self.moved[1])?;
         }
-        for Share { program, orphaned, .. } in self.shares.iter().filter(|share| share.orphaned > 0) {
-            writeln!(f, "          {orphaned} lost by nodes of {program} that all others held for their owners")?;
+        if self.orphaned > 0 {
+            writeln!(f, "          {} were nobody's after the faults, and were given away", self.orphaned)?;
         }
         if self.lost_excused > 0 {
             let (gone, oldest_s) = (self.lost_excused, self.lost_oldest_s);
