@@ -129,7 +129,7 @@ impl<'a> Judge<'a> {
     fn sightings(&mut self, fleet: &Fleet) {
         let histories: Vec<_> = self.histories.iter().map(History::lock).collect();
         let histories: Vec<&[Sighting]> = histories.iter().map(|history| history.as_slice()).collect();
-        let breaches = watch::breaches(&histories).into_iter().chain(fleet.breaches());
+        let breaches = watch::breaches(&histories, fleet.moves().is_empty()).into_iter().chain(fleet.breaches());
         self.report.failures.extend(breaches.map(Failure::Breach));
         let claims = |history: &&[Sighting]| {
             let made = history.iter().filter(|sighting| sighting.is_primary && !sighting.slots.is_empty());
