@@ -19,7 +19,7 @@ pub mod writers;
 pub use report::{Failure, Report, Share};
 pub use shrink::shrink;
 
-use crate::cluster::Program;
+use crate::{cluster::Program, progress::Progress};
 use fleet::Fleet;
 use judge::Judge;
 use schedule::{Event, Fault, Scenario};
@@ -65,8 +65,11 @@ pub fn play(scenario: &Scenario, programs: &[Program], folder: &Path) -> Result<
 /// Has every event happen at its time. The clock of the scenario stands still while the cluster rests.
 fn endure(fleet: &mut Fleet, scenario: &Scenario, judge: &mut Judge<'_>) -> Result<(), String> {
     fleet.begin();
+    let turns = turns(&scenario.events);
+    let progress = Progress::of(turns.len(), "beginnings and ends of faults");
     let mut begun = Instant::now();
-    for (at_ms, begins, event) in turns(&scenario.events) {
+    for (at_ms, begins, event) in turns {
+        progress.advance();
         thread::sleep(Duration::from_millis(at_ms).saturating_sub(begun.elapsed()));
         if event.fault != Fault::Rest {
             fleet.perform(&event.fault, begins)?;

@@ -469,6 +469,14 @@ impl NodeLine {
         words.filter_map(|word| word.split_once('-')?.0.parse().ok()).map(Slot)
     }
 
+    /// The slots shown as migrating that the node does not have.
+    #[must_use]
+    pub fn stale_marks(&self) -> Vec<Slot> {
+        let own = self.slot_set().unwrap_or_default();
+        let words = self.slots.iter().filter_map(|word| word.strip_prefix('[')?.split_once("->-")?.0.parse().ok());
+        words.map(Slot).filter(|slot| !own.contains(*slot)).collect()
+    }
+
     /// Whether a flag is shown.
     #[must_use]
     pub fn is(&self, flag: &str) -> bool {

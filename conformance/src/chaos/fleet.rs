@@ -250,6 +250,7 @@ impl Fleet {
                 break;
             }
             self.bind(&loose);
+            self.clear_stale_marks();
             unclaimed.iter().filter(|slot| !loose.contains(*slot)).for_each(|slot| {
                 orphans.insert(slot);
                 self.give_away(slot);
@@ -329,6 +330,18 @@ impl Fleet {
             for (server, _) in unaware {
                 // A replica refuses, and hears of it from its primary.
                 let _ = server.text(&["CLUSTER", "SETSLOT", &slot.0.to_string(), "NODE", &owner.id]);
+            }
+        }
+    }
+
+    /// Closes slots at nodes that show them as migrating and do not have them: redis-server keeps the mark when another
+    /// node takes the slot, and redis-cli would move it from there.
+    fn clear_stale_marks(&self) {
+        for server in &self.servers {
+            let lines = server.nodes().unwrap_or_default();
+            for slot in lines.iter().filter(|line| line.is("myself")).flat_map(NodeLine::stale_marks) {
+                // A replica refuses, and is not asked by redis-cli.
+                let _ = server.text(&["CLUSTER", "SETSLOT", &slot.0.to_string(), "STABLE"]);
             }
         }
     }
