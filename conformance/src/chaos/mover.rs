@@ -87,7 +87,19 @@ impl Mover {
 /// Has redis-cli close what was left open, through one of the nodes. A move that was cut short may leave a key on
 /// both sides, with one value: each key is written once.
 pub fn mend(contact: &Contact) -> Result<(), String> {
-    redis_cli(&["--cluster", "fix", &format!("127.0.0.1:{}", contact.port), "--cluster-replace"]).map(|_| ())
+    let address = format!("127.0.0.1:{}", contact.port);
+    redis_cli(&["--cluster", "fix", &address, "--cluster-replace", "--cluster-yes"])
+        .map(|_| ())
+        .map_err(|said| last(&said))
+}
+
+/// The end of what redis-cli said: before it stand all slots by number.
+fn last(said: &str) -> String {
+    const LINES: usize = 6;
+    const CHARACTERS: usize = 200;
+    let lines: Vec<&str> = said.lines().filter(|line| !line.is_empty()).collect();
+    let end = lines[lines.len().saturating_sub(LINES)..].iter();
+    end.map(|line| line.chars().take(CHARACTERS).collect::<String>()).collect::<Vec<_>>().join("\n")
 }
 
 fn locked(log: &Mutex<Vec<Move>>) -> MutexGuard<'_, Vec<Move>> {

@@ -23,8 +23,8 @@ use crate::{
 };
 use mio::{Interest, Registry, net::TcpStream};
 use slotbus_core::{
-    Address, CLUSTER_SLOTS, Command, Config, Effect, Effects, Event, Host, Input, LinkId, Millis, Node, Persist,
-    Random, Replication, Reply, RequestId, SlotSet, next_deadline, step,
+    Address, CLUSTER_SLOTS, Command, Config, Effect, Effects, Event, Host, Input, LinkId, Millis, Node, NodeId,
+    Persist, Random, Replication, Reply, RequestId, SlotSet, next_deadline, step,
 };
 use slotbus_wire::bus::{self, BusMessage, Packet};
 use std::{
@@ -107,6 +107,8 @@ pub struct Bus {
     trace: Option<Trace>,
     log: Log,
     fatal: Option<String>,
+    /// Packets of this kind are dropped as they come, for tests.
+    deaf_to: Option<u16>,
 }
 
 impl Bus {
@@ -137,6 +139,7 @@ impl Bus {
             trace,
             log,
             fatal: None,
+            deaf_to: None,
         };
         bus.perform(effects);
         bus.run();
@@ -166,6 +169,12 @@ impl Bus {
     #[must_use]
     pub fn buffered_bytes(&self) -> usize {
         self.links.iter().map(|(_, link)| link.allocated()).sum()
+    }
+
+    /// The links that others opened, and on which something came.
+    pub fn inbound(&self) -> impl Iterator<Item = (NodeId, &Link)> {
+        let inbound = self.by_id.range(LinkId::Inbound(0)..).filter_map(|(_, key)| self.links.get(*key));
+        inbound.filter_map(|link| Some((link.sender?, link)))
     }
 
     /// The connection of this name.
@@ -246,6 +255,17 @@ impl Bus {
     /// Tells the core of a changed configuration.
     pub fn configure(&mut self, config: Arc<Config>) {
         self.feed(Event::Configured(config));
+    }
+
+    /// Drops packets of a kind as they come, or of none: a deaf spot for tests.
+    pub fn be_deaf_to(&mut self, kind: Option<u16>) {
+        self.deaf_to = kind;
+    }
+
+    /// Cuts a link, as the network might.
+    pub fn cut(&mut self, id: LinkId) {
+        self.lose(id);
+        self.run();
     }
 
     /// Resets what CLUSTER INFO counts.
@@ -436,11 +456,20 @@ impl Bus {
     }
 
     fn take_packet(&mut self, link: LinkId, packet: &[u8]) {
-        if let Some(code) = bus::kind_code(packet) {
+        let code = bus::kind_code(packet);
+        if let Some(code) = code {
             self.counters.received.count(code);
         }
+        if code.is_some() && code == self.deaf_to {
+            return;
+        }
         match bus::decode(packet) {
-            Ok(Packet::Full(message)) => self.feed(Event::Received { link, message: Box::new(message) }),
+            Ok(Packet::Full(message)) => {
+                if let Some(link) = self.by_id.get(&link).and_then(|key| self.links.get_mut(*key)) {
+                    link.sender = Some(message.header.sender);
+                }
+                self.feed(Event::Received { link, message: Box::new(message) });
+            }
             Ok(Packet::Light(_)) => {
                 self.log
                     .verbose(format_args!("Dropping a message with a light header, which this node never asks for"));

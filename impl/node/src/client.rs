@@ -21,6 +21,7 @@ use std::{
     fmt::Write as _,
     io::{self, ErrorKind, Read, Write},
     net::SocketAddr,
+    os::fd::AsRawFd,
     rc::Rc,
     time::Instant,
 };
@@ -121,6 +122,8 @@ pub struct Session {
     pub waits: Option<Wait>,
     /// Whether it is a replica, to which the stream of writes is sent.
     pub is_replica: bool,
+    /// Whether it is the primary, which sends its stream.
+    pub is_primary: bool,
     /// How long the stream of writes was after its last write.
     pub written: u64,
 }
@@ -135,6 +138,40 @@ pub enum Wait {
 }
 
 impl Session {
+    /// A connection to `remote` that has just come about.
+    #[must_use]
+    pub fn new(id: u64, key: Key, stream: &Stream, remote: SocketAddr, now: Millis) -> Self {
+        Self {
+            id,
+            name: String::new(),
+            remote: Some(remote),
+            local: stream.socket().local_addr().ok(),
+            is_tls: stream.is_tls(),
+            descriptor: stream.socket().as_raw_fd(),
+            created: now,
+            last_active: now,
+            last_command: "NULL",
+            running: None,
+            protocol: Protocol::Two,
+            user: None,
+            is_asking: false,
+            is_readonly: false,
+            is_kept: false,
+            transaction: None,
+            watched: Vec::new(),
+            is_executing: false,
+            is_scripting: false,
+            reply_mode: ReplyMode::On,
+            is_closing: false,
+            key,
+            pushes: Vec::new(),
+            waits: None,
+            is_replica: false,
+            is_primary: false,
+            written: 0,
+        }
+    }
+
     /// The name of its user.
     #[must_use]
     pub fn user_name(&self) -> &str {
@@ -148,6 +185,7 @@ impl Session {
             |address: Option<SocketAddr>| address.map_or_else(|| "?:0".to_owned(), |address| address.to_string());
         let mut flags = String::new();
         flags.extend(self.is_replica.then_some('S'));
+        flags.extend(self.is_primary.then_some('M'));
         flags.extend(subscriptions.has_any(self.key).then_some('P'));
         flags.extend(self.is_readonly.then_some('r'));
         flags.extend(self.transaction.is_some().then_some('x'));

@@ -4,7 +4,7 @@
 //! Must not know a command, nor wait for anything.
 
 use crate::{
-    client::{Client, Fate, ReplyMode, Session},
+    client::{Client, Fate, Session},
     dial,
     listeners::ClientListeners,
     log::reason,
@@ -18,12 +18,10 @@ use mio::{
     event::Event,
     net::{TcpListener, TcpStream},
 };
-use slotbus_wire::resp::Protocol;
 use std::{
     collections::VecDeque,
     io::{self, ErrorKind},
     net::SocketAddr,
-    os::fd::AsRawFd,
     sync::Arc,
     time::Duration,
 };
@@ -231,7 +229,8 @@ impl Server {
         let is_denied = self.settings.flag("protected-mode")
             && self.users.unasked().is_some()
             && !remote.ip().to_canonical().is_loopback();
-        let session = new_session(self, &stream, remote);
+        let mut session = Session::new(self.next_client_id(), self.clients.next_key(), &stream, remote, self.now);
+        session.user = self.users.unasked();
         let mut client = Box::new(Client::new(stream, session));
         if is_full || is_denied {
             self.counters.rejected += 1;
@@ -257,37 +256,4 @@ enum Accepted {
     One(TcpStream, SocketAddr),
     Failed,
     NoMore,
-}
-
-fn new_session(server: &mut Server, stream: &Stream, remote: SocketAddr) -> Session {
-    let id = server.next_client;
-    server.next_client += 1;
-    Session {
-        id,
-        name: String::new(),
-        remote: Some(remote),
-        local: stream.socket().local_addr().ok(),
-        is_tls: stream.is_tls(),
-        descriptor: stream.socket().as_raw_fd(),
-        created: server.now,
-        last_active: server.now,
-        last_command: "NULL",
-        running: None,
-        protocol: Protocol::Two,
-        user: server.users.unasked(),
-        is_asking: false,
-        is_readonly: false,
-        is_kept: false,
-        transaction: None,
-        watched: Vec::new(),
-        is_executing: false,
-        is_scripting: false,
-        reply_mode: ReplyMode::On,
-        is_closing: false,
-        key: server.clients.next_key(),
-        pushes: Vec::new(),
-        waits: None,
-        is_replica: false,
-        written: 0,
-    }
 }

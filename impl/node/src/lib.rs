@@ -41,6 +41,7 @@ pub mod offline;
 pub mod overtime;
 pub mod pause;
 pub mod pubsub;
+pub mod rates;
 pub mod replication;
 pub mod runtime;
 pub mod saves;

@@ -1,10 +1,10 @@
 //! Owns one connection of the bus: its socket, what has arrived on it and what waits to leave.
 //!
-//! Must not know a packet's content, nor whose link it is.
+//! Must not know a packet's content.
 
 use crate::stream::Stream;
 use mio::net::TcpStream;
-use slotbus_core::{Host, LinkId, Millis};
+use slotbus_core::{Host, LinkId, Millis, NodeId};
 use std::{
     io::{self, ErrorKind, Read, Write},
     net::SocketAddr,
@@ -21,6 +21,8 @@ pub struct Link {
     pub is_up: bool,
     /// Whether the other end may have closed it: what is read may be the last.
     pub is_ending: bool,
+    /// Who said to have sent what came last, if it was said.
+    pub sender: Option<NodeId>,
     stream: Stream,
     input: Vec<u8>,
     output: Vec<u8>,
@@ -44,7 +46,17 @@ impl Link {
     /// A connection over this socket.
     #[must_use]
     pub fn new(id: LinkId, stream: Stream, is_up: bool, opened: Millis) -> Self {
-        Self { id, opened, is_up, is_ending: false, stream, input: Vec::new(), output: Vec::new(), written: 0 }
+        Self {
+            id,
+            opened,
+            is_up,
+            is_ending: false,
+            sender: None,
+            stream,
+            input: Vec::new(),
+            output: Vec::new(),
+            written: 0,
+        }
     }
 
     /// The socket, to register it.

@@ -17,7 +17,7 @@ pub use intake::Intake;
 pub use writes::Writes;
 
 use self::{copies::Copies, primary_link::PrimaryLink};
-use crate::{config::Settings, dial::BindAddress, server::Server, slab::Key};
+use crate::{client::Session, config::Settings, dial::BindAddress, server::Server, slab::Key};
 use mio::Registry;
 use rustls::ClientConfig;
 use slotbus_core::{Address, Millis, NodeId};
@@ -45,6 +45,8 @@ pub struct Replicating {
     /// How the connection to the primary is secured; none if it is not.
     pub tls: Option<Arc<ClientConfig>>,
     link: PrimaryLink,
+    /// The primary as one of the clients, while it is connected.
+    client: Option<Box<Session>>,
     intake: Option<Intake>,
     copies: Copies,
 }
@@ -64,6 +66,7 @@ impl Replicating {
             sources: sources(settings),
             tls: None,
             link: PrimaryLink::default(),
+            client: None,
             intake: None,
             copies: Copies::default(),
         }
@@ -83,6 +86,12 @@ impl Replicating {
     #[must_use]
     pub fn is_in_step(&self) -> bool {
         self.machine.upstream().is_some_and(|upstream| upstream.stage() == Stage::Streaming)
+    }
+
+    /// The primary as one of the clients, once its stream arrives.
+    #[must_use]
+    pub fn primary_client(&self) -> Option<&Session> {
+        self.client.as_deref().filter(|_| self.is_in_step())
     }
 
     /// The place in the stream that the keys are at; none while they are at none.
@@ -201,7 +210,7 @@ impl Server {
             }
             Effect::Disconnect => {
                 replication.link.close(&replication.registry);
-                replication.intake = None;
+                (replication.client, replication.intake) = (None, None);
             }
             Effect::Send(bytes) => replication.link.send(&bytes),
             Effect::BeginLoad => {
@@ -211,7 +220,7 @@ impl Server {
             Effect::Load(bytes) => return self.load(&bytes),
             Effect::EndLoad => return self.end_load(),
             Effect::Apply(requests) => return self.apply(&requests),
-            Effect::Copy { replicas } => self.begin_copy(&replicas),
+            Effect::Copy { marked, counted } => self.begin_copy(&marked, &counted),
             Effect::Answer { replica, bytes } => self.put_before_stream(client_key(replica), &bytes),
             Effect::Close { replica } => self.doomed.push(client_key(replica)),
             Effect::Tell(note) => self.log.notice(format_args!("{note}")),
@@ -227,7 +236,10 @@ impl Server {
         match self.replication.link.establish() {
             None => return,
             Some(Ok(false)) => {}
-            Some(Ok(true)) => self.replicate(Event::Connected),
+            Some(Ok(true)) => {
+                self.make_primary_a_client();
+                self.replicate(Event::Connected);
+            }
             Some(Err(error)) => {
                 self.log.warning(format_args!("Error condition on socket for SYNC: {}", crate::log::reason(&error)));
                 return self.replicate(Event::Lost);
@@ -235,6 +247,14 @@ impl Server {
         }
         self.read_primary(scratch);
         self.flush_primary();
+    }
+
+    fn make_primary_a_client(&mut self) {
+        let (id, now) = (self.next_client_id(), self.now);
+        let stream = self.replication.link.stream();
+        let remote = stream.and_then(|stream| stream.socket().peer_addr().ok());
+        let session = stream.zip(remote).map(|(stream, remote)| Session::new(id, Key::NOBODY, stream, remote, now));
+        self.replication.client = session.map(|session| Box::new(Session { is_primary: true, ..session }));
     }
 
     /// Goes on reading what was interrupted to give others their turn.
@@ -250,7 +270,12 @@ impl Server {
         while self.replication.link.generation() == generation {
             match self.replication.link.read(scratch) {
                 Ok(0) => return,
-                Ok(count) => self.replicate(Event::Received(&scratch[..count])),
+                Ok(count) => {
+                    if let Some(client) = &mut self.replication.client {
+                        client.last_active = self.now;
+                    }
+                    self.replicate(Event::Received(&scratch[..count]));
+                }
                 Err(_) => return self.replicate(Event::Lost),
             }
         }

@@ -213,6 +213,7 @@ impl Runtime {
         self.server.tick_replication();
         self.server.save_if_due();
         self.server.rewrite_if_due();
+        self.server.rates.note(self.server.now, &self.server.counters);
         for outcome in self.server.migrations.expire(self.server.now) {
             self.server.conclude(&outcome);
         }

@@ -19,6 +19,7 @@ use crate::{
     migration::{Migrations, Outcome},
     pause::Pause,
     pubsub::Subscriptions,
+    rates::Rates,
     replication::{Replicating, output_limit, replica_id},
     saves::{Saves, save_points},
     slab::{Key, Slab},
@@ -178,6 +179,8 @@ pub struct Server {
     pub limits: ClientLimits,
     /// What has been counted.
     pub counters: ClientCounters,
+    /// How much of that happens a second.
+    pub rates: Rates,
     /// What has been counted by command.
     pub command_stats: CommandStats,
     /// Requests that took long.
@@ -200,13 +203,18 @@ pub struct Server {
     pub log: Log,
     /// A name for this run of the process.
     pub run_id: String,
-    /// The number that the next client gets.
-    pub next_client: u64,
+    next_client: u64,
     /// Whether the process is to end, and was asked to.
     pub is_ending: bool,
 }
 
 impl Server {
+    /// The number of a new client.
+    pub(crate) fn next_client_id(&mut self) -> u64 {
+        self.next_client += 1;
+        self.next_client - 1
+    }
+
     /// A node with these settings, and no client yet.
     #[must_use]
     pub fn new(
@@ -248,6 +256,7 @@ impl Server {
             tls,
             config_file: None,
             counters: ClientCounters::default(),
+            rates: Rates::default(),
             command_stats: CommandStats::default(),
             slow_log: SlowLog::default(),
             latency: Latency::default(),

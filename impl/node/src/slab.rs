@@ -12,6 +12,11 @@ pub struct Key {
     pub generation: u32,
 }
 
+impl Key {
+    /// The name of nothing.
+    pub const NOBODY: Self = Self { index: u32::MAX, generation: u32::MAX };
+}
+
 /// Things by key.
 #[derive(Debug)]
 pub struct Slab<T> {

@@ -46,7 +46,7 @@ const DESCRIPTORS_RESERVED: u64 = 32;
 pub fn run(loaded: Loaded, config_file: Option<PathBuf>) -> Result<(), String> {
     let Loaded { mut settings, warnings, users } = loaded;
     let log = open_log(&settings)?;
-    log.warning(format_args!("Slotbus node {} is starting, pid={}", env!("CARGO_PKG_VERSION"), std::process::id()));
+    log.warning(format_args!("Slotbus node {} is starting, PID: {}", env!("CARGO_PKG_VERSION"), std::process::id()));
     for warning in warnings {
         log.warning(format_args!("{warning}"));
     }
@@ -167,7 +167,9 @@ fn load(server: &mut Server) -> Result<(), String> {
 
 fn load_snapshot(server: &mut Server) -> Result<(), String> {
     let start = Instant::now();
-    server.store.set_time(server.now, Expired::Dropped);
+    // The primary of a replica says when keys expire, and its requests build on those that it has not dropped.
+    let expired = if server.is_replica() { Expired::There } else { Expired::Dropped };
+    server.store.set_time(server.now, expired);
     let loaded = snapshot::load(&server.settings.path("dbfilename"), &mut server.store)?;
     if let Some(snapshot::Loaded { keys, stream }) = loaded {
         let seconds = start.elapsed().as_secs_f64();

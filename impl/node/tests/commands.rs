@@ -591,15 +591,13 @@ const UNTOLD: &[&str] = &[
     "rdb_current_bgsave_time_sec",
     // What a load has met, and what expires in cycles.
     "rdb_last_load_keys_",
-    "dump_payload_sanitizations",
     "expired_stale_perc",
     "expired_time_cap_reached_count",
     "expire_cycle_cpu_milliseconds",
     // Rates, and parts of the traffic.
-    "instantaneous_",
+    "instantaneous_input_repl",
+    "instantaneous_output_repl",
     "total_net_repl_",
-    "sync_full",
-    "sync_partial_",
     "used_cpu_sys_main_thread",
     "used_cpu_user_main_thread",
 ];

@@ -24,10 +24,12 @@ pub enum Effect {
     EndLoad,
     /// Carry out the primary's requests, as one.
     Apply(Vec<OwnedArgs>),
-    /// Make a copy of all keys as they are now, and send it to these replicas, with a mark at its end.
+    /// Make a copy of all keys as they are now, and send it to these replicas.
     Copy {
-        /// To whom.
-        replicas: Vec<ReplicaId>,
+        /// Those that look for a mark at its end.
+        marked: Vec<ReplicaId>,
+        /// Those that must know its length before its first byte.
+        counted: Vec<ReplicaId>,
     },
     /// Send a replica bytes that are not of the stream, before anything else.
     Answer {

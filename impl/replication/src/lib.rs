@@ -25,6 +25,6 @@ pub use effect::{Effect, Note};
 pub use event::{Event, Introduction, ReplicaId};
 pub use history::{Former, History};
 pub use replicas::{Phase, Replica};
-pub use step::Replication;
+pub use step::{Replication, Syncs};
 pub use stream_id::StreamId;
 pub use upstream::{Stage, Upstream};

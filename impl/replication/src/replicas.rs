@@ -5,7 +5,7 @@
 
 use crate::{
     Effect, Introduction, Note, ReplicaId, StreamId,
-    step::{Replication, Turn},
+    step::{Replication, Syncs, Turn},
     upstream::Upstream,
 };
 use slotbus_core::Millis;
@@ -84,6 +84,12 @@ impl Replica {
 }
 
 impl Replication {
+    /// How replicas came to read the stream so far.
+    #[must_use]
+    pub fn syncs(&self) -> Syncs {
+        self.syncs
+    }
+
     /// What a replica is to be sent next; nothing if it is up to date, or has no place in the stream yet.
     #[must_use]
     pub fn unsent(&self, replica: ReplicaId) -> &[u8] {
@@ -187,8 +193,15 @@ impl Turn<'_> {
             self.state.is_active && self.state.history.includes(stream, offset) && self.state.backlog.reaches(offset)
         };
         match place.filter(is_here) {
-            Some((_, offset)) => self.go_on_with(id, offset),
-            None => self.have_wait(id),
+            Some((_, offset)) => {
+                self.state.syncs.continued += 1;
+                self.go_on_with(id, offset);
+            }
+            None => {
+                self.state.syncs.copies += 1;
+                self.state.syncs.not_continued += u64::from(place.is_some());
+                self.have_wait(id);
+            }
         }
         self.state.is_active = true;
     }
@@ -205,9 +218,6 @@ impl Turn<'_> {
     fn have_wait(&mut self, id: ReplicaId) {
         let now = self.now;
         let replica = self.replica(id);
-        if !replica.knows_end_marks {
-            return self.answer(id, "-ERR A copy is sent with an end mark only: say REPLCONF capa eof before\r\n");
-        }
         replica.phase = Phase::Waiting(now);
         self.perform(Effect::Tell(Note::ReplicaNeedsCopy(id)));
     }
@@ -291,19 +301,20 @@ impl Turn<'_> {
             return;
         }
         let (stream, offset) = (self.state.history.tell(), self.state.history.offset);
-        let mut replicas = Vec::new();
+        let (mut answered, mut marked, mut counted) = (Vec::new(), Vec::new(), Vec::new());
         for (id, replica) in &mut self.state.replicas {
             if matches!(replica.phase, Phase::Waiting(_)) {
                 (replica.phase, replica.sent, replica.acked) = (Phase::Copying, offset, offset);
                 replica.heard_at = self.now;
-                replicas.push((*id, replica.expects_place));
+                answered.extend(replica.expects_place.then_some(*id));
+                if replica.knows_end_marks { &mut marked } else { &mut counted }.push(*id);
             }
         }
         self.state.select_due = true;
-        for (id, _) in replicas.iter().filter(|(_, expects_place)| *expects_place) {
-            self.answer(*id, &format!("+FULLRESYNC {stream} {offset}\r\n"));
+        for id in answered {
+            self.answer(id, &format!("+FULLRESYNC {stream} {offset}\r\n"));
         }
-        self.perform(Effect::Copy { replicas: replicas.into_iter().map(|(id, _)| id).collect() });
+        self.perform(Effect::Copy { marked, counted });
     }
 
     /// Lets replicas know that this node is there.
@@ -316,7 +327,12 @@ impl Turn<'_> {
             return;
         }
         self.state.newline_at = self.now.after(NEWLINE_MS);
-        let waiting = self.state.replicas.iter().filter(|(_, replica)| matches!(replica.phase, Phase::Waiting(_)));
+        let waiting = self.state.replicas.iter().filter(|(_, replica)| match replica.phase {
+            Phase::Waiting(_) => true,
+            // Its copy leaves when its length is known.
+            Phase::Copying => !replica.knows_end_marks,
+            Phase::Introduced | Phase::Copied | Phase::Online => false,
+        });
         for replica in waiting.map(|(id, _)| *id).collect::<Vec<_>>() {
             self.answer(replica, "\n");
         }

@@ -25,6 +25,18 @@ pub struct Replication {
     pub(crate) newline_at: Millis,
     pub(crate) upstream: Option<Upstream>,
     pub(crate) replicas: BTreeMap<ReplicaId, Replica>,
+    pub(crate) syncs: Syncs,
+}
+
+/// How replicas came to read the stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Syncs {
+    /// So many needed a copy of all keys.
+    pub copies: u64,
+    /// So many went on where they were.
+    pub continued: u64,
+    /// So many told where they were and could not go on there.
+    pub not_continued: u64,
 }
 
 impl Replication {
@@ -44,6 +56,7 @@ impl Replication {
             newline_at: Millis(0),
             upstream: None,
             replicas: BTreeMap::new(),
+            syncs: Syncs::default(),
         }
     }
 

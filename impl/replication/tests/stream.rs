@@ -279,7 +279,7 @@ fn serving() -> Replication {
     let mut primary = machine(1);
     assert_eq!(ask(&mut primary, FIRST, None), "");
     let effects = primary.step(NOW, TICK);
-    assert!(effects.contains(&Effect::Copy { replicas: vec![FIRST] }), "{effects:?}");
+    assert!(effects.contains(&Effect::Copy { marked: vec![FIRST], counted: vec![] }), "{effects:?}");
     primary.step(NOW, Event::Copied { replica: FIRST });
     primary.step(NOW, Event::Acked { replica: FIRST, offset: 0 });
     primary
@@ -300,7 +300,7 @@ fn a_copy_waits_for_others_and_the_stream_for_the_copy() {
     ask(&mut primary, SECOND, None);
     assert_eq!(primary.step(NOW.after(5000), Event::Tick { is_paused: false, can_copy: false }), []);
     let effects = primary.step(NOW.after(5000), TICK);
-    assert!(effects.contains(&Effect::Copy { replicas: vec![FIRST, SECOND] }), "{effects:?}");
+    assert!(effects.contains(&Effect::Copy { marked: vec![FIRST, SECOND], counted: vec![] }), "{effects:?}");
     let offset = primary.offset();
     primary.step(NOW, Event::Produced(b"write"));
     assert_eq!(primary.unsent(FIRST), b"");

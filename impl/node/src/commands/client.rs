@@ -4,10 +4,12 @@ use super::{cluster::no_such_form, connection::client_name, help_of, syntax_erro
 use crate::{
     client::{Client, ReplyMode, Session},
     pause::Scope,
+    pubsub::Subscriptions,
     server::Server,
     slab::Key,
     users::Users,
 };
+use slotbus_replication::Event;
 use slotbus_wire::resp::{Args, Reply, parse_i64};
 use std::net::SocketAddr;
 
@@ -87,41 +89,32 @@ pub(super) fn info<'e>(server: &'e mut Server, session: &mut Session, _: Args<'e
 }
 
 pub(super) fn list<'e>(server: &'e mut Server, session: &mut Session, args: Args<'e>) -> Reply<'e> {
-    let wanted: Vec<u64> = match (args.get(2).map(<[u8]>::to_ascii_lowercase).as_deref(), args.len()) {
-        (None, _) => vec![],
-        (Some(b"type"), 4) => match args.at(3).to_ascii_lowercase().as_slice() {
-            b"normal" => vec![],
-            b"replica" | b"slave" => {
-                let replicas = server.clients.iter().filter(|(_, client)| client.session.is_replica);
-                // No id is 0: a class without members is not all.
-                std::iter::once(0).chain(replicas.map(|(_, client)| client.session.id)).collect()
-            }
-            b"master" | b"pubsub" => vec![0],
-            _ => {
-                let kind = String::from_utf8_lossy(args.at(3));
-                return Reply::err(format_args!("Unknown client type '{kind}'"));
-            }
+    let (class, ids) = match (args.get(2).map(<[u8]>::to_ascii_lowercase).as_deref(), args.len()) {
+        (None, _) => (None, None),
+        (Some(b"type"), 4) => match Class::named(args.at(3)) {
+            Ok(class) => (Some(class), None),
+            Err(refusal) => return refusal,
         },
         (Some(b"id"), 4..) => {
             let ids = args.from(3).map(|id| parse_i64(id).and_then(|id| u64::try_from(id).ok()));
             match ids.collect::<Option<Vec<u64>>>() {
-                Some(ids) => ids,
+                Some(ids) => (None, Some(ids)),
                 None => return Reply::err("Invalid client ID"),
             }
         }
         _ => return syntax_error(),
     };
-    let others = server.clients.iter().map(|(_, client)| &**client);
-    let mut lines: Vec<(u64, String)> = others
-        .map(|client| {
-            let (held, waiting) = (client.held(), client.waiting());
-            (client.session.id, client.session.line(held, waiting, server.now, &server.subscriptions))
-        })
-        .collect();
-    lines.push((session.id, session.line(0, 0, server.now, &server.subscriptions)));
-    lines.sort();
-    lines.retain(|(id, _)| wanted.is_empty() || wanted.contains(id));
-    Reply::Verbatim(lines.into_iter().map(|(_, line)| line).collect::<String>().into())
+    let subscriptions = &server.subscriptions;
+    let others = server.clients.iter().map(|(_, client)| (&client.session, client.held(), client.waiting()));
+    let primary = server.replication.primary_client().map(|session| (session, 0, 0));
+    let mut meant: Vec<_> = others.chain(primary).chain([(&*session, 0, 0)]).collect();
+    meant.retain(|(session, ..)| {
+        class.is_none_or(|class| class == Class::of(session, subscriptions))
+            && ids.as_ref().is_none_or(|ids| ids.contains(&session.id))
+    });
+    meant.sort_by_key(|(session, ..)| session.id);
+    let lines = meant.iter().map(|(session, held, waiting)| session.line(*held, *waiting, server.now, subscriptions));
+    Reply::Verbatim(lines.collect::<String>().into())
 }
 
 pub(super) fn kill<'e>(server: &'e mut Server, session: &mut Session, args: Args<'e>) -> Reply<'e> {
@@ -200,8 +193,8 @@ impl Default for Filter {
 enum Class {
     Normal,
     Replica,
-    /// Connections of this class are none that clients can name.
-    Other,
+    Primary,
+    Subscriber,
 }
 
 impl Class {
@@ -209,13 +202,19 @@ impl Class {
         match name.to_ascii_lowercase().as_slice() {
             b"normal" => Ok(Self::Normal),
             b"replica" | b"slave" => Ok(Self::Replica),
-            b"master" | b"pubsub" => Ok(Self::Other),
+            b"master" => Ok(Self::Primary),
+            b"pubsub" => Ok(Self::Subscriber),
             _ => Err(Reply::err(format_args!("Unknown client type '{}'", text(name)))),
         }
     }
 
-    fn of(session: &Session) -> Self {
-        if session.is_replica { Self::Replica } else { Self::Normal }
+    fn of(session: &Session, subscriptions: &Subscriptions) -> Self {
+        match session {
+            Session { is_primary: true, .. } => Self::Primary,
+            Session { is_replica: true, .. } => Self::Replica,
+            Session { key, .. } if subscriptions.has_any(*key) => Self::Subscriber,
+            Session { .. } => Self::Normal,
+        }
     }
 }
 
@@ -251,12 +250,12 @@ impl Filter {
         Ok(filter)
     }
 
-    fn means(&self, session: &Session) -> bool {
+    fn means(&self, session: &Session, subscriptions: &Subscriptions) -> bool {
         let is = |wanted: &Option<String>, address: Option<SocketAddr>| match wanted {
             None => true,
             Some(wanted) => address.is_some_and(|address| address.to_string() == *wanted),
         };
-        self.class.is_none_or(|class| class == Class::of(session))
+        self.class.is_none_or(|class| class == Class::of(session, subscriptions))
             && self.id.is_none_or(|id| id == session.id)
             && self.user.as_ref().is_none_or(|user| *user == session.user_name())
             && is(&self.remote, session.remote)
@@ -265,13 +264,16 @@ impl Filter {
 }
 
 fn end(server: &mut Server, session: &mut Session, filter: &Filter) -> usize {
-    let meant = server.clients.iter().filter(|(_, client)| filter.means(&client.session));
+    let is_meant = |session: &Session| filter.means(session, &server.subscriptions);
+    let meant = server.clients.iter().filter(|(_, client)| is_meant(&client.session));
     let doomed: Vec<Key> = meant.map(|(key, _)| key).collect();
-    let mut count = doomed.len();
+    let is_primary_meant = server.replication.primary_client().is_some_and(is_meant);
+    let is_caller_meant = !filter.spares_caller && is_meant(session);
+    let count = doomed.len() + usize::from(is_primary_meant) + usize::from(is_caller_meant);
     server.doomed.extend(doomed);
-    if !filter.spares_caller && filter.means(session) {
-        session.is_closing = true;
-        count += 1;
+    session.is_closing |= is_caller_meant;
+    if is_primary_meant {
+        server.replicate(Event::Lost);
     }
     count
 }

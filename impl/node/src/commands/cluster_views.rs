@@ -7,7 +7,7 @@ use super::{
     cluster::{bus, node_id, unknown_node},
     not_an_integer,
 };
-use crate::{bus::ClusterNode, client::Session, server::Server};
+use crate::{bus::ClusterNode, client::Session, link::Link, server::Server};
 use slotbus_core::{
     Address, CLUSTER_SLOTS, ClusterState, Flags, Host, LinkId, NodeId, Peer, Pos, Slot, route::key_slot,
 };
@@ -15,7 +15,7 @@ use slotbus_wire::{
     nodes_conf::node_line,
     resp::{Args, Reply, parse_i64},
 };
-use std::fmt::Write;
+use std::{collections::BTreeMap, fmt::Write};
 
 type ClusterPeer = Peer<CLUSTER_SLOTS>;
 
@@ -274,22 +274,27 @@ pub(super) fn links<'e>(server: &'e mut Server, _: &mut Session, _: Args<'e>) ->
         Ok(bus) => bus,
         Err(refusal) => return refusal,
     };
+    // A node that answers every ping and sends none of its own has a link, too: the core need not know whose it is.
+    let inbound: BTreeMap<NodeId, &Link> = bus.inbound().collect();
     let mut links = Vec::new();
     for peer in bus.node().peers().iter() {
-        let outbound = peer.outbound.map(|number| ("to", LinkId::Outbound(number)));
-        let inbound = peer.inbound.map(|number| ("from", LinkId::Inbound(number)));
-        for (direction, id) in outbound.into_iter().chain(inbound) {
-            let Some(link) = bus.link(id) else { continue };
-            let events = if link.waiting() > 0 || !link.is_up { "rw" } else { "r" };
-            links.push(Reply::Map(vec![
-                (Reply::text("direction"), Reply::text(direction)),
-                (Reply::text("node"), Reply::text(peer.id.to_string())),
-                (Reply::text("create-time"), Reply::Integer(i64::try_from(link.opened.0).unwrap_or(i64::MAX))),
-                (Reply::text("events"), Reply::text(events)),
-                (Reply::text("send-buffer-allocated"), Reply::count(link.allocated())),
-                (Reply::text("send-buffer-used"), Reply::count(link.waiting())),
-            ]));
-        }
+        let outbound = peer.outbound.and_then(|number| bus.link(LinkId::Outbound(number)));
+        let bound = peer.inbound.and_then(|number| bus.link(LinkId::Inbound(number)));
+        let inbound = bound.or_else(|| inbound.get(&peer.id).copied());
+        links.extend(outbound.map(|link| link_fields("to", &peer.id, link)));
+        links.extend(inbound.map(|link| link_fields("from", &peer.id, link)));
     }
     Reply::Array(links)
+}
+
+fn link_fields(direction: &'static str, node: &NodeId, link: &Link) -> Reply<'static> {
+    let events = if link.waiting() > 0 || !link.is_up { "rw" } else { "r" };
+    Reply::Map(vec![
+        (Reply::text("direction"), Reply::text(direction)),
+        (Reply::text("node"), Reply::text(node.to_string())),
+        (Reply::text("create-time"), Reply::Integer(i64::try_from(link.opened.0).unwrap_or(i64::MAX))),
+        (Reply::text("events"), Reply::text(events)),
+        (Reply::text("send-buffer-allocated"), Reply::count(link.allocated())),
+        (Reply::text("send-buffer-used"), Reply::count(link.waiting())),
+    ])
 }

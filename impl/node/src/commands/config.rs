@@ -32,7 +32,11 @@ pub(super) fn get<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) -
     let mut found = BTreeMap::new();
     for (directive, value) in server.settings.iter() {
         for name in std::iter::once(directive.name).chain(directive.alias) {
-            if args.from(2).any(|pattern| glob::matches(pattern, name.as_bytes(), true)) {
+            let is_meant = |pattern: &[u8]| match directive.is_hidden {
+                true => pattern.eq_ignore_ascii_case(name.as_bytes()),
+                false => glob::matches(pattern, name.as_bytes(), true),
+            };
+            if args.from(2).any(is_meant) {
                 found.insert(name, value);
             }
         }

@@ -1,12 +1,13 @@
 //! Owns the command for tests and for the curious: DEBUG, where the configuration allows it.
 
-use super::{help_of, syntax_error};
+use super::{NOT_AN_INTEGER, help_of, syntax_error};
 use crate::{
     client::Session,
     server::Server,
     snapshot,
     store::{digest::Digest, eviction::Eviction, news::Class},
 };
+use slotbus_core::LinkId;
 use slotbus_wire::{
     dump, number,
     resp::{Args, Protocol, Reply, parse_i64},
@@ -47,6 +48,8 @@ pub(super) fn debug<'e>(server: &'e mut Server, session: &mut Session, args: Arg
             server.log.warning(format_args!("DEBUG LOG: {}", String::from_utf8_lossy(args.at(2))));
             Reply::OK
         }
+        (b"drop-cluster-packet-filter", 3) => drop_packets(server, args.at(2)),
+        (b"clusterlink", 5) if args.at(2).eq_ignore_ascii_case(b"kill") => kill_links(server, args),
         (b"populate", 3..=5) => populate(server, args),
         (b"protocol", 3) => example(args.at(2), session.protocol),
         _ => Reply::err(format_args!(
@@ -60,8 +63,10 @@ fn help() -> Reply<'static> {
     help_of(
         "DEBUG",
         &[
+            ("CLUSTERLINK KILL (TO|FROM|ALL) <id>", "Cut the links to a node, from it, or both."),
             ("DIGEST", "A digest of all keys and values."),
             ("DIGEST-VALUE <key> [<key> ...]", "Digests of values."),
+            ("DROP-CLUSTER-PACKET-FILTER <kind>", "Drop packets of the bus of this kind as they come; -1 for none."),
             ("ERROR <text>", "Answer with an error."),
             ("LOADAOF", "Load all keys from the append-only files again."),
             ("LOG <text>", "Write to the log."),
@@ -79,6 +84,33 @@ fn help() -> Reply<'static> {
 fn sleep(seconds: &[u8]) -> Reply<'static> {
     let duration = number::parse_f64(seconds).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     std::thread::sleep(duration.unwrap_or_default());
+    Reply::OK
+}
+
+fn drop_packets(server: &mut Server, kind: &[u8]) -> Reply<'static> {
+    let Some(kind) = parse_i64(kind) else { return Reply::err(NOT_AN_INTEGER) };
+    if let Some(bus) = &mut server.bus {
+        bus.be_deaf_to(u16::try_from(kind).ok());
+    }
+    Reply::OK
+}
+
+fn kill_links(server: &mut Server, args: Args<'_>) -> Reply<'static> {
+    let Some(bus) = &mut server.bus else {
+        return Reply::err("Debug option only available for cluster mode enabled setup!");
+    };
+    let is = |word: &[u8]| args.at(3).eq_ignore_ascii_case(word);
+    let (is_to, is_from) = (is(b"to") || is(b"all"), is(b"from") || is(b"all"));
+    if !is_to && !is_from {
+        return Reply::err(format_args!("Unknown direction {}", String::from_utf8_lossy(args.at(3))));
+    }
+    let id = std::str::from_utf8(args.at(4)).ok().and_then(|id| id.parse().ok());
+    let Some(peer) = id.and_then(|id| bus.node().peers().get(&id)) else {
+        return Reply::err(format_args!("Unknown node {}", String::from_utf8_lossy(args.at(4))));
+    };
+    let to = peer.outbound.filter(|_| is_to).map(LinkId::Outbound);
+    let from = peer.inbound.filter(|_| is_from).map(LinkId::Inbound);
+    to.into_iter().chain(from).for_each(|link| bus.cut(link));
     Reply::OK
 }
 

@@ -207,11 +207,21 @@ fn about_stats(server: &Server, fields: &mut Fields) {
     fields.put("total_error_replies", counters.errors);
     fields.put("total_reads_processed", counters.reads);
     fields.put("total_writes_processed", counters.writes);
+    let rates = server.rates.at(server.now, counters);
+    fields.put("instantaneous_ops_per_sec", rates.commands.round());
+    fields.put("instantaneous_input_kbps", format_args!("{:.2}", rates.bytes_in / 1024.0));
+    fields.put("instantaneous_output_kbps", format_args!("{:.2}", rates.bytes_out / 1024.0));
+    let syncs = server.replication.machine.syncs();
+    fields.put("sync_full", syncs.copies);
+    fields.put("sync_partial_ok", syncs.continued);
+    fields.put("sync_partial_err", syncs.not_continued);
     // There are no child processes, no further threads that read, no tracking and no moving of values.
     fields.put_none(&[
         "latest_fork_usec",
         "total_forks",
         "migrate_cached_sockets",
+        // Every payload is looked through as it is read.
+        "dump_payload_sanitizations",
         "slave_expires_tracked_keys",
         "evicted_clients",
         "active_defrag_hits",

@@ -31,6 +31,8 @@ pub struct Directive {
     pub changes: Changes,
     /// Whether this node does what it says; if not, setting it is accepted with a warning.
     pub is_acted_on: bool,
+    /// Whether CONFIG GET shows it to those only who know its name.
+    pub is_hidden: bool,
 }
 
 const I32_MIN: i64 = i32::MIN as i64;
@@ -39,7 +41,7 @@ const U32: i64 = u32::MAX as i64;
 const PORT: i64 = u16::MAX as i64;
 
 const fn at(name: &'static str, kind: Kind, default: &'static str) -> Directive {
-    Directive { name, alias: None, kind, default, changes: Changes::Always, is_acted_on: false }
+    Directive { name, alias: None, kind, default, changes: Changes::Always, is_acted_on: false, is_hidden: false }
 }
 
 impl Directive {
@@ -60,6 +62,11 @@ impl Directive {
 
     const fn acted_on(mut self) -> Self {
         self.is_acted_on = true;
+        self
+    }
+
+    const fn hidden(mut self) -> Self {
+        self.is_hidden = true;
         self
     }
 
@@ -164,6 +171,7 @@ pub static DIRECTIVES: &[Directive] = &[
     at("io-threads", Kind::Int(1, 128), "1").at_boot(),
     at("io-threads-do-reads", Kind::Bool, "no").at_boot(),
     at("jemalloc-bg-thread", Kind::Bool, "yes"),
+    at("key-load-delay", Kind::Int(I32_MIN, I32), "0").hidden(),
     at("latency-monitor-threshold", Kind::Int(0, i64::MAX), "0").acted_on(),
     at("latency-tracking", Kind::Bool, "yes"),
     at("latency-tracking-info-percentiles", Kind::Percentiles, "50 99 99.9").acted_on(),
@@ -176,6 +184,7 @@ pub static DIRECTIVES: &[Directive] = &[
     at("lfu-log-factor", Kind::Int(0, I32), "10").acted_on(),
     at("list-compress-depth", Kind::Int(0, I32), "0"),
     at("list-max-listpack-size", Kind::Int(I32_MIN, I32), "-2").alias("list-max-ziplist-size").acted_on(),
+    at("loading-process-events-interval-bytes", Kind::Memory(1024, I32), "2097152").hidden(),
     at("logfile", Kind::Text, "").at_boot().acted_on(),
     at("loglevel", Kind::Word(&["debug", "verbose", "notice", "warning"]), "notice").acted_on(),
     at("masterauth", Kind::Text, "").acted_on(),
@@ -202,6 +211,7 @@ pub static DIRECTIVES: &[Directive] = &[
     at("protocol-mutant", Kind::Word(MUTANTS), NO_MUTANT).at_boot().acted_on(),
     at("protocol-profile", Kind::Profile, "slotbus").at_boot().acted_on(),
     at("rdb-del-sync-files", Kind::Bool, "no"),
+    at("rdb-key-save-delay", Kind::Int(I32_MIN, I32), "0").hidden(),
     at("rdb-save-incremental-fsync", Kind::Bool, "yes"),
     at("rdbchecksum", Kind::Bool, "yes").at_boot().acted_on(),
     at("rdbcompression", Kind::Bool, "yes").acted_on(),
@@ -271,6 +281,8 @@ pub static DIRECTIVES: &[Directive] = &[
     at("tracking-table-max-keys", Kind::Int(0, i64::MAX), "1000000"),
     at("unixsocket", Kind::Text, "").at_boot(),
     at("unixsocketperm", Kind::Octal, "0").at_boot(),
+    at("use-exit-on-panic", Kind::Bool, "no").hidden(),
+    at("watchdog-period", Kind::Int(0, I32), "0").hidden(),
     at("zset-max-listpack-entries", Kind::Int(0, i64::MAX), "128").alias("zset-max-ziplist-entries").acted_on(),
     at("zset-max-listpack-value", Kind::Memory(0, i64::MAX), "64").alias("zset-max-ziplist-value").acted_on(),
 ];

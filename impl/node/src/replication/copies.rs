@@ -1,7 +1,7 @@
 //! Owns copies of all keys on their way to replicas: one at a time, of one instant, to all that wait
 //! for one. The slowest of them sets the pace.
 //!
-//! Must not fork, nor keep the copy.
+//! Must not fork, nor keep the copy, but for those that must know its length before its first byte.
 
 use super::client_key;
 use crate::{commands::REDIS_VERSION, server::Server, slab::Key};
@@ -16,7 +16,12 @@ const WAITING_MAX: usize = 512 * 1024;
 
 #[derive(Debug)]
 struct UnderWay {
-    replicas: Vec<Key>,
+    /// Those that are sent each part at once, and a mark behind the last.
+    marked: Vec<Key>,
+    /// Those that are sent its length first.
+    counted: Vec<Key>,
+    /// All parts so far, if there are any of those.
+    whole: Vec<u8>,
     mark: [u8; 40],
     checksum: Checksum,
     /// Whether a replica has to read before it goes on.
@@ -41,14 +46,15 @@ impl Server {
         self.replication.copies.under_way.is_none() && !self.store.has_image()
     }
 
-    pub(super) fn begin_copy(&mut self, replicas: &[ReplicaId]) {
+    pub(super) fn begin_copy(&mut self, marked: &[ReplicaId], counted: &[ReplicaId]) {
         let mark = std::array::from_fn(|_| fastrand::alphanumeric() as u8);
-        let replicas: Vec<Key> = replicas.iter().map(|replica| client_key(*replica)).collect();
-        self.log.notice(format_args!("Starting to send all keys to {} replicas", replicas.len()));
+        let [marked, counted] = [marked, counted].map(|ids| ids.iter().copied().map(client_key).collect::<Vec<Key>>());
+        self.log.notice(format_args!("Starting to send all keys to {} replicas", marked.len() + counted.len()));
         self.store.begin_image();
-        let mut copy = UnderWay { replicas, mark, checksum: Checksum::default(), is_held: false };
+        let checksum = Checksum::default();
+        let mut copy = UnderWay { marked, counted, whole: Vec::new(), mark, checksum, is_held: false };
         let announcement = [b"$EOF:".as_slice(), &mark, b"\r\n"].concat();
-        copy.replicas.iter().for_each(|key| self.put_before_stream(*key, &announcement));
+        copy.marked.iter().for_each(|key| self.put_before_stream(*key, &announcement));
         let mut head = Vec::new();
         rdb::put_header(&mut head, self.header());
         self.extend_copy(&mut copy, &head);
@@ -68,21 +74,30 @@ impl Server {
 
     fn extend_copy(&mut self, copy: &mut UnderWay, bytes: &[u8]) {
         copy.checksum.update(bytes);
-        copy.replicas.iter().for_each(|key| self.put_before_stream(*key, bytes));
+        self.put_copy(copy, bytes);
+    }
+
+    fn put_copy(&mut self, copy: &mut UnderWay, bytes: &[u8]) {
+        copy.marked.iter().for_each(|key| self.put_before_stream(*key, bytes));
+        if !copy.counted.is_empty() {
+            copy.whole.extend_from_slice(bytes);
+        }
     }
 
     /// Goes on with the copy that is under way.
     pub fn go_on_copying(&mut self) {
         let Some(mut copy) = self.replication.copies.under_way.take() else { return };
-        copy.replicas.retain(|key| self.clients.get(*key).is_some() && !self.doomed.contains(key));
-        if copy.replicas.is_empty() {
+        for replicas in [&mut copy.marked, &mut copy.counted] {
+            replicas.retain(|key| self.clients.get(*key).is_some() && !self.doomed.contains(key));
+        }
+        if copy.marked.is_empty() && copy.counted.is_empty() {
             return self.store.end_image();
         }
         if !self.store.has_image() {
             self.log.warning(format_args!("Sending all keys is given up: they were dropped meanwhile"));
             return self.replicate(Event::CopyFailed);
         }
-        let waiting = copy.replicas.iter().filter_map(|key| self.clients.get(*key)).map(|client| client.waiting());
+        let waiting = copy.marked.iter().filter_map(|key| self.clients.get(*key)).map(|client| client.waiting());
         copy.is_held = waiting.max().unwrap_or_default() > WAITING_MAX;
         if copy.is_held {
             self.replication.copies.under_way = Some(copy);
@@ -99,13 +114,19 @@ impl Server {
         }
     }
 
-    fn finish_copy(&mut self, copy: UnderWay) {
-        let UnderWay { replicas, mark, checksum, is_held: _ } = copy;
+    fn finish_copy(&mut self, mut copy: UnderWay) {
         let mut end = Vec::new();
-        rdb::put_end(&mut end, Some(checksum));
-        end.extend_from_slice(&mark);
-        for key in replicas {
-            self.put_before_stream(key, &end);
+        rdb::put_end(&mut end, Some(std::mem::take(&mut copy.checksum)));
+        self.put_copy(&mut copy, &end);
+        let UnderWay { marked, counted, whole, mark, .. } = copy;
+        for key in &marked {
+            self.put_before_stream(*key, &mark);
+        }
+        for key in &counted {
+            self.put_before_stream(*key, format!("${}\r\n", whole.len()).as_bytes());
+            self.put_before_stream(*key, &whole);
+        }
+        for key in marked.into_iter().chain(counted) {
             self.replicate(Event::Copied { replica: super::replica_id(key) });
         }
     }

@@ -32,6 +32,10 @@ impl PrimaryLink {
         self.generation
     }
 
+    pub(super) fn stream(&self) -> Option<&Stream> {
+        self.stream.as_ref()
+    }
+
     pub(super) fn has_more(&self) -> bool {
         self.has_more
     }
