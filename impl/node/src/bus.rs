@@ -531,7 +531,9 @@ impl Bus {
                 Effect::Reply { request, reply } => {
                     self.replies.insert(request, reply);
                 }
-                Effect::Follow { primary, address } => self.outbox.push(DataEffect::Follow { primary, address }),
+                Effect::Follow { primary, address, continues } => {
+                    self.outbox.push(DataEffect::Follow { primary, address, continues });
+                }
                 Effect::Lead => self.outbox.push(DataEffect::Lead),
                 Effect::PauseWrites { until } => self.outbox.push(DataEffect::PauseWrites { until }),
                 Effect::ResumeWrites => self.outbox.push(DataEffect::ResumeWrites),

@@ -16,6 +16,8 @@ pub enum DataEffect {
         primary: NodeId,
         /// Where.
         address: Address,
+        /// Whether it is the primary so far, or has taken its place: the data here are of its past.
+        continues: bool,
     },
     /// Replicate nobody.
     Lead,
@@ -125,7 +127,7 @@ impl Server {
 
     fn perform(&mut self, effect: DataEffect) {
         match effect {
-            DataEffect::Follow { primary, address } => self.follow(primary, address),
+            DataEffect::Follow { primary, address, continues } => self.follow(primary, address, continues),
             DataEffect::Lead => self.lead(),
             DataEffect::PauseWrites { until } => self.pause.begin_failover(until),
             DataEffect::ResumeWrites => {

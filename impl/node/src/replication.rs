@@ -168,9 +168,9 @@ enum Done {
 }
 
 impl Server {
-    /// Replicates a primary from now on.
-    pub fn follow(&mut self, primary: NodeId, address: Address) {
-        self.replicate(Event::Follow { primary, address });
+    /// Replicates a primary from now on, which may have taken the place of the one so far.
+    pub fn follow(&mut self, primary: NodeId, address: Address, continues: bool) {
+        self.replicate(Event::Follow { primary, address, continues });
         self.end_ack_waits_of_primary();
     }
 

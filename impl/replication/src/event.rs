@@ -34,6 +34,8 @@ pub enum Event<'a> {
         primary: NodeId,
         /// Where; a host that is no IP address, or port 0, if that is not known yet.
         address: Address,
+        /// Whether it is the primary so far, or has taken its place: what is here is then as old as it was.
+        continues: bool,
     },
     /// Nobody is to be followed any more.
     Lead {

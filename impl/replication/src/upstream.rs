@@ -183,7 +183,7 @@ impl Word {
 }
 
 impl Turn<'_> {
-    pub(crate) fn follow(&mut self, primary: NodeId, address: Address) {
+    pub(crate) fn follow(&mut self, primary: NodeId, address: Address, continues: bool) {
         let former = self.state.upstream.take();
         if former.as_ref().is_some_and(|former| former.primary == primary && former.address == address) {
             self.state.upstream = former;
@@ -193,7 +193,8 @@ impl Turn<'_> {
             self.perform(Effect::Disconnect);
         }
         let mut upstream = Upstream::new(primary, address, self.now);
-        upstream.was_fresh_at = former.filter(|former| former.primary == primary).and_then(|former| former.fresh_at());
+        let former = former.filter(|former| continues || former.primary == primary);
+        upstream.was_fresh_at = former.and_then(|former| former.fresh_at());
         self.state.upstream = Some(upstream);
         self.attempt();
     }

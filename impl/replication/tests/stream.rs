@@ -26,7 +26,7 @@ fn address() -> Address {
 }
 
 fn follow() -> Event<'static> {
-    Event::Follow { primary: NodeId([7; 20]), address: address() }
+    Event::Follow { primary: NodeId([7; 20]), address: address(), continues: false }
 }
 
 const TICK: Event<'static> = Event::Tick { is_paused: false, can_copy: true };
@@ -159,7 +159,7 @@ fn a_copy_is_acknowledged_until_the_stream_begins() {
 }
 
 #[test]
-fn freshness_begins_with_the_stream_and_ends_with_another_primary() {
+fn freshness_begins_with_the_stream_and_ends_with_a_primary_of_another_past() {
     let (mut replica, _) = asking(Config::default());
     assert_eq!(replica.upstream().unwrap().fresh_at(), None);
     feed(&mut replica, &conversation("$8", ""), &mut Outcome::default());
@@ -167,7 +167,11 @@ fn freshness_begins_with_the_stream_and_ends_with_another_primary() {
     let effects = replica.step(NOW.after(500), Event::Lost);
     assert!(effects.contains(&Effect::Disconnect));
     assert_eq!(replica.upstream().unwrap().fresh_at(), Some(NOW.after(500)));
-    replica.step(NOW.after(600), Event::Follow { primary: NodeId([8; 20]), address: address() });
+    let heir = Event::Follow { primary: NodeId([8; 20]), address: address(), continues: true };
+    replica.step(NOW.after(600), heir);
+    assert_eq!(replica.upstream().unwrap().fresh_at(), Some(NOW.after(500)));
+    let stranger = Event::Follow { primary: NodeId([9; 20]), address: address(), continues: false };
+    replica.step(NOW.after(700), stranger);
     assert_eq!(replica.upstream().unwrap().fresh_at(), None);
 }
 

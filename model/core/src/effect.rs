@@ -73,6 +73,8 @@ pub enum Effect<const SLOTS: usize> {
         primary: NodeId,
         /// Where.
         address: Address,
+        /// Whether it is the primary so far, or has taken its place: the data here are of its past.
+        continues: bool,
     },
     /// Replicate nobody from now on: this node is a primary.
     Lead,

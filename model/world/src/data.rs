@@ -4,8 +4,8 @@
 //! The stream is an abstraction: a write makes it one longer, and a replica takes all of its
 //! primary's data at once, at those of its own ticks at which the primary runs and can be reached.
 //! What a node is told of it is [`Replication`], as a driver tells it: until a replica is in step
-//! with the primary that it was last told to follow, it is not fresh. A restart finds all data that
-//! the host had.
+//! with the primary that it was last told to follow, or with one whose place that one has taken, it is
+//! not fresh. A restart finds all data that the host had.
 
 use crate::place::Place;
 use slotbus_core::{Command, Millis, Replication, Slot, SlotSet};
@@ -32,11 +32,12 @@ impl<const SLOTS: usize> Data<SLOTS> {
         Replication { offset: self.offset.into(), fresh_at: self.fresh_at }
     }
 
-    /// From now on it copies `whom`; none as long as nobody knows where that is.
-    pub(crate) fn follow(&mut self, whom: Option<Place>) {
+    /// From now on it copies `whom`; none as long as nobody knows where that is. What it has is as old as it was if that
+    /// one has taken the place of whom it copied.
+    pub(crate) fn follow(&mut self, whom: Option<Place>, continues: bool) {
         if self.follows != whom {
             self.follows = whom;
-            self.fresh_at = None;
+            self.fresh_at = self.fresh_at.filter(|_| continues);
         }
     }
 

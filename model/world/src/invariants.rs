@@ -101,7 +101,7 @@ invariants! {
     CountOnce "S27" count_once "A candidate counts each owner of slots once, nobody else, and only the answer to its own request." "";
     NoFollowDead "S22" no_follow_dead "No node chooses a failed node as its primary of its own accord, unless it heads its own shard, nor a replica when it is told whom to replicate." "";
     ManualLossless "S23" manual_lossless "Who wins a manual failover that its primary paused for has every write of that primary." "nobody stalls for as long as the pause lasts";
-    NoForeignHistory "S24" no_foreign_history "No replica stands for election of its own accord without having been in step with the primary that failed." "the driver calls it fresh only once it is in step; a validity factor";
+    NoForeignHistory "S24" no_foreign_history "No replica stands for election of its own accord without having been in step with the history of the primary that failed." "the driver calls it fresh only once it is in step; a validity factor";
     Monotone "S6" monotone "No epoch that a node holds ever falls, and none but those that replicas echo is below its disk after a restart." "no RESET HARD; no power loss without sync";
     CurDominates "S7" cur_dominates "A node's current epoch is at least every config epoch in its table." "";
     EpochFresh "S7" epoch_fresh "An epoch in which a node asks for votes, and one that it takes without any, exceeds every epoch that it has seen; a replica that starts has none." "";

@@ -551,8 +551,8 @@ impl<'a> Engine<'a> {
                 }
             }
             Effect::Send { link, message } => return self.send_message(place, link, &message),
-            Effect::Follow { primary, .. } => self.machines[place].follows = Some(primary),
-            Effect::Lead => self.machines[place].follows = None,
+            Effect::Follow { primary, continues, .. } => self.machines[place].follow(primary, continues),
+            Effect::Lead => self.machines[place].lead(),
             Effect::PauseWrites { until } => self.machines[place].paused_until = Some(until),
             Effect::ResumeWrites => self.machines[place].paused_until = None,
             Effect::Reply { reply, .. } => self.machines[place].reply = Some(reply),

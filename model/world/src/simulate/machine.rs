@@ -139,6 +139,19 @@ impl Machine {
         u32::try_from(index).unwrap_or(u32::MAX)
     }
 
+    /// Copies this primary from now on.
+    pub fn follow(&mut self, primary: NodeId, continues: bool) {
+        if self.follows != Some(primary) {
+            self.follows = Some(primary);
+            self.fresh_at = self.fresh_at.filter(|_| continues);
+        }
+    }
+
+    /// Copies nobody from now on.
+    pub fn lead(&mut self) {
+        (self.follows, self.fresh_at) = (None, None);
+    }
+
     /// The process is gone, and all that it held in memory.
     pub fn lose_memory(&mut self) {
         self.node = None;
