@@ -26,6 +26,8 @@ use std::{
     time::Instant,
 };
 
+/// So much of what waits for a client is told as one buffer, and what is more as a list: readers of CLIENT LIST add both.
+const FIRST_BUFFER_BYTES: usize = 16 * 1024;
 /// While more than this waits for a client that does not read, its requests wait, too.
 const WAITING_MAX: usize = 1024 * 1024;
 /// Of a client that waits, so much is held at least before it is read no more.
@@ -197,12 +199,14 @@ impl Session {
         let queued =
             self.transaction.as_ref().map_or(-1, |open| i64::try_from(open.requests.len()).unwrap_or(i64::MAX));
         let resp = if self.protocol == Protocol::Three { 3 } else { 2 };
+        let first = waiting.min(FIRST_BUFFER_BYTES);
+        let (more, blocks) = (waiting - first, u8::from(waiting > first));
         let mut line = String::new();
         // Writing to a String does not fail.
         let _ = writeln!(
             line,
             "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db=0 sub={} psub={} ssub={} multi={queued} \
-             qbuf={held} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl={waiting} oll=0 omem=0 tot-mem={} events=r \
+             qbuf={held} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl={first} oll={blocks} omem={more} tot-mem={} events=r \
              cmd={} user={} redir=-1 resp={resp}",
             self.id,
             address(self.remote),

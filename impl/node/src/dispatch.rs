@@ -302,7 +302,10 @@ pub fn relocate<'k>(
 ) -> Option<Reply<'static>> {
     let bus = server.bus.as_ref()?;
     let request = Request { is_write: true, reads_when_down: server.limits.reads_when_down, ..Request::default() };
-    refusal_of(server, is_tls, decide(server, bus.node(), request, keys))
+    // Where the keys of an open slot are not is nothing new to a client that waits for them: it waits until the slot is
+    // somebody else's.
+    let decision = decide(server, bus.node(), request, keys);
+    refusal_of(server, is_tls, decision).filter(|_| !matches!(decision, Decision::Ask(..) | Decision::TryAgain))
 }
 
 /// What the session and the settings say about any request.

@@ -133,7 +133,11 @@ fn config(settings: &Settings) -> Config {
         timeout_ms: settings.number("repl-timeout").saturating_mul(1000),
         ping_ms: settings.number("repl-ping-replica-period").saturating_mul(1000),
         backlog_bytes: settings.number("repl-backlog-size"),
-        delay_ms: settings.number("repl-diskless-sync-delay").saturating_mul(1000),
+        delay_ms: if settings.flag("repl-diskless-sync") {
+            settings.number("repl-diskless-sync-delay").saturating_mul(1000)
+        } else {
+            0
+        },
         delayed_max: size("repl-diskless-sync-max-replicas"),
         output: output_limit(settings, "slave"),
         request: Limits { bulk_max: settings.number("proto-max-bulk-len"), is_stranger: false },
@@ -220,7 +224,12 @@ impl Server {
             Effect::Load(bytes) => return self.load(&bytes),
             Effect::EndLoad => return self.end_load(),
             Effect::Apply(requests) => return self.apply(&requests),
-            Effect::Copy { marked, counted } => self.begin_copy(&marked, &counted),
+            Effect::Copy { marked, counted, empty } => {
+                empty.iter().for_each(|replica| self.send_empty_copy(*replica));
+                if !marked.is_empty() || !counted.is_empty() {
+                    self.begin_copy(&marked, &counted);
+                }
+            }
             Effect::Answer { replica, bytes } => self.put_before_stream(client_key(replica), &bytes),
             Effect::Close { replica } => self.doomed.push(client_key(replica)),
             Effect::Tell(note) => self.log.notice(format_args!("{note}")),

@@ -60,7 +60,7 @@ pub fn without_secrets<'a>(name: &str, args: Args<'a>) -> impl Iterator<Item = C
     let follows = |at: usize, word: &str, count: usize| (1..=count).any(|back| at >= back && is_word(at - back, word));
     let is_secret = |at: usize| match name {
         "auth" => at > 0,
-        "acl|setuser" => at > 2,
+        "acl|setuser" => at > 1,
         "hello" => follows(at, "auth", 2),
         "migrate" => at > 5 && (follows(at, "auth", 1) || follows(at, "auth2", 2)),
         "config|set" => follows(at, "requirepass", 1) || follows(at, "masterauth", 1),

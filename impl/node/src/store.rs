@@ -224,17 +224,25 @@ impl Store {
 
     /// A key's value, looked up by a command that only reads.
     pub fn view(&mut self, key: &[u8]) -> Option<View<'_>> {
-        match self.find(key) {
-            Some(place) => {
-                self.tally.hits += 1;
-                self.use_entry(place).map(|entry| entry.view())
-            }
-            None => {
-                self.tally.misses += 1;
-                self.news.tell(Class::MISS, "keymiss", key);
-                None
-            }
+        let place = self.find_to_read(key)?;
+        self.use_entry(place).map(|entry| entry.view())
+    }
+
+    /// A key's value, looked up by a command that does not use it.
+    pub fn look(&mut self, key: &[u8]) -> Option<View<'_>> {
+        let place = self.find_to_read(key)?;
+        self.entry_at(place).map(Entry::view)
+    }
+
+    fn find_to_read(&mut self, key: &[u8]) -> Option<Place> {
+        let place = self.find(key);
+        if place.is_some() {
+            self.tally.hits += 1;
+        } else {
+            self.tally.misses += 1;
+            self.news.tell(Class::MISS, "keymiss", key);
         }
+        place
     }
 
     /// The string at a key, looked up by a command that only reads.
@@ -379,6 +387,15 @@ impl Store {
 
     /// Changes a string in its place, of which there is none yet if the key is new: it keeps room to grow.
     pub fn edit_string<R>(&mut self, key: &[u8], change: impl FnOnce(&mut Vec<u8>) -> R) -> Result<R, WrongKind> {
+        self.edit_string_if(key, |text| (true, change(text)))
+    }
+
+    /// Changes the string at a key, unless `change` says that it did not; where there is none, it begins empty.
+    pub fn edit_string_if<R>(
+        &mut self,
+        key: &[u8],
+        change: impl FnOnce(&mut Vec<u8>) -> (bool, R),
+    ) -> Result<R, WrongKind> {
         let place = self.find(key);
         if let Some(place) = place
             && let Some(entry) = self.entry_to_change(place)
@@ -386,22 +403,35 @@ impl Store {
             let before = entry.bytes();
             if let Some(value) = entry.value_mut() {
                 let Value::String(text) = value else { return Err(WrongKind) };
-                let outcome = change(text);
+                let (has_changed, outcome) = change(text);
                 let after = entry.bytes();
                 self.bytes = (self.bytes + after).saturating_sub(before);
-                self.news.changed(key);
+                if has_changed {
+                    self.news.changed(key);
+                }
                 return Ok(outcome);
             }
         }
         let mut text = self.former(key)?.unwrap_or_default().to_vec();
-        let outcome = change(&mut text);
-        self.set_in_form(key, &text, Expiry::Keep, Form::Patched);
+        let (has_changed, outcome) = change(&mut text);
+        if has_changed {
+            self.set_in_form(key, &text, Expiry::Keep, Form::Patched);
+        }
         Ok(outcome)
     }
 
     /// Puts any value at a key, in the place of whatever is there.
     pub fn put(&mut self, key: &[u8], value: Value, end: Option<Millis>) {
         self.put_entry(Entry::new(key, value, end, self.eviction.fresh(self.clock)));
+    }
+
+    /// Remembers when or how often a key was used.
+    pub fn set_used(&mut self, key: &[u8], used: Used) {
+        if let Some(place) = self.find(key)
+            && let Some(entry) = self.tables.get_mut(place.slot).and_then(|table| table.entry_mut(place.at))
+        {
+            entry.set_used(used);
+        }
     }
 
     /// Puts an entry in its place.

@@ -55,8 +55,9 @@ impl Wish {
         }
     }
 
-    /// The request that takes the same without waiting.
-    pub(crate) fn as_request(&self, key: &[u8]) -> Vec<Box<[u8]>> {
+    /// The request that takes what was granted, without waiting.
+    pub(crate) fn as_request(&self, key: &[u8], granted: &Reply<'_>) -> Vec<Box<[u8]>> {
+        let count = grant::several(granted).map_or(0, |(_, count)| count).to_string();
         let end = |side: Side| if side == Side::Left { "LEFT" } else { "RIGHT" };
         let pop = |side: Side| if side == Side::Left { "LPOP" } else { "RPOP" };
         let pop_member = |extreme: Extreme| if extreme == Extreme::Least { "ZPOPMIN" } else { "ZPOPMAX" };
@@ -65,10 +66,10 @@ impl Wish {
         };
         match self {
             Self::Element(side) => words(pop(*side), &[]),
-            Self::Elements(side, count) => words(pop(*side), &[count.to_string().as_bytes()]),
+            Self::Elements(side, _) => words(pop(*side), &[count.as_bytes()]),
             Self::Move { from, to, side } => words("LMOVE", &[to, end(*from).as_bytes(), end(*side).as_bytes()]),
             Self::Member(extreme) => words(pop_member(*extreme), &[]),
-            Self::Members(extreme, count) => words(pop_member(*extreme), &[count.to_string().as_bytes()]),
+            Self::Members(extreme, _) => words(pop_member(*extreme), &[count.as_bytes()]),
         }
     }
 
@@ -176,7 +177,7 @@ impl Server {
     pub fn grant_or_wait<'e>(&mut self, session: &mut Session, waiting: Waiting) -> Answer<'e> {
         for key in &waiting.keys {
             if let Some(reply) = waiting.wish.grant(&mut self.store, key)? {
-                self.record_grant(&waiting.wish, key);
+                self.record_grant(&waiting.wish, key, &reply);
                 return Ok(reply);
             }
         }
@@ -229,7 +230,7 @@ impl Server {
             match wish.grant(&mut self.store, key) {
                 Ok(None) => {}
                 Ok(Some(reply)) => {
-                    self.record_grant(&wish, key);
+                    self.record_grant(&wish, key, &reply);
                     self.end_unit(None);
                     self.end_wait(client, &reply);
                 }

@@ -6,6 +6,8 @@
 mod support;
 
 use std::{
+    io::{BufRead, BufReader},
+    process::{Command, Stdio},
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
@@ -317,4 +319,115 @@ fn keys_expire_when_the_primary_says_so() {
         wait_for("the key to be dropped", || (replica.client().ask("DBSIZE") == ":1\r\n").then_some(()));
     }
     shard.compare(0);
+}
+
+#[test]
+fn the_primary_is_one_of_a_replicas_clients() {
+    for programs in [[NODE, REDIS], [REDIS, NODE], [NODE, NODE]] {
+        let shard = Shard::start(&programs);
+        shard.replicate();
+        let (primary, replica) = (format!("127.0.0.1:{}", shard.servers[0].port), &shard.servers[1]);
+        let mut client = replica.client();
+        let listed = client.ask("CLIENT LIST TYPE master");
+        assert!(
+            listed.contains(&format!(" addr={primary} ")) && listed.contains(" flags=M "),
+            "{programs:?}: {listed}"
+        );
+        assert_eq!(client.ask(&format!("CLIENT KILL {primary}")), "+OK\r\n");
+        wait_for_link(replica);
+        assert_eq!(client.ask("CLIENT KILL TYPE master"), ":1\r\n");
+        wait_for_link(replica);
+        wait_for("the synchronisations to be counted", || {
+            ((info(&shard.servers[0], "sync_full"), info(&shard.servers[0], "sync_partial_ok"))
+                == ("1".into(), "2".into()))
+                .then_some(())
+        });
+    }
+}
+
+#[test]
+fn a_replica_that_knows_no_end_marks_is_told_the_length_of_its_copy() {
+    for program in [NODE, REDIS] {
+        let server = Server::start(program, &["--repl-diskless-sync", "no"]);
+        let mut client = server.client();
+        assert_eq!(client.ask("SET before 1"), "+OK\r\n");
+        let mut replica = server.client();
+        replica.send(b"SYNC\r\n");
+        wait_for("the copy to be sent", || info(&server, "slave0").contains("online").then_some(()));
+        assert_eq!(client.ask("SET after 2"), "+OK\r\n");
+        assert_eq!(client.ask("WAIT 1 200"), ":0\r\n");
+        assert_eq!(client.ask("CLIENT KILL TYPE replica"), ":1\r\n");
+        let received = replica.rest();
+        let copy = received.trim_ascii_start().strip_prefix(b"$").expect("a length");
+        let end = copy.iter().position(|byte| *byte == b'\r').expect("an end of the length");
+        let length: usize = std::str::from_utf8(&copy[..end]).unwrap().parse().unwrap();
+        let (copy, stream) = copy[end + 2..].split_at(length);
+        assert!(copy.starts_with(b"REDIS00") && copy.windows(6).any(|part| part == b"before"), "{program}");
+        let stream = String::from_utf8_lossy(stream);
+        assert!(stream.starts_with("*2\r\n$6\r\nSELECT\r\n"), "{program}: {stream}");
+        assert!(stream.contains("$5\r\nafter\r\n$1\r\n2\r\n"), "{program}: {stream}");
+    }
+}
+
+#[test]
+fn redis_cli_as_a_replica_skips_the_keys_and_shows_the_stream() {
+    for program in [NODE, REDIS] {
+        let server = Server::start(program, &["--repl-diskless-sync-delay", "0"]);
+        let mut client = server.client();
+        client.ask("SET before 1");
+        let mut shown = Command::new("timeout")
+            .args(["20", "redis-cli", "-p", &server.port.to_string(), "--replica"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        wait_for("redis-cli to read the stream", || info(&server, "slave0").contains("online").then_some(()));
+        client.ask("SET after 2");
+        let lines = BufReader::new(shown.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let mut text = String::new();
+        for line in lines {
+            text.push_str(&line);
+            if line.contains("after") {
+                break;
+            }
+        }
+        assert_eq!(client.ask("CLIENT KILL TYPE replica"), ":1\r\n");
+        shown.wait().unwrap();
+        assert!(text.contains("after") && !text.contains("before"), "{program}: {text}");
+    }
+}
+
+#[test]
+fn a_replica_that_never_met_its_primarys_successor_takes_over_from_it() {
+    let mut shard = Shard::start(&[NODE, NODE, NODE]);
+    shard.replicate();
+    assert_eq!(shard.servers[0].client().ask("SET a 1"), "+OK\r\n");
+    assert_eq!(shard.servers[0].client().ask("WAIT 2 5000"), ":2\r\n");
+    assert_eq!(shard.servers[2].client().ask("CONFIG SET cluster-replica-validity-factor 10"), "+OK\r\n");
+    // The successor gives nobody a copy, nor its stream.
+    assert_eq!(shard.servers[1].client().ask("ACL SETUSER default -psync -sync"), "+OK\r\n");
+    shard.servers[0].kill();
+    assert_eq!(shard.servers[1].client().ask("CLUSTER FAILOVER TAKEOVER"), "+OK\r\n");
+    let successor = shard.servers[1].port.to_string();
+    wait_for("the successor to be followed", || (info(&shard.servers[2], "master_port") == successor).then_some(()));
+    assert_eq!(info(&shard.servers[2], "master_link_status"), "down");
+    shard.servers[1].kill();
+    wait_for("the last of them to lead", || leads(&shard.servers[2]).then_some(()));
+    assert_eq!(shard.servers[2].client().ask("GET a"), "$1\r\n1\r\n");
+}
+
+#[test]
+fn a_replica_loads_what_has_expired() {
+    for program in [NODE, REDIS] {
+        let mut shard = Shard::start(&[NODE, program]);
+        shard.replicate();
+        let mut client = shard.servers[0].client();
+        assert_eq!(client.ask("DEBUG SET-ACTIVE-EXPIRE 0"), "+OK\r\n");
+        assert_eq!(client.ask("SET k v PX 300"), "+OK\r\n");
+        assert_eq!(client.ask("WAIT 1 5000"), ":1\r\n");
+        assert_eq!(shard.servers[1].client().ask("SAVE"), "+OK\r\n");
+        shard.servers[1].kill();
+        thread::sleep(Duration::from_millis(400));
+        shard.restart(1);
+        assert_eq!(shard.servers[1].client().ask("DBSIZE"), ":1\r\n", "{program}");
+    }
 }

@@ -30,6 +30,8 @@ pub enum Effect {
         marked: Vec<ReplicaId>,
         /// Those that must know its length before its first byte.
         counted: Vec<ReplicaId>,
+        /// Those that want one without keys, with a mark at its end.
+        empty: Vec<ReplicaId>,
     },
     /// Send a replica bytes that are not of the stream, before anything else.
     Answer {

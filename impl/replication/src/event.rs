@@ -16,6 +16,10 @@ pub enum Introduction {
     Ip(String),
     /// It understands a mark at the end of a copy.
     EndMarks,
+    /// It wants the stream, and no keys before.
+    NoKeys,
+    /// It wants a copy of all keys, and nothing of the stream.
+    CopyOnly,
 }
 
 /// What can happen.

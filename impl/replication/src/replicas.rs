@@ -49,6 +49,8 @@ pub struct Replica {
     /// When it last gave a sign of life.
     pub heard_at: Millis,
     knows_end_marks: bool,
+    wants_copy_only: bool,
+    wants_no_keys: bool,
     expects_place: bool,
     /// How many bytes of the stream it was sent.
     sent: u64,
@@ -67,6 +69,8 @@ impl Replica {
             acked: 0,
             heard_at: now,
             knows_end_marks: false,
+            wants_copy_only: false,
+            wants_no_keys: false,
             expects_place: true,
             sent: 0,
             took_at: now,
@@ -175,6 +179,8 @@ impl Turn<'_> {
             Introduction::Port(port) => replica.port = port,
             Introduction::Ip(ip) => replica.ip = Some(ip),
             Introduction::EndMarks => replica.knows_end_marks = true,
+            Introduction::NoKeys => replica.wants_no_keys = true,
+            Introduction::CopyOnly => replica.wants_copy_only = true,
         }
     }
 
@@ -185,6 +191,9 @@ impl Turn<'_> {
         replica.heard_at = now;
         if replica.phase != Phase::Introduced {
             return;
+        }
+        if replica.wants_no_keys && !replica.knows_end_marks {
+            return self.answer(id, "-ERR Filtered replica requires EOF capability\r\n");
         }
         if !self.state.is_in_step() {
             return self.answer(id, "-NOMASTERLINK Can't SYNC while not connected with my master\r\n");
@@ -203,7 +212,9 @@ impl Turn<'_> {
                 self.have_wait(id);
             }
         }
-        self.state.is_active = true;
+        if !std::mem::replace(&mut self.state.is_active, true) {
+            self.state.ping_at = self.now.after(self.state.config.ping_ms);
+        }
     }
 
     fn go_on_with(&mut self, id: ReplicaId, offset: u64) {
@@ -246,8 +257,15 @@ impl Turn<'_> {
     pub(crate) fn copied(&mut self, id: ReplicaId) {
         self.heard(id);
         if let Some(replica) = self.state.replicas.get_mut(&id).filter(|replica| replica.phase == Phase::Copying) {
-            // One that knows no places acknowledges none.
-            replica.phase = if replica.expects_place { Phase::Copied } else { Phase::Online };
+            replica.phase = if replica.wants_copy_only {
+                Phase::Introduced
+            } else if replica.expects_place || replica.knows_end_marks {
+                // What follows an end mark at once would hide it. Whoever has found it says so.
+                Phase::Copied
+            } else {
+                // One that knows neither acknowledges nothing.
+                Phase::Online
+            };
         }
     }
 
@@ -301,20 +319,25 @@ impl Turn<'_> {
             return;
         }
         let (stream, offset) = (self.state.history.tell(), self.state.history.offset);
-        let (mut answered, mut marked, mut counted) = (Vec::new(), Vec::new(), Vec::new());
+        let [mut answered, mut marked, mut counted, mut empty] = [const { Vec::new() }; 4];
         for (id, replica) in &mut self.state.replicas {
             if matches!(replica.phase, Phase::Waiting(_)) {
                 (replica.phase, replica.sent, replica.acked) = (Phase::Copying, offset, offset);
                 replica.heard_at = self.now;
                 answered.extend(replica.expects_place.then_some(*id));
-                if replica.knows_end_marks { &mut marked } else { &mut counted }.push(*id);
+                match (replica.wants_no_keys, replica.knows_end_marks) {
+                    (true, _) => &mut empty,
+                    (false, true) => &mut marked,
+                    (false, false) => &mut counted,
+                }
+                .push(*id);
             }
         }
         self.state.select_due = true;
         for id in answered {
             self.answer(id, &format!("+FULLRESYNC {stream} {offset}\r\n"));
         }
-        self.perform(Effect::Copy { marked, counted });
+        self.perform(Effect::Copy { marked, counted, empty });
     }
 
     /// Lets replicas know that this node is there.

@@ -5,7 +5,7 @@
 use proptest::prelude::*;
 use slotbus_core::{Address, Host, Millis, NodeId};
 use slotbus_replication::{
-    Config, Effect, Event, History, Introduction, Phase, ReplicaId, Replication, Stage, StreamId,
+    Config, Effect, Event, History, Introduction, Phase, ReplicaId, Replication, Stage, StreamId, Syncs,
 };
 use slotbus_wire::resp::OwnedArgs;
 use std::net::{IpAddr, Ipv4Addr};
@@ -283,7 +283,7 @@ fn serving() -> Replication {
     let mut primary = machine(1);
     assert_eq!(ask(&mut primary, FIRST, None), "");
     let effects = primary.step(NOW, TICK);
-    assert!(effects.contains(&Effect::Copy { marked: vec![FIRST], counted: vec![] }), "{effects:?}");
+    assert!(effects.contains(&Effect::Copy { marked: vec![FIRST], counted: vec![], empty: vec![] }), "{effects:?}");
     primary.step(NOW, Event::Copied { replica: FIRST });
     primary.step(NOW, Event::Acked { replica: FIRST, offset: 0 });
     primary
@@ -291,6 +291,63 @@ fn serving() -> Replication {
 
 fn phase(primary: &Replication, replica: ReplicaId) -> Option<Phase> {
     primary.replicas().find(|(id, _)| *id == replica).map(|(_, replica)| replica.phase)
+}
+
+#[test]
+fn a_replica_without_end_marks_gets_its_copy_counted_and_signs_of_life_meanwhile() {
+    let mut primary = machine(1);
+    primary.step(NOW, Event::Asked { replica: FIRST, place: None, expects_place: false });
+    let effects = primary.step(NOW, TICK);
+    assert!(effects.contains(&Effect::Copy { marked: vec![], counted: vec![FIRST], empty: vec![] }), "{effects:?}");
+    let sign = Effect::Answer { replica: FIRST, bytes: b"\n".to_vec() };
+    assert!(primary.step(NOW.after(2000), TICK).contains(&sign));
+    primary.step(NOW.after(2100), Event::Copied { replica: FIRST });
+    assert_eq!(phase(&primary, FIRST), Some(Phase::Online));
+    assert!(!primary.step(NOW.after(9000), TICK).contains(&sign));
+}
+
+#[test]
+fn whoever_has_to_find_an_end_mark_reads_the_stream_once_it_says_so() {
+    let mut primary = machine(1);
+    primary.step(NOW, Event::Introduced { replica: FIRST, introduction: Introduction::EndMarks });
+    primary.step(NOW, Event::Asked { replica: FIRST, place: None, expects_place: false });
+    primary.step(NOW, TICK);
+    primary.step(NOW, Event::Copied { replica: FIRST });
+    assert_eq!(phase(&primary, FIRST), Some(Phase::Copied));
+    primary.step(NOW, Event::Acked { replica: FIRST, offset: 0 });
+    assert_eq!(phase(&primary, FIRST), Some(Phase::Online));
+}
+
+#[test]
+fn whoever_wants_a_copy_only_holds_no_place_in_the_stream() {
+    let mut primary = machine(1);
+    primary.step(NOW, Event::Introduced { replica: FIRST, introduction: Introduction::CopyOnly });
+    ask(&mut primary, FIRST, None);
+    primary.step(NOW, TICK);
+    primary.step(NOW, Event::Produced(b"write"));
+    primary.step(NOW, Event::Copied { replica: FIRST });
+    primary.step(NOW, Event::Acked { replica: FIRST, offset: 0 });
+    assert_eq!((phase(&primary, FIRST), primary.unsent(FIRST)), (Some(Phase::Introduced), b"".as_slice()));
+}
+
+#[test]
+fn whoever_wants_no_keys_must_find_an_end_mark() {
+    let mut primary = machine(1);
+    primary.step(NOW, Event::Introduced { replica: FIRST, introduction: Introduction::NoKeys });
+    let refused = primary.step(NOW, Event::Asked { replica: FIRST, place: None, expects_place: false });
+    assert!(matches!(refused.as_slice(), [Effect::Answer { bytes, .. }] if bytes.starts_with(b"-ERR Filtered")));
+    ask(&mut primary, FIRST, None);
+    let effects = primary.step(NOW, TICK);
+    assert!(effects.contains(&Effect::Copy { marked: vec![], counted: vec![], empty: vec![FIRST] }), "{effects:?}");
+}
+
+#[test]
+fn synchronisations_are_counted() {
+    let mut primary = serving();
+    let (stream, offset) = (primary.history().id, primary.offset());
+    ask(&mut primary, SECOND, Some((stream, offset)));
+    ask(&mut primary, ReplicaId(3), Some((stream, offset + 1000)));
+    assert_eq!(primary.syncs(), Syncs { copies: 2, continued: 1, not_continued: 1 });
 }
 
 #[test]
@@ -304,7 +361,10 @@ fn a_copy_waits_for_others_and_the_stream_for_the_copy() {
     ask(&mut primary, SECOND, None);
     assert_eq!(primary.step(NOW.after(5000), Event::Tick { is_paused: false, can_copy: false }), []);
     let effects = primary.step(NOW.after(5000), TICK);
-    assert!(effects.contains(&Effect::Copy { marked: vec![FIRST, SECOND], counted: vec![] }), "{effects:?}");
+    assert!(
+        effects.contains(&Effect::Copy { marked: vec![FIRST, SECOND], counted: vec![], empty: vec![] }),
+        "{effects:?}"
+    );
     let offset = primary.offset();
     primary.step(NOW, Event::Produced(b"write"));
     assert_eq!(primary.unsent(FIRST), b"");

@@ -58,12 +58,15 @@ pub(super) fn setbit<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
         Some(1) => 1,
         Some(_) | None => return Err(Reply::err("bit is not an integer or out of range")),
     };
-    let former = store.edit_string(key, |text| {
-        let former = bit_at(text, offset);
+    let (has_changed, former) = store.edit_string_if(key, |text| {
+        let (former, length) = (bit_at(text, offset), text.len());
         put_bit(text, offset, bit);
-        former
+        let has_changed = former != bit || text.len() > length;
+        (has_changed, (has_changed, former))
     })?;
-    store.news.tell(Class::STRING, "setbit", key);
+    if has_changed {
+        store.news.tell(Class::STRING, "setbit", key);
+    }
     Ok(Reply::Integer(former.into()))
 }
 
@@ -352,10 +355,21 @@ fn run_steps<'e>(store: &mut Store, key: &[u8], steps: &[Step]) -> Answer<'e> {
     if end > store.limits.string_max {
         return Err(Reply::err(TOO_LONG));
     }
-    let replies = store.edit_string(key, |text| {
-        text.resize(text.len().max(usize::try_from(end).unwrap_or_default()), 0);
-        steps.iter().map(|step| step.run(text)).collect()
+    let (has_changed, replies) = store.edit_string_if(key, |text| {
+        let end = usize::try_from(end).unwrap_or_default();
+        let mut has_changed = end > text.len();
+        text.resize(text.len().max(end), 0);
+        let mut run = |step: &Step| {
+            let before = step.kind.get(text, step.offset);
+            let reply = step.run(text);
+            has_changed |= step.kind.get(text, step.offset) != before;
+            reply
+        };
+        let replies: Vec<_> = steps.iter().map(&mut run).collect();
+        (has_changed, (has_changed, replies))
     })?;
-    store.news.tell(Class::STRING, "setbit", key);
+    if has_changed {
+        store.news.tell(Class::STRING, "setbit", key);
+    }
     Ok(Reply::Array(replies))
 }

@@ -34,3 +34,10 @@ pub(crate) fn member(store: &mut Store, key: &[u8], extreme: Extreme) -> Granted
 pub(crate) fn members(store: &mut Store, key: &[u8], extreme: Extreme, count: usize) -> Granted {
     Ok(sorted_sets::pop_some(store, key, extreme, count)?.map(|members| sorted_sets::taken(key, members)))
 }
+
+/// What several things were taken from, as a reply tells, and how many they are.
+pub(crate) fn several<'r>(reply: &'r Reply<'_>) -> Option<(&'r [u8], usize)> {
+    let Reply::Array(parts) = reply else { return None };
+    let [Reply::Bulk(key), Reply::Array(taken)] = parts.as_slice() else { return None };
+    Some((key, taken.len()))
+}

@@ -341,6 +341,9 @@ fn about_errors(server: &Server, fields: &mut Fields) {
 }
 
 fn about_latency(server: &Server, fields: &mut Fields) {
+    if !server.settings.flag("latency-tracking") {
+        return;
+    }
     let percentiles = server.settings.text("latency-tracking-info-percentiles");
     let percentiles: Vec<&str> = percentiles.split(' ').filter(|percent| !percent.is_empty()).collect();
     let called = server.command_stats.by_name().into_iter().filter(|(_, stats)| stats.calls > 0);

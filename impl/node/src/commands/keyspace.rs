@@ -50,7 +50,7 @@ pub(super) fn flush<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
 }
 
 pub(super) fn type_of<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
-    Ok(Reply::status(store.view(args.at(1)).map_or("none", |view| view.kind())))
+    Ok(Reply::status(store.look(args.at(1)).map_or("none", |view| view.kind())))
 }
 
 pub(super) fn keys<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {

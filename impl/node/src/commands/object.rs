@@ -40,7 +40,8 @@ pub(super) fn refcount<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
         let number = entry.view().string().and_then(parse_i64);
         entry.view().encoding() == "int" && number.is_some_and(|number| (0..=SHARED_MAX).contains(&number))
     };
-    let count = |entry: &Entry| if is_shared(entry) { i32::MAX.into() } else { 1 };
+    let may_share = !store.eviction.is_by_use();
+    let count = |entry: &Entry| if may_share && is_shared(entry) { i32::MAX.into() } else { 1 };
     Ok(entry(store, args).map_or(Reply::Null, |entry| Reply::Integer(count(entry))))
 }
 

@@ -22,6 +22,15 @@ pub(super) fn replconf<'e>(server: &'e mut Server, session: &mut Session, args: 
             (b"ack", Some(offset)) => return acknowledge(server, session, offset),
             (b"ack" | b"getack", _) => return Reply::Silence,
             (b"listening-port" | b"rdb-only", None) => return not_an_integer(),
+            // What is listed is all that the copy is to have, and there are no functions here.
+            (b"rdb-filter-only", _) => match value.split(|byte| *byte == b' ').find(|part| !is_filter(part)) {
+                None => Some(Introduction::NoKeys),
+                Some(unknown) => {
+                    let unknown = String::from_utf8_lossy(unknown);
+                    return Reply::err(format_args!("Unsupported rdb-filter-only option: {unknown}"));
+                }
+            },
+            (b"rdb-only", Some(1)) => Some(Introduction::CopyOnly),
             (b"listening-port", Some(port)) => u16::try_from(port).ok().map(Introduction::Port),
             (b"ip-address", _) => String::from_utf8(value.to_vec()).ok().map(Introduction::Ip),
             (b"capa", _) if value.eq_ignore_ascii_case(b"eof") => Some(Introduction::EndMarks),
@@ -37,6 +46,10 @@ pub(super) fn replconf<'e>(server: &'e mut Server, session: &mut Session, args: 
         server.replicate(Event::Introduced { replica: replica_id(session.key), introduction });
     }
     Reply::OK
+}
+
+fn is_filter(word: &[u8]) -> bool {
+    word.is_empty() || word.eq_ignore_ascii_case(b"functions")
 }
 
 fn acknowledge(server: &mut Server, session: &Session, offset: i64) -> Reply<'static> {

@@ -3,7 +3,7 @@
 use super::{keyspace::drop_key, not_an_integer, syntax_error};
 use crate::{
     command::Answer,
-    store::{Store, news::Class, value::Value},
+    store::{Store, entry::Used, eviction::Eviction, news::Class, value::Value},
 };
 use slotbus_core::Millis;
 use slotbus_wire::{
@@ -36,23 +36,40 @@ pub(super) fn restore<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
         drop_key(store, key);
     } else {
         store.put(key, value, end);
+        if let Some(used) = options.used(store) {
+            store.set_used(key, used);
+        }
         store.news.tell(Class::GENERIC, "restore", key);
     }
     Ok(Reply::OK)
 }
 
-/// What may follow the payload in RESTORE. How often or how long ago the key was used is read, and not kept.
+/// What may follow the payload in RESTORE.
 #[derive(Default)]
 struct Options {
     replaces: bool,
     is_absolute: bool,
+    /// For how many seconds the key was not used.
+    idle_s: Option<i64>,
+    /// The counter of its uses.
+    frequency: Option<i64>,
 }
 
 impl Options {
+    /// The use that the key is restored with, if that is said in the form that the eviction policy wants.
+    fn used(&self, store: &Store) -> Option<Used> {
+        if store.eviction.counts_use() {
+            self.frequency
+                .and_then(|frequency| u8::try_from(frequency).ok())
+                .map(|count| Eviction::of_count(count, store.now))
+        } else {
+            self.idle_s.map(|seconds| Eviction::of_idleness(u32::try_from(seconds).unwrap_or(u32::MAX), store.now))
+        }
+    }
+
     fn read(args: Args<'_>) -> Result<Self, Reply<'static>> {
         const FREQUENCY_MAX: i64 = 255;
         let mut options = Self::default();
-        let (mut has_idle_time, mut has_frequency) = (false, false);
         let mut at = 0;
         while let Some(option) = args.get(at) {
             let number = args.get(at + 1).map(|number| parse_i64(number).ok_or_else(not_an_integer));
@@ -60,18 +77,20 @@ impl Options {
             match (option.to_ascii_lowercase().as_slice(), number) {
                 (b"replace", _) => options.replaces = true,
                 (b"absttl", _) => options.is_absolute = true,
-                (b"idletime", Some(seconds)) if !has_frequency => {
-                    if seconds? < 0 {
+                (b"idletime", Some(seconds)) if options.frequency.is_none() => {
+                    let seconds = seconds?;
+                    if seconds < 0 {
                         return Err(Reply::err("Invalid IDLETIME value, must be >= 0"));
                     }
-                    has_idle_time = true;
+                    options.idle_s = Some(seconds);
                     at += 1;
                 }
-                (b"freq", Some(frequency)) if !has_idle_time => {
-                    if !(0..=FREQUENCY_MAX).contains(&frequency?) {
+                (b"freq", Some(frequency)) if options.idle_s.is_none() => {
+                    let frequency = frequency?;
+                    if !(0..=FREQUENCY_MAX).contains(&frequency) {
                         return Err(Reply::err("Invalid FREQ value, must be >= 0 and <= 255"));
                     }
-                    has_frequency = true;
+                    options.frequency = Some(frequency);
                     at += 1;
                 }
                 _ => return Err(syntax_error()),

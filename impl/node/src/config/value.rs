@@ -285,15 +285,16 @@ fn buffer_limits(words: &[&str]) -> Result<String, String> {
 }
 
 fn percentiles(words: &[&str]) -> Result<String, String> {
-    let words: Vec<&str> = words.iter().flat_map(|word| word.split(' ')).filter(|word| !word.is_empty()).collect();
-    for word in &words {
+    let words = words.iter().flat_map(|word| word.split(' ')).filter(|word| !word.is_empty());
+    let mut numbers = Vec::new();
+    for word in words {
         match word.parse::<f64>() {
-            Ok(number) if (0.0..=100.0).contains(&number) => {}
+            Ok(number) if (0.0..=100.0).contains(&number) => numbers.push(number.to_string()),
             Ok(_) => return Err("latency-tracking-info-percentiles parameters should sit between [0.0,100.0]".into()),
             Err(_) => return Err("Invalid latency-tracking-info-percentiles parameters".into()),
         }
     }
-    Ok(words.join(" "))
+    Ok(numbers.join(" "))
 }
 
 fn score_triple(words: &[&str]) -> Result<String, String> {

@@ -34,6 +34,16 @@ pub(super) struct Copies {
     under_way: Option<UnderWay>,
 }
 
+/// Bytes that no copy ends with.
+fn fresh_mark() -> [u8; 40] {
+    std::array::from_fn(|_| fastrand::alphanumeric() as u8)
+}
+
+/// What comes before a copy that ends with a mark.
+fn announced(mark: &[u8; 40]) -> Vec<u8> {
+    [b"$EOF:".as_slice(), mark, b"\r\n"].concat()
+}
+
 impl Copies {
     pub(super) fn has_more(&self) -> bool {
         self.under_way.as_ref().is_some_and(|copy| !copy.is_held)
@@ -46,15 +56,25 @@ impl Server {
         self.replication.copies.under_way.is_none() && !self.store.has_image()
     }
 
+    /// Sends a copy that has no keys.
+    pub(super) fn send_empty_copy(&mut self, replica: ReplicaId) {
+        let (mark, mut copy) = (fresh_mark(), Vec::new());
+        rdb::put_header(&mut copy, self.header());
+        let mut checksum = Checksum::default();
+        checksum.update(&copy);
+        rdb::put_end(&mut copy, Some(checksum));
+        self.put_before_stream(client_key(replica), &[&announced(&mark), &copy, mark.as_slice()].concat());
+        self.replicate(Event::Copied { replica });
+    }
+
     pub(super) fn begin_copy(&mut self, marked: &[ReplicaId], counted: &[ReplicaId]) {
-        let mark = std::array::from_fn(|_| fastrand::alphanumeric() as u8);
+        let mark = fresh_mark();
         let [marked, counted] = [marked, counted].map(|ids| ids.iter().copied().map(client_key).collect::<Vec<Key>>());
         self.log.notice(format_args!("Starting to send all keys to {} replicas", marked.len() + counted.len()));
         self.store.begin_image();
         let checksum = Checksum::default();
         let mut copy = UnderWay { marked, counted, whole: Vec::new(), mark, checksum, is_held: false };
-        let announcement = [b"$EOF:".as_slice(), &mark, b"\r\n"].concat();
-        copy.marked.iter().for_each(|key| self.put_before_stream(*key, &announcement));
+        copy.marked.iter().for_each(|key| self.put_before_stream(*key, &announced(&mark)));
         let mut head = Vec::new();
         rdb::put_header(&mut head, self.header());
         self.extend_copy(&mut copy, &head);

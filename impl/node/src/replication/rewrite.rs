@@ -3,7 +3,7 @@
 //!
 //! Must not write the stream.
 
-use crate::store::Store;
+use crate::{commands::grant, store::Store};
 use slotbus_wire::resp::{Args, Reply};
 
 type Word = Box<[u8]>;
@@ -35,6 +35,8 @@ pub(super) fn form(name: &str, args: Args<'_>, reply: &Reply<'_>, store: &Store)
             text(reply).map_or(Form::Nothing, |value| other([b"HSET".as_slice(), key, args.at(2), value]))
         }
         "spop" => members(key, reply),
+        "lmpop" => popped(args, reply, [("left", "LPOP"), ("right", "RPOP")]),
+        "zmpop" => popped(args, reply, [("min", "ZPOPMIN"), ("max", "ZPOPMAX")]),
         "restore" | "restore-asking" => restored(key, args.at(3), store),
         _ => Form::Same,
     }
@@ -64,6 +66,15 @@ fn members(key: &[u8], reply: &Reply<'_>) -> Form {
     let several = if let Reply::Array(replies) | Reply::Set(replies) = reply { replies.as_slice() } else { &[] };
     let picked: Vec<&[u8]> = several.iter().chain([reply]).filter_map(text).collect();
     if picked.is_empty() { Form::Nothing } else { other([b"SREM".as_slice(), key].into_iter().chain(picked)) }
+}
+
+/// Takes as many from the key from which some were taken, from the same end.
+fn popped(args: Args<'_>, reply: &Reply<'_>, names: [(&str, &str); 2]) -> Form {
+    let Some((key, count)) = grant::several(reply) else { return Form::Nothing };
+    let ends = args.from(1).filter_map(|arg| names.iter().find(|(end, _)| arg.eq_ignore_ascii_case(end.as_bytes())));
+    // A key may be called as an end is: the end comes behind all keys.
+    let Some((_, name)) = ends.last() else { return Form::Same };
+    other([name.as_bytes(), key, count.to_string().as_bytes()])
 }
 
 fn text<'r>(reply: &'r Reply<'_>) -> Option<&'r [u8]> {
@@ -137,6 +148,9 @@ mod tests {
             ("SADD s a;SPOP s 3", "SREM s a"),
             ("SADD s a;SPOP s 0", "nothing"),
             ("LPUSH l a b;LPOP l 2", "same"),
+            ("LPUSH l a b;LMPOP 2 left l LEFT COUNT 9", "LPOP l 2"),
+            ("LPUSH l a b;LMPOP 1 l right", "RPOP l 1"),
+            ("ZADD z 1 a 2 b;ZMPOP 1 z MAX", "ZPOPMAX z 1"),
             ("INCR a", "same"),
         ] {
             assert_eq!(forms(line).last().map(String::as_str), Some(last), "{line}");

@@ -75,10 +75,10 @@ impl Server {
     }
 
     /// Records what a client that waited, or would have, was granted.
-    pub fn record_grant(&mut self, wish: &Wish, key: &[u8]) {
+    pub fn record_grant(&mut self, wish: &Wish, key: &[u8], granted: &Reply<'_>) {
         if self.is_recording() {
             self.record_losses();
-            let words = wish.as_request(key);
+            let words = wish.as_request(key, granted);
             self.replication.writes.add(words.iter().map(|word| &**word));
         }
     }

@@ -75,6 +75,24 @@ impl Eviction {
         if self.counts_use() { minutes(now) << 8 | COUNTER_START } else { seconds(now) }
     }
 
+    /// The use of a key that was not used for so many seconds.
+    #[must_use]
+    pub fn of_idleness(idle_s: u32, now: Millis) -> Used {
+        seconds(now).wrapping_sub(idle_s) & USED_MASK
+    }
+
+    /// The use of a key that was used as often as this counter tells.
+    #[must_use]
+    pub fn of_count(counter: u8, now: Millis) -> Used {
+        minutes(now) << 8 | u32::from(counter)
+    }
+
+    /// Whether values must not be shared, for each has a use of its own.
+    #[must_use]
+    pub fn is_by_use(&self) -> bool {
+        self.bytes_max > 0 && matches!(self.measure, Some(Measure::Idleness | Measure::Rarity))
+    }
+
     /// The use of a key that is used once more.
     #[must_use]
     pub fn again(&self, used: Used, now: Millis) -> Used {

@@ -311,8 +311,9 @@ fn target_named(name: &[u8], is_allowed: bool) -> Result<Target, BadRule> {
     if !is_allowed || rest.is_empty() {
         return Err(if rest.is_empty() { BadRule::Malformed } else { BadRule::Unknown });
     }
-    if rest.contains(&b'|') {
-        return Err(BadRule::DeepArgument);
+    if let Some(bar) = rest.iter().position(|&byte| byte == b'|') {
+        let is_subcommand = Command::find(command.subcommands, &rest[..bar]).is_some();
+        return Err(if is_subcommand { BadRule::DeepArgument } else { BadRule::Unknown });
     }
     if !command.subcommands.is_empty() {
         return Err(BadRule::Unknown);

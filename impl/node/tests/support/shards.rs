@@ -4,7 +4,7 @@
 use super::{Client, NODE, Server, text, wait_for};
 use std::collections::BTreeMap;
 
-const DIRECTIVES: [&str; 10] = [
+const DIRECTIVES: [&str; 12] = [
     "--cluster-enabled",
     "yes",
     "--cluster-node-timeout",
@@ -16,6 +16,8 @@ const DIRECTIVES: [&str; 10] = [
     "9",
     "--cluster-replica-validity-factor",
     "0",
+    "--enable-debug-command",
+    "yes",
 ];
 
 /// A primary with its replicas, in one cluster with two more primaries.
