@@ -419,7 +419,7 @@ impl Effect {
             Core::Connect { link, address } => Self::Connect { link: Link(*link), address: address.to_string() },
             Core::Close { link } => Self::Close(Link(*link)),
             Core::Send { link, message } => Self::Send { link: Link(*link), packet: encoded(message) },
-            Core::Follow { primary, address, continues: _ } => {
+            Core::Follow { primary, address, shard: _ } => {
                 Self::Follow { primary: *primary, address: address.to_string() }
             }
             Core::Lead => Self::Lead,

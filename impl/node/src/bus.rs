@@ -531,8 +531,8 @@ impl Bus {
                 Effect::Reply { request, reply } => {
                     self.replies.insert(request, reply);
                 }
-                Effect::Follow { primary, address, continues } => {
-                    self.outbox.push(DataEffect::Follow { primary, address, continues });
+                Effect::Follow { primary, address, shard } => {
+                    self.outbox.push(DataEffect::Follow { primary, address, shard });
                 }
                 Effect::Lead => self.outbox.push(DataEffect::Lead),
                 Effect::PauseWrites { until } => self.outbox.push(DataEffect::PauseWrites { until }),

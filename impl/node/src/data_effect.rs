@@ -16,8 +16,8 @@ pub enum DataEffect {
         primary: NodeId,
         /// Where.
         address: Address,
-        /// Whether it is the primary so far, or has taken its place: the data here are of its past.
-        continues: bool,
+        /// Its shard. What is here is of its past if it is that of the primary so far.
+        shard: NodeId,
     },
     /// Replicate nobody.
     Lead,
@@ -127,7 +127,7 @@ impl Server {
 
     fn perform(&mut self, effect: DataEffect) {
         match effect {
-            DataEffect::Follow { primary, address, continues } => self.follow(primary, address, continues),
+            DataEffect::Follow { primary, address, shard } => self.follow(primary, address, shard),
             DataEffect::Lead => self.lead(),
             DataEffect::PauseWrites { until } => self.pause.begin_failover(until),
             DataEffect::ResumeWrites => {

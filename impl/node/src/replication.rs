@@ -172,9 +172,9 @@ enum Done {
 }
 
 impl Server {
-    /// Replicates a primary from now on, which may have taken the place of the one so far.
-    pub fn follow(&mut self, primary: NodeId, address: Address, continues: bool) {
-        self.replicate(Event::Follow { primary, address, continues });
+    /// Replicates a primary from now on.
+    pub fn follow(&mut self, primary: NodeId, address: Address, shard: NodeId) {
+        self.replicate(Event::Follow { primary, address, shard });
         self.end_ack_waits_of_primary();
     }
 

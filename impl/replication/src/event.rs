@@ -38,8 +38,8 @@ pub enum Event<'a> {
         primary: NodeId,
         /// Where; a host that is no IP address, or port 0, if that is not known yet.
         address: Address,
-        /// Whether it is the primary so far, or has taken its place: what is here is then as old as it was.
-        continues: bool,
+        /// Its shard. If it is that of the primary so far, what is here is of its past, and as old as it was.
+        shard: NodeId,
     },
     /// Nobody is to be followed any more.
     Lead {

@@ -77,7 +77,7 @@ impl Replication {
                 turn.tick_upstream();
                 turn.tick_replicas(is_paused, can_copy);
             }
-            Event::Follow { primary, address, continues } => turn.follow(primary, address, continues),
+            Event::Follow { primary, address, shard } => turn.follow(primary, address, shard),
             Event::Lead { id } => turn.lead(id),
             Event::Connected => turn.connected(),
             Event::Lost => turn.lost(),

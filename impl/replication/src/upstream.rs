@@ -70,9 +70,11 @@ pub struct Upstream {
     pub primary: NodeId,
     /// Where.
     pub address: Address,
+    /// Its shard, when it was to be followed.
+    shard: NodeId,
     /// When it last sent something.
     pub heard_at: Millis,
-    /// When this node was last in step with it; none if it never was.
+    /// When this node was last in step with it, or with one of its shard before it; none if it never was.
     was_fresh_at: Option<Millis>,
     link: Link,
     next_sign_at: Millis,
@@ -86,10 +88,11 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    fn new(primary: NodeId, address: Address, now: Millis) -> Self {
+    fn new(primary: NodeId, address: Address, shard: NodeId, now: Millis) -> Self {
         Self {
             primary,
             address,
+            shard,
             heard_at: now,
             was_fresh_at: None,
             link: Link::Down { retry_at: now },
@@ -183,7 +186,7 @@ impl Word {
 }
 
 impl Turn<'_> {
-    pub(crate) fn follow(&mut self, primary: NodeId, address: Address, continues: bool) {
+    pub(crate) fn follow(&mut self, primary: NodeId, address: Address, shard: NodeId) {
         let former = self.state.upstream.take();
         if former.as_ref().is_some_and(|former| former.primary == primary && former.address == address) {
             self.state.upstream = former;
@@ -192,8 +195,8 @@ impl Turn<'_> {
         if former.is_some() {
             self.perform(Effect::Disconnect);
         }
-        let mut upstream = Upstream::new(primary, address, self.now);
-        let former = former.filter(|former| continues || former.primary == primary);
+        let mut upstream = Upstream::new(primary, address, shard, self.now);
+        let former = former.filter(|former| former.shard == shard || former.primary == primary);
         upstream.was_fresh_at = former.and_then(|former| former.fresh_at());
         self.state.upstream = Some(upstream);
         self.attempt();

@@ -26,7 +26,7 @@ fn address() -> Address {
 }
 
 fn follow() -> Event<'static> {
-    Event::Follow { primary: NodeId([7; 20]), address: address(), continues: false }
+    Event::Follow { primary: NodeId([7; 20]), address: address(), shard: NodeId([1; 20]) }
 }
 
 const TICK: Event<'static> = Event::Tick { is_paused: false, can_copy: true };
@@ -167,10 +167,10 @@ fn freshness_begins_with_the_stream_and_ends_with_a_primary_of_another_past() {
     let effects = replica.step(NOW.after(500), Event::Lost);
     assert!(effects.contains(&Effect::Disconnect));
     assert_eq!(replica.upstream().unwrap().fresh_at(), Some(NOW.after(500)));
-    let heir = Event::Follow { primary: NodeId([8; 20]), address: address(), continues: true };
+    let heir = Event::Follow { primary: NodeId([8; 20]), address: address(), shard: NodeId([1; 20]) };
     replica.step(NOW.after(600), heir);
     assert_eq!(replica.upstream().unwrap().fresh_at(), Some(NOW.after(500)));
-    let stranger = Event::Follow { primary: NodeId([9; 20]), address: address(), continues: false };
+    let stranger = Event::Follow { primary: NodeId([9; 20]), address: address(), shard: NodeId([2; 20]) };
     replica.step(NOW.after(700), stranger);
     assert_eq!(replica.upstream().unwrap().fresh_at(), None);
 }

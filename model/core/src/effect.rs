@@ -73,8 +73,8 @@ pub enum Effect<const SLOTS: usize> {
         primary: NodeId,
         /// Where.
         address: Address,
-        /// Whether it is the primary so far, or has taken its place: the data here are of its past.
-        continues: bool,
+        /// Its shard. What is here is of its past if it is that of the primary so far.
+        shard: NodeId,
     },
     /// Replicate nobody from now on: this node is a primary.
     Lead,

@@ -123,7 +123,7 @@ fn project_effect(effect: Effect<CLUSTER_SLOTS>) -> Effect<CLASSES> {
         Effect::Connect { link, address } => Effect::Connect { link, address },
         Effect::Close { link } => Effect::Close { link },
         Effect::Send { link, message } => Effect::Send { link, message: Box::new(map_message(*message, project)) },
-        Effect::Follow { primary, address, continues } => Effect::Follow { primary, address, continues },
+        Effect::Follow { primary, address, shard } => Effect::Follow { primary, address, shard },
         Effect::Lead => Effect::Lead,
         Effect::PauseWrites { until } => Effect::PauseWrites { until },
         Effect::ResumeWrites => Effect::ResumeWrites,

@@ -4,18 +4,20 @@
 //! The stream is an abstraction: a write makes it one longer, and a replica takes all of its
 //! primary's data at once, at those of its own ticks at which the primary runs and can be reached.
 //! What a node is told of it is [`Replication`], as a driver tells it: until a replica is in step
-//! with the primary that it was last told to follow, or with one whose place that one has taken, it is
-//! not fresh. A restart finds all data that the host had.
+//! with the primary that it was last told to follow, or with one of its shard before it, it is not
+//! fresh. A restart finds all data that the host had.
 
 use crate::place::Place;
-use slotbus_core::{Command, Millis, Replication, Slot, SlotSet};
+use slotbus_core::{Command, Millis, NodeId, Replication, Slot, SlotSet};
 
 /// What a host holds of the data.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Data<const SLOTS: usize> {
     /// Whom it is to copy.
     pub follows: Option<Place>,
-    /// When it last was in step with that host; none if it never was.
+    /// The shard of that host, when it was to be followed.
+    pub shard: Option<NodeId>,
+    /// When it last was in step with that host, or one of its shard before it; none if it never was.
     pub fresh_at: Option<Millis>,
     /// How many writes it has.
     pub offset: u8,
@@ -32,19 +34,19 @@ impl<const SLOTS: usize> Data<SLOTS> {
         Replication { offset: self.offset.into(), fresh_at: self.fresh_at }
     }
 
-    /// From now on it copies `whom`; none as long as nobody knows where that is. What it has is as old as it was if that
-    /// one has taken the place of whom it copied.
-    pub(crate) fn follow(&mut self, whom: Option<Place>, continues: bool) {
+    /// From now on it copies `whom`, of this shard; none as long as nobody knows where that is. What it has is as old as
+    /// it was if that is the shard that it was in.
+    pub(crate) fn follow(&mut self, whom: Option<Place>, shard: NodeId) {
         if self.follows != whom {
             self.follows = whom;
-            self.fresh_at = self.fresh_at.filter(|_| continues);
+            self.fresh_at = self.fresh_at.filter(|_| self.shard == Some(shard));
         }
+        self.shard = Some(shard);
     }
 
     /// From now on it copies nobody, and what it has is its own.
     pub(crate) fn lead(&mut self) {
-        self.follows = None;
-        self.fresh_at = None;
+        (self.follows, self.shard, self.fresh_at) = (None, None, None);
     }
 
     /// Takes all that its primary has.

@@ -155,7 +155,7 @@ pub(crate) fn count_once<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, ghost: &Gho
 }
 
 /// Assumes that the driver calls a replica fresh only once it is in step with the primary that it was last told to
-/// follow, or with one whose place that one has taken, and a replica validity factor.
+/// follow, or with one of its shard before it, and a replica validity factor.
 pub(crate) fn no_foreign_history<const SLOTS: usize>(seen: &Seen<'_, SLOTS>, _: &Ghost) -> bool {
     let (Some(before), Some(data)) = (seen.before, (seen.data)(seen.place)) else { return true };
     let is_manual = before.manual_failover().or(seen.after.manual_failover()).is_some();

@@ -849,9 +849,9 @@ impl<'a, const SLOTS: usize> Turn<'a, SLOTS> {
             Effect::Close { link } => self.close(place, *link),
             // An answer to an administrator changes nothing in the world; stories show it.
             Effect::Reply { .. } => {}
-            Effect::Follow { primary, address, continues } => {
+            Effect::Follow { primary, address, shard } => {
                 let whom = self.setup.owner_of(primary).filter(|_| !address.host.is_unknown());
-                self.change_data(place, |data| data.follow(whom, *continues));
+                self.change_data(place, |data| data.follow(whom, *shard));
             }
             Effect::Lead => self.change_data(place, Data::lead),
             Effect::PauseWrites { until } => self.change_data(place, |data| data.paused_ms = until.since(NOW)),

@@ -72,7 +72,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
     /// Replication goes to the primary's new address.
     fn follow_anew(&mut self, pos: Pos) {
         if self.node.my_primary() == Some(pos) {
-            self.ask_to_follow(pos, true);
+            self.ask_to_follow(pos);
         }
     }
 

@@ -58,7 +58,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         let is_known = !peer.address.host.is_unknown() && !peer.is(Flags::NOADDR);
         if is_known && self.node.followed != Some(peer.id) {
             self.rule(Rule::RoleFollowRestored);
-            self.ask_to_follow(primary, true);
+            self.ask_to_follow(primary);
         }
     }
 

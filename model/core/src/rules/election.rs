@@ -294,8 +294,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
     pub(super) fn follow(&mut self, primary: Pos) {
         self.rule(Rule::RoleFollow);
         let me = self.node.me;
-        let was_replica = !self.node.peers[me].is_primary();
-        if !was_replica {
+        if self.node.peers[me].is_primary() {
             if self.unless(Mutant::FollowKeepsMoves) {
                 self.node.migrating.clear();
                 self.node.importing.clear();
@@ -306,23 +305,21 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         }
         let id = self.node.peers[primary].id;
         self.attach(me, Some(id));
-        let shard = self.node.shard(primary);
-        let continues = was_replica && self.node.shard(me) == shard;
-        self.node.peers[me].shard = Some(shard);
-        self.ask_to_follow(primary, continues);
+        self.node.peers[me].shard = Some(self.node.shard(primary));
+        self.ask_to_follow(primary);
         self.end_manual_failover();
         if self.node.config.profile.change_is_broadcast {
             self.broadcast_pong();
         }
     }
 
-    /// Has the driver replicate a primary, at its present address. Another primary of the same shard has taken over from
-    /// the one so far, and with it the past of the data.
-    pub(super) fn ask_to_follow(&mut self, primary: Pos, continues: bool) {
+    /// Has the driver replicate a primary, at its present address.
+    pub(super) fn ask_to_follow(&mut self, primary: Pos) {
         let peer = &self.node.peers[primary];
         let (id, address): (NodeId, _) = (peer.id, peer.address.clone());
         let is_reachable = !address.host.is_unknown() && address.port != 0;
         self.node.followed = is_reachable.then_some(id);
-        self.perform(Effect::Follow { primary: id, address, continues });
+        let shard = self.node.shard(primary);
+        self.perform(Effect::Follow { primary: id, address, shard });
     }
 }

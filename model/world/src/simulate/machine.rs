@@ -72,6 +72,8 @@ pub struct Machine {
     pub dies_after_save: bool,
     /// Whom the data set is replicated from.
     pub follows: Option<NodeId>,
+    /// The shard of that node, when it was to be followed.
+    pub shard: Option<NodeId>,
     /// Bytes of the replication stream.
     pub offset: u64,
     /// When the primary was last heard, on this machine's clock.
@@ -102,6 +104,7 @@ impl Machine {
             is_stalled: false,
             dies_after_save: false,
             follows: None,
+            shard: None,
             offset: 0,
             fresh_at: None,
             paused_until: None,
@@ -139,17 +142,18 @@ impl Machine {
         u32::try_from(index).unwrap_or(u32::MAX)
     }
 
-    /// Copies this primary from now on.
-    pub fn follow(&mut self, primary: NodeId, continues: bool) {
+    /// Copies this primary, of this shard, from now on.
+    pub fn follow(&mut self, primary: NodeId, shard: NodeId) {
         if self.follows != Some(primary) {
             self.follows = Some(primary);
-            self.fresh_at = self.fresh_at.filter(|_| continues);
+            self.fresh_at = self.fresh_at.filter(|_| self.shard == Some(shard));
         }
+        self.shard = Some(shard);
     }
 
     /// Copies nobody from now on.
     pub fn lead(&mut self) {
-        (self.follows, self.fresh_at) = (None, None);
+        (self.follows, self.shard, self.fresh_at) = (None, None, None);
     }
 
     /// The process is gone, and all that it held in memory.
@@ -160,8 +164,7 @@ impl Machine {
         self.wake_at_ms = None;
         self.is_stalled = false;
         self.dies_after_save = false;
-        self.follows = None;
-        self.fresh_at = None;
+        self.lead();
         self.paused_until = None;
     }
 }
