@@ -20,6 +20,10 @@ from redis.cluster import ClusterNode, RedisCluster
 from redis.retry import Retry
 
 
+# So often a listener looks for the channel that has moved.
+REDIRECTIONS = 5
+
+
 class Unsubscribed(Exception):
     """The node took the subscription back: the channel belongs to another node now."""
 
@@ -119,13 +123,14 @@ class Workload:
     def listen_in_shard(self, client, number):
         """
         A message to a channel of a shard comes back. A channel that moves in between is listened to anew, and here
-        redis-py follows no redirection.
+        redis-py follows no redirection: nor does one new look do, for a node may be asked that has not heard of the move.
         """
-        try:
-            self.listen_where_it_is(client, number)
-        except (redis.exceptions.MovedError, Unsubscribed):
-            client.nodes_manager.initialize()
-            self.listen_where_it_is(client, number)
+        for _ in range(REDIRECTIONS):
+            try:
+                return self.listen_where_it_is(client, number)
+            except (redis.exceptions.MovedError, Unsubscribed):
+                client.nodes_manager.initialize()
+        self.listen_where_it_is(client, number)
 
     def listen_where_it_is(self, client, number):
         listener = client.pubsub()

@@ -2,7 +2,7 @@
 //! waiting. Owns what runs when, how long it may take, and which failures count.
 //!
 //! Tests of processes in real time may fail because the machine stood still. Such a program is run once more by itself, and the
-//! last lines name it: what fails twice has failed. Programs that time does not touch get no second try.
+//! last lines name it: what fails twice has failed. Unit tests, and programs that time does not touch, get no second try.
 
 use crate::{cargo_program, root, run};
 use serde_json::Value;
@@ -31,6 +31,8 @@ struct Program {
     /// Where its package is.
     folder: PathBuf,
     path: PathBuf,
+    /// Whether it is a file of `tests`, and not the unit tests of a library or a binary.
+    is_of_tests: bool,
 }
 
 /// Builds all test programs and runs them, and the examples in the documentation.
@@ -98,11 +100,12 @@ impl Program {
         let folder = Path::new(message["manifest_path"].as_str()?).parent()?.to_owned();
         let package = folder.strip_prefix(root()).unwrap_or(&folder);
         let name = format!("{} {}", package.display(), message["target"]["name"].as_str()?);
-        Some(Self { name, folder, path })
+        let is_of_tests = message["target"]["kind"][0] == "test";
+        Some(Self { name, folder, path, is_of_tests })
     }
 
     fn is_in_real_time(&self) -> bool {
-        IN_REAL_TIME.iter().any(|folder| self.folder.ends_with(folder))
+        self.is_of_tests && IN_REAL_TIME.iter().any(|folder| self.folder.ends_with(folder))
     }
 
     /// Runs it and shows what it printed.

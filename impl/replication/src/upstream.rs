@@ -3,7 +3,7 @@
 //! Must not know replicas of this node, but for the stream that they read, too.
 
 use crate::{Effect, Note, StreamId, step::Turn, transfer::Transfer};
-use slotbus_core::{Address, Host, Millis, NodeId};
+use slotbus_core::{Address, Host, Millis, NodeId, Replication as Standing};
 use slotbus_wire::resp::{Args, Decoder, OwnedArgs, Progress, Protocol, ProtocolError, Reply, parse_i64};
 use std::collections::VecDeque;
 
@@ -196,8 +196,10 @@ impl Turn<'_> {
             self.perform(Effect::Disconnect);
         }
         let mut upstream = Upstream::new(primary, address, shard, self.now);
-        let former = former.filter(|former| former.shard == shard || former.primary == primary);
-        upstream.was_fresh_at = former.and_then(|former| former.fresh_at());
+        upstream.was_fresh_at = former.and_then(|former| match former.primary == primary {
+            true => former.fresh_at(),
+            false => Standing::fresh_after(former.fresh_at(), Some(former.shard), shard),
+        });
         self.state.upstream = Some(upstream);
         self.attempt();
     }

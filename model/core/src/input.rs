@@ -84,9 +84,18 @@ pub enum Event<const SLOTS: usize> {
 pub struct Replication {
     /// Bytes of the replication stream processed; on a primary, produced.
     pub offset: u64,
-    /// As a replica, when the primary was last heard, or the link to it was lost. None if this node
-    /// has never been in step with a primary.
+    /// As a replica, when the primary was last heard, or the link to it was lost; or one that it has taken over from
+    /// ([`Self::fresh_after`]). None if this node has never been in step with either.
     pub fresh_at: Option<Millis>,
+}
+
+impl Replication {
+    /// What is left of `fresh_at` when another primary is to be followed ([`Effect::Follow`](crate::Effect::Follow)), after one
+    /// of the shard `from`. Within a shard one primary goes on with the data of another: they are as fresh as they were.
+    #[must_use]
+    pub fn fresh_after(fresh_at: Option<Millis>, from: Option<NodeId>, to: NodeId) -> Option<Millis> {
+        fresh_at.filter(|_| from == Some(to))
+    }
 }
 
 /// What an administrator can ask that changes the node.

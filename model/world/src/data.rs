@@ -39,7 +39,7 @@ impl<const SLOTS: usize> Data<SLOTS> {
     pub(crate) fn follow(&mut self, whom: Option<Place>, shard: NodeId) {
         if self.follows != whom {
             self.follows = whom;
-            self.fresh_at = self.fresh_at.filter(|_| self.shard == Some(shard));
+            self.fresh_at = Replication::fresh_after(self.fresh_at, self.shard, shard);
         }
         self.shard = Some(shard);
     }

@@ -551,7 +551,7 @@ impl<'a> Engine<'a> {
                 }
             }
             Effect::Send { link, message } => return self.send_message(place, link, &message),
-            Effect::Follow { primary, shard, .. } => self.machines[place].follow(primary, shard),
+            Effect::Follow { primary, shard, address: _ } => self.machines[place].follow(primary, shard),
             Effect::Lead => self.machines[place].lead(),
             Effect::PauseWrites { until } => self.machines[place].paused_until = Some(until),
             Effect::ResumeWrites => self.machines[place].paused_until = None,

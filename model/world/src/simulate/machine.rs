@@ -2,7 +2,7 @@
 //! how far replication has come. Knows no rule.
 
 use super::{RealNode, network::ConnectionId};
-use slotbus_core::{CLUSTER_SLOTS, Config, Durable, Host, LinkId, Millis, NodeId, Reply};
+use slotbus_core::{CLUSTER_SLOTS, Config, Durable, Host, LinkId, Millis, NodeId, Replication, Reply};
 use std::sync::Arc;
 
 /// What every clock shows about when a simulation starts: an instant of the Unix epoch's first years,
@@ -146,7 +146,7 @@ impl Machine {
     pub fn follow(&mut self, primary: NodeId, shard: NodeId) {
         if self.follows != Some(primary) {
             self.follows = Some(primary);
-            self.fresh_at = self.fresh_at.filter(|_| self.shard == Some(shard));
+            self.fresh_at = Replication::fresh_after(self.fresh_at, self.shard, shard);
         }
         self.shard = Some(shard);
     }
