@@ -45,6 +45,24 @@ impl Set {
         set
     }
 
+    /// The set of these members, if no two of them are the same.
+    #[must_use]
+    pub fn of_members(members: Vec<Vec<u8>>, limits: &Limits) -> Option<Self> {
+        let is_number = |member: &Vec<u8>| parse_i64(member).is_some();
+        if members.len() <= limits.intset_entries_max && members.iter().all(is_number) {
+            let set = Self::collect(members.iter().map(Vec::as_slice), limits);
+            return (set.len() == members.len()).then_some(set);
+        }
+        let len = members.len();
+        let table: Table = members.into_iter().map(Vec::into_boxed_slice).collect();
+        (table.len() == len).then(|| Self::large(table))
+    }
+
+    fn large(table: Table) -> Self {
+        let text_bytes = table.iter().map(|member| heap_bytes(member.len())).sum();
+        Self::Large { table, text_bytes }
+    }
+
     /// The set that an intset is.
     #[must_use]
     pub fn of_numbers(numbers: IntSet, limits: &Limits) -> Self {
@@ -170,9 +188,8 @@ impl Set {
 
     fn grow(&mut self) {
         if let Self::Numbers(numbers) = self {
-            let table: Table = numbers.iter().map(|number| text(number).into_owned().into_boxed_slice()).collect();
-            let text_bytes = table.iter().map(|member| heap_bytes(member.len())).sum();
-            *self = Self::Large { table, text_bytes };
+            let mut digits = itoa::Buffer::new();
+            *self = Self::large(numbers.iter().map(|number| Text::from(digits.format(number).as_bytes())).collect());
         }
     }
 }

@@ -138,10 +138,7 @@ impl Value {
             rdb::Value::String(text) => Self::String(text),
             rdb::Value::List(pieces) => Self::List(List::of_pieces(pieces)),
             rdb::Value::IntSet(numbers) => Self::Set(Set::of_numbers(numbers, limits)),
-            rdb::Value::Set(members) => {
-                let set = Set::collect(members.iter().map(Vec::as_slice), limits);
-                (set.len() == members.len()).then_some(Self::Set(set))?
-            }
+            rdb::Value::Set(members) => Self::Set(Set::of_members(members, limits)?),
             rdb::Value::PackedHash(pack) => Self::Hash(Hash::of_pack(pack, limits)?),
             rdb::Value::Hash(fields) => {
                 let len = fields.len();
