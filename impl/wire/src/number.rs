@@ -47,6 +47,9 @@ pub fn format_significant(number: f64, digits: usize) -> String {
     if number.is_nan() {
         return "nan".to_owned();
     }
+    if let Some(whole) = whole_below(number, digits) {
+        return whole.to_string();
+    }
     let decimals = digits.saturating_sub(1);
     let scientific = format!("{number:.decimals$e}");
     let Some((mantissa, exponent)) = scientific.split_once('e') else { return scientific };
@@ -58,6 +61,16 @@ pub fn format_significant(number: f64, digits: usize) -> String {
     }
     let sign = if exponent < 0 { '-' } else { '+' };
     format!("{}e{sign}{:02}", without_zeros(mantissa), exponent.unsigned_abs())
+}
+
+/// A whole number of at most so many digits, as which most numbers are shown: the exact digits of others take long.
+fn whole_below(number: f64, digits: usize) -> Option<i64> {
+    /// Every whole number of so many digits is exact.
+    const EXACT_DIGITS: usize = 15;
+    let exponent = u32::try_from(digits.min(EXACT_DIGITS)).unwrap_or_default();
+    let is_negative_zero = number == 0.0 && number.is_sign_negative();
+    let is_whole = number.fract() == 0.0 && number.abs() < 10_i64.pow(exponent) as f64 && !is_negative_zero;
+    is_whole.then_some(number as i64)
 }
 
 /// A number in the fewest digits that read back as the same, without an exponent where it is a whole
@@ -80,7 +93,7 @@ pub fn without_zeros(text: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::{format_f64, format_score, parse_f64};
+    use super::{format_f64, format_score, format_significant, parse_f64};
 
     #[test]
     fn numbers_show_as_seventeen_digits_do() {
@@ -90,6 +103,8 @@ mod tests {
             (1.0, "1"),
             (0.1, "0.10000000000000001"),
             (2.7, "2.7000000000000002"),
+            (999_999_999_999_999.0, "999999999999999"),
+            (-1e15, "-1000000000000000"),
             (1e16, "10000000000000000"),
             (1e17, "1e+17"),
             (1.5e300, "1.5000000000000001e+300"),
@@ -101,6 +116,8 @@ mod tests {
         ] {
             assert_eq!(format_f64(number), text);
         }
+        assert_eq!(format_significant(123_456.0, 3), "1.23e+05");
+        assert_eq!(format_significant(-999.0, 3), "-999");
         assert_eq!(format_score(-3.0), "-3");
         assert_eq!(format_score(0.5), "0.5");
         assert_eq!(format_score(-0.0), "0");
