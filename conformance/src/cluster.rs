@@ -110,7 +110,9 @@ impl Program {
             template.fill(port, folder, trace).collect()
         };
         match self {
-            Self::Slotbus(_) => own(&["--port", "{port}", "--dir", "{dir}", "--trace-file", "{trace}"]),
+            Self::Slotbus(_) => {
+                own(&["--port", "{port}", "--dir", "{dir}", "--trace-file", "{trace}", "--trace-format", "binary"])
+            }
             Self::Redis(_) => own(&["--port", "{port}", "--dir", "{dir}"]),
             Self::Template(template) => template.fill(port, folder, trace).collect(),
             Self::Running { .. } => Vec::new(),
