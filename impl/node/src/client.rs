@@ -11,6 +11,7 @@ use crate::{
     server::Server,
     slab::Key,
     stream::{self, Stream},
+    tracking::{Interest, Scope},
     users::{self, User},
 };
 use mio::net::TcpStream;
@@ -120,6 +121,10 @@ pub struct Session {
     pub key: Key,
     /// What is to be sent to it before the reply to its request.
     pub pushes: Vec<Reply<'static>>,
+    /// What is to be sent to it behind that reply.
+    pub afterthoughts: Vec<Reply<'static>>,
+    /// What it is told of keys that change, if it keeps copies of some.
+    pub interest: Option<Box<Interest>>,
     /// What it waits for, if its requests have to wait.
     pub waits: Option<Wait>,
     /// Whether it is a replica, to which the stream of writes is sent.
@@ -167,6 +172,8 @@ impl Session {
             is_closing: false,
             key,
             pushes: Vec::new(),
+            afterthoughts: Vec::new(),
+            interest: None,
             waits: None,
             is_replica: false,
             is_primary: false,
@@ -189,9 +196,14 @@ impl Session {
         flags.extend(self.is_replica.then_some('S'));
         flags.extend(self.is_primary.then_some('M'));
         flags.extend(subscriptions.has_any(self.key).then_some('P'));
-        flags.extend(self.is_readonly.then_some('r'));
         flags.extend(self.transaction.is_some().then_some('x'));
+        if let Some(interest) = &self.interest {
+            flags.push('t');
+            flags.extend(interest.is_redirect_broken.then_some('R'));
+            flags.extend((interest.scope == Scope::Prefixes).then_some('B'));
+        }
         flags.extend(self.is_closing.then_some('c'));
+        flags.extend(self.is_readonly.then_some('r'));
         flags.extend(self.is_kept.then_some('e'));
         if flags.is_empty() {
             flags.push('N');
@@ -207,7 +219,7 @@ impl Session {
             line,
             "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db=0 sub={} psub={} ssub={} multi={queued} \
              qbuf={held} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl={first} oll={blocks} omem={more} tot-mem={} events=r \
-             cmd={} user={} redir=-1 resp={resp}",
+             cmd={} user={} redir={} resp={resp}",
             self.id,
             address(self.remote),
             address(self.local),
@@ -221,8 +233,25 @@ impl Session {
             held + waiting + size_of::<Client>(),
             self.last_command,
             self.user_name(),
+            self.redirection().map_or(-1, |id| i64::try_from(id).unwrap_or(i64::MAX)),
         );
         line
+    }
+
+    /// Where it has others be told of keys that change: none if it is not told of any, 0 if it is told itself.
+    #[must_use]
+    pub fn redirection(&self) -> Option<u64> {
+        self.interest.as_ref().map(|interest| interest.redirect.map_or(0, |(id, _)| id))
+    }
+
+    /// A request, or a whole transaction, is done: what the client said of it ahead is not about the next one.
+    fn end_exception(&mut self) {
+        if let Some(interest) = &mut self.interest
+            && self.transaction.is_none()
+            && !self.last_command.starts_with("client")
+        {
+            interest.has_said = false;
+        }
     }
 
     /// Back to the state of a new connection, but for what identifies it.
@@ -582,6 +611,8 @@ fn carry_out(server: &mut Server, session: &mut Session, output: &mut Vec<u8>, a
     server.note_done(session, args, error.as_deref());
     server.follow_up(Some(session));
     put_pushes(session, output, start);
+    put_afterthoughts(session, output);
+    session.end_exception();
     true
 }
 
@@ -595,6 +626,13 @@ fn put_pushes(session: &mut Session, output: &mut Vec<u8>, start: usize) {
         push.encode(session.protocol, output);
     }
     output[start..].rotate_left(reply_len);
+}
+
+/// Adds what the client did not ask for behind the reply.
+fn put_afterthoughts(session: &mut Session, output: &mut Vec<u8>) {
+    for push in session.afterthoughts.drain(..) {
+        push.encode(session.protocol, output);
+    }
 }
 
 /// Writes a reply, unless the client does not want it.

@@ -37,6 +37,7 @@ mod sorted_set_ranges;
 mod sorted_sets;
 mod sorting;
 mod strings;
+mod tracking;
 mod transaction;
 mod transfer;
 mod waiting;
@@ -335,8 +336,9 @@ static ACL: &[Command] = &[
 
 #[rustfmt::skip]
 static CLIENT: &[Command] = &[
+    Command::new("client|caching", 3, SESSION, tracking::caching).groups(CONN).about("6.0.0", "Tells whether copies of the next reads are kept."),
     Command::new("client|getname", 2, SESSION, client::getname).groups(CONN).about("2.6.9", "Tells the connection's name."),
-    Command::new("client|getredir", 2, SESSION, client::getredir).groups(CONN).about("6.0.0", "Tells where invalidations of this connection go."),
+    Command::new("client|getredir", 2, SESSION, tracking::getredir).groups(CONN).about("6.0.0", "Tells where invalidations of this connection go."),
     Command::new("client|help", 2, ALWAYS, client::help).groups(CONN).about("5.0.0", "Lists the subcommands."),
     Command::new("client|id", 2, SESSION, client::id).groups(CONN).about("5.0.0", "Tells the connection's number."),
     Command::new("client|info", 2, SESSION, client::info).groups(CONN).tips(VARIES).about("6.2.0", "Tells about this connection."),
@@ -346,7 +348,8 @@ static CLIENT: &[Command] = &[
     Command::new("client|pause", -3, ADMIN, client::pause).groups(CONN).about("2.9.50", "Has requests wait."),
     Command::new("client|reply", 3, SESSION, client::reply).groups(CONN).about("3.2.0", "Chooses which replies are sent."),
     Command::new("client|setname", 3, SESSION, client::setname).groups(CONN).about("2.6.9", "Names the connection."),
-    Command::new("client|trackinginfo", 2, SESSION, client::trackinginfo).groups(CONN).about("6.2.0", "Tells whether reads of this connection are tracked."),
+    Command::new("client|tracking", -3, SESSION, tracking::tracking).groups(CONN).about("6.0.0", "Has keys that change be told of."),
+    Command::new("client|trackinginfo", 2, SESSION, tracking::trackinginfo).groups(CONN).about("6.2.0", "Tells whether reads of this connection are tracked."),
     Command::new("client|unblock", -3, ADMIN, client::unblock).groups(CONN).about("5.0.0", "Ends a client's wait."),
     Command::new("client|unpause", 2, ADMIN, client::unpause).groups(CONN).about("6.2.0", "Ends a pause."),
 ];

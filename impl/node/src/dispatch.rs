@@ -8,6 +8,7 @@ use crate::{
     client::Session,
     command::{Command, Groups, Run, RunData, Traits},
     commands::{self, has_watched_change, refuse_debug},
+    invalidation::note_read,
     server::Server,
     users::Denial,
 };
@@ -76,7 +77,13 @@ pub fn run<'e>(server: &'e mut Server, session: &mut Session, command: &'static 
             server.record(command, args, &reply, has_changed);
             reply
         }
-        Run::Data(run) => run(&mut server.store, args).unwrap_or_else(|refusal| refusal),
+        Run::Data(run) => {
+            let reply = run(&mut server.store, args).unwrap_or_else(|refusal| refusal);
+            if session.interest.is_some() {
+                note_read(&mut server.tracking, session, command, args);
+            }
+            reply
+        }
         Run::Waiting(run) => {
             let outcome = run(args).and_then(|waiting| server.grant_or_wait(session, waiting));
             outcome.unwrap_or_else(|refusal| refusal)

@@ -148,6 +148,7 @@ impl Runtime {
 
     /// Goes on with what was interrupted to give others their turn.
     fn go_on(&mut self) {
+        self.server.tell_of_prefixes();
         self.server.go_on_with_primary(&mut self.scratch);
         self.server.flush_aof();
         self.server.send_stream();
@@ -174,6 +175,10 @@ impl Runtime {
             bus.flush_trace();
         }
         self.server.settle();
+        // What no request has done to keys is told here.
+        if self.server.store.news.is_pending() {
+            self.server.follow_up(None);
+        }
         self.server.end_late_waits();
         self.server.end_ack_waits();
         self.server.go_on_saving();
@@ -232,6 +237,7 @@ impl Runtime {
         self.server.doomed.extend(over);
         self.end_late_handshakes();
         self.server.end_deaf();
+        self.server.limit_tracking();
     }
 
     fn end_late_handshakes(&mut self) {

@@ -26,6 +26,7 @@ use crate::{
     slow_log::{self, SlowLog},
     store::{Expired, Store, eviction::Eviction, limits, news::Class},
     tls::Tls,
+    tracking::Tracking,
     users::{Context, Refusal, Refusals, User, Users},
     waiters::Waiters,
 };
@@ -157,6 +158,8 @@ pub struct Server {
     pub subscriptions: Subscriptions,
     /// Who waits for which key.
     pub waiters: Waiters,
+    /// Who keeps copies of which keys.
+    pub tracking: Tracking,
     /// The step of the core up to which subscriptions and waits were checked.
     pub settled_steps: u64,
     /// Clients with something to do although their sockets are silent.
@@ -245,6 +248,7 @@ impl Server {
             migrations: Migrations::new(registry),
             subscriptions: Subscriptions::default(),
             waiters: Waiters::default(),
+            tracking: Tracking::default(),
             settled_steps: 0,
             ready: BTreeSet::new(),
             releases_held: false,
@@ -465,6 +469,7 @@ impl Server {
     pub fn forget(&mut self, session: &mut Session) {
         self.unwatch(session);
         self.subscriptions.forget(session.key);
+        self.end_tracking(session);
         self.monitors.remove(&session.key);
         self.waiters.remove(session.key, &mut self.store.news);
         self.replication.waits.remove(session.key);

@@ -490,6 +490,7 @@ impl Store {
             }
         }
         self.news.changes += self.len as u64;
+        self.news.clear();
         self.end_image();
         self.tables.iter_mut().filter(|table| !table.is_empty()).for_each(|table| *table = Table::default());
         (self.len, self.expiring, self.bytes) = (0, 0, 0);

@@ -201,6 +201,7 @@ impl Server {
             for event in self.store.news.take_events() {
                 self.publish_event(session.as_deref_mut(), &event.key, event.name);
             }
+            self.invalidate_changed(session.as_deref_mut());
             for key in self.store.news.take_ready() {
                 self.serve_waiters(&key);
             }

@@ -5,56 +5,11 @@
 
 mod support;
 
-use std::{thread::sleep, time::Duration};
-use support::{Client, NODE, REDIS, Server, text, wait_for};
-
-/// Tells a story to a server. A line is the name of a client and its request; `<` before the name stands
-/// for its next reply. Answers with all replies.
-fn tell(server: &Server, story: &str) -> String {
-    let mut clients: Vec<(String, Client)> = Vec::new();
-    let mut told = String::new();
-    for line in story.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        let (name, request) = line.split_once(' ').unwrap_or((line, ""));
-        let (is_reply, name) = name.strip_prefix('<').map_or((false, name), |name| (true, name));
-        if clients.iter().all(|(known, _)| known != name) {
-            clients.push((name.to_owned(), server.client()));
-        }
-        let index = clients.iter().position(|(known, _)| known == name).unwrap();
-        let client = &mut clients[index].1;
-        if is_reply {
-            told.push_str(&format!("{name}: {:?}\n", text(&client.reply().unwrap())));
-            continue;
-        }
-        let args: Vec<&[u8]> = request.split(' ').map(str::as_bytes).collect();
-        client.send_request(&args);
-        if request.starts_with('b') {
-            // Who waits must wait before the next line is said.
-            settle(server);
-        } else {
-            told.push_str(&format!("{name} {request}: {:?}\n", text(&client.reply().unwrap())));
-        }
-    }
-    told
-}
-
-/// Waits until the number of waiting clients stands still.
-fn settle(server: &Server) {
-    let mut watcher = server.client();
-    let mut blocked = || watcher.ask("INFO clients").lines().find(|line| line.starts_with("blocked")).map(String::from);
-    let mut former = blocked();
-    wait_for("clients to wait", || {
-        sleep(Duration::from_millis(40));
-        let now = blocked();
-        let is_still = now == former;
-        former = now;
-        is_still.then_some(())
-    });
-}
-
-fn compare(story: &str) {
-    let (node, redis) = (Server::start(NODE, &[]), Server::start(REDIS, &[]));
-    assert_eq!(tell(&node, story), tell(&redis, story));
-}
+use support::{
+    NODE, REDIS, Server,
+    story::{compare, settle},
+    text, wait_for,
+};
 
 #[test]
 fn who_waits_longest_is_served_first() {

@@ -17,7 +17,9 @@ pub(super) fn help<'e>(_: &'e mut Server, _: &mut Session, _: Args<'e>) -> Reply
     help_of(
         "CLIENT",
         &[
+            ("CACHING (YES|NO)", "Whether what the next request reads is kept."),
             ("GETNAME", "The name of this connection."),
+            ("GETREDIR", "Who is told in this connection's stead of keys that change."),
             ("ID", "The number of this connection."),
             ("INFO", "What is known of this connection."),
             ("KILL <ip:port>", "End the connection of a client at an address."),
@@ -27,6 +29,11 @@ pub(super) fn help<'e>(_: &'e mut Server, _: &mut Session, _: Args<'e>) -> Reply
             ("PAUSE <milliseconds> [WRITE|ALL]", "Have writes, or all requests, wait."),
             ("REPLY (ON|OFF|SKIP)", "Which replies this connection gets."),
             ("SETNAME <name>", "Name this connection."),
+            (
+                "TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> ...] [OPTIN] [OPTOUT] [NOLOOP]",
+                "Be told of keys that change.",
+            ),
+            ("TRACKINGINFO", "What this connection is told of keys that change."),
             ("UNBLOCK <id> [TIMEOUT|ERROR]", "End a client's wait for an element."),
             ("UNPAUSE", "End what PAUSE began."),
         ],
@@ -49,19 +56,6 @@ pub(super) fn setname<'e>(_: &'e mut Server, session: &mut Session, args: Args<'
         }
         Err(refusal) => refusal,
     }
-}
-
-/// No connection's reads are tracked.
-pub(super) fn getredir<'e>(_: &'e mut Server, _: &mut Session, _: Args<'e>) -> Reply<'e> {
-    Reply::Integer(-1)
-}
-
-pub(super) fn trackinginfo<'e>(_: &'e mut Server, _: &mut Session, _: Args<'e>) -> Reply<'e> {
-    Reply::Map(vec![
-        (Reply::text("flags"), Reply::Set(vec![Reply::text("off")])),
-        (Reply::text("redirect"), Reply::Integer(-1)),
-        (Reply::text("prefixes"), Reply::Array(vec![])),
-    ])
 }
 
 pub(super) fn no_evict<'e>(_: &'e mut Server, session: &mut Session, args: Args<'e>) -> Reply<'e> {

@@ -99,7 +99,7 @@ fn about_clients(server: &Server, fields: &mut Fields) {
     fields.put("cluster_connections", server.bus.as_ref().map_or(0, Bus::link_count));
     fields.put("maxclients", server.limits.clients_max);
     fields.put("blocked_clients", server.waiters.len() + server.replication.waits.len());
-    fields.put_none(&["tracking_clients"]);
+    fields.put("tracking_clients", server.tracking.clients().len());
 }
 
 fn about_memory(server: &Server, fields: &mut Fields) {
@@ -215,7 +215,11 @@ fn about_stats(server: &Server, fields: &mut Fields) {
     fields.put("sync_full", syncs.copies);
     fields.put("sync_partial_ok", syncs.continued);
     fields.put("sync_partial_err", syncs.not_continued);
-    // There are no child processes, no further threads that read, no tracking and no moving of values.
+    let [keys, copies, prefixes] = server.tracking.counts();
+    fields.put("tracking_total_keys", keys);
+    fields.put("tracking_total_items", copies);
+    fields.put("tracking_total_prefixes", prefixes);
+    // There are no child processes, no further threads that read and no moving of values.
     fields.put_none(&[
         "latest_fork_usec",
         "total_forks",
@@ -230,9 +234,6 @@ fn about_stats(server: &Server, fields: &mut Fields) {
         "active_defrag_key_misses",
         "total_active_defrag_time",
         "current_active_defrag_time",
-        "tracking_total_keys",
-        "tracking_total_items",
-        "tracking_total_prefixes",
         "unexpected_error_replies",
         "io_threaded_reads_processed",
         "io_threaded_writes_processed",

@@ -278,7 +278,7 @@ pub static DIRECTIVES: &[Directive] = &[
     at("tls-session-caching", Kind::Bool, "yes").acted_on(),
     at("trace-file", Kind::Text, "").at_boot().acted_on(),
     at("trace-format", Kind::Word(&["json", "binary"]), "json").at_boot().acted_on(),
-    at("tracking-table-max-keys", Kind::Int(0, i64::MAX), "1000000"),
+    at("tracking-table-max-keys", Kind::Int(0, i64::MAX), "1000000").acted_on(),
     at("unixsocket", Kind::Text, "").at_boot(),
     at("unixsocketperm", Kind::Octal, "0").at_boot(),
     at("use-exit-on-panic", Kind::Bool, "no").hidden(),

@@ -93,6 +93,11 @@ pub struct News {
     pub changes: u64,
     /// Whether keys that were lost are remembered.
     pub keeps_lost: bool,
+    /// Whether keys that have changed are remembered.
+    pub keeps_changed: bool,
+    /// Whether all keys were dropped at once while that is so.
+    pub is_cleared: bool,
+    changed: Vec<Box<[u8]>>,
     lost: Vec<Box<[u8]>>,
     events: Vec<Event>,
     watched: HashMap<Box<[u8]>, Watched>,
@@ -112,6 +117,19 @@ impl News {
         if !self.awaited.is_empty() && self.awaited.contains_key(key) {
             self.ready.push(key.into());
         }
+        if self.keeps_changed {
+            self.changed.push(key.into());
+        }
+    }
+
+    /// All keys were dropped.
+    pub fn clear(&mut self) {
+        self.is_cleared |= self.keeps_changed;
+    }
+
+    /// Takes the keys that have [changed](Self::changed), in order.
+    pub fn take_changed(&mut self) -> Vec<Box<[u8]>> {
+        std::mem::take(&mut self.changed)
     }
 
     /// A key has expired, or was evicted: no command dropped it.
@@ -142,7 +160,7 @@ impl News {
     /// Whether anything waits to be told.
     #[must_use]
     pub fn is_pending(&self) -> bool {
-        !self.events.is_empty() || !self.ready.is_empty()
+        !self.events.is_empty() || !self.ready.is_empty() || !self.changed.is_empty() || self.is_cleared
     }
 
     /// Takes the events, in order.

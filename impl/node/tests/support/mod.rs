@@ -9,6 +9,7 @@ pub(crate) mod likeness;
 pub(crate) mod pair;
 pub(crate) mod reply;
 pub(crate) mod shards;
+pub(crate) mod story;
 pub(crate) mod tls;
 
 use std::{
