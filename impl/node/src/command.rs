@@ -166,6 +166,12 @@ fn store_option(args: Args<'_>) -> Option<usize> {
 }
 
 impl Keys {
+    /// Whether the first of these keys would stand behind the last argument.
+    #[must_use]
+    pub fn are_left_out(&self, args: Args<'_>) -> bool {
+        matches!(self.place, Place::Range { first, .. } if first >= args.len())
+    }
+
     /// What the command does with the keys in this request.
     fn flags_in(&self, args: Args<'_>) -> &'static [&'static str] {
         let lacks = |options: &[&str], from| {

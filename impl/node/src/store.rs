@@ -425,6 +425,8 @@ impl Store {
         let (has_changed, outcome) = change(&mut text);
         if has_changed {
             self.set_in_form(key, &text, Expiry::Keep, Form::Patched);
+        } else if let Some(entry) = place.and_then(|place| self.entry_to_change(place)) {
+            entry.overwrite(&text, Form::Patched);
         }
         Ok(outcome)
     }

@@ -85,6 +85,24 @@ fn sorting_in_a_cluster() {
     );
 }
 
+#[test]
+fn estimates_in_a_cluster() {
+    Pair::start(Server::alone).compare(
+        "
+        pfadd {a}1 x y
+        pfadd {a}2 y z
+        pfadd b z
+        pfcount {a}1 {a}2
+        pfcount {a}1 b
+        pfmerge {a}3 {a}1 {a}2
+        pfmerge {a}3 {a}1 b
+        pfmerge b {a}1
+        pfmerge c
+        pfcount {a}3
+        ",
+    );
+}
+
 /// The keys of which all kinds and forms there are come out of the other server's dump as they were.
 #[test]
 fn dumps_are_exchanged() {
