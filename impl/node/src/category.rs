@@ -43,7 +43,7 @@ pub static CATEGORIES: [Category; 21] = [
     category("hash", Member::Of(Groups::HASH)),
     category("string", Member::Of(Groups::STRING)),
     category("bitmap", Member::Of(Groups::BITMAP)),
-    category("hyperloglog", Member::Nobody),
+    category("hyperloglog", Member::Of(Groups::HYPERLOGLOG)),
     category("geo", Member::Nobody),
     category("stream", Member::Nobody),
     category("pubsub", Member::With(Traits::PUBSUB)),

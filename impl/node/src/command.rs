@@ -43,7 +43,7 @@ bitflags! {
         const ASKING = 1 << 14;
         /// Its keys may stand elsewhere than the table says.
         const MOVABLE_KEYS = 1 << 15;
-        /// May reach other nodes, though it changes no key: it waits where writes wait.
+        /// May reach other nodes, though it is no write: it waits where writes wait.
         const MAY_REPLICATE = 1 << 16;
         /// May have its client wait.
         const BLOCKING = 1 << 17;
@@ -80,6 +80,8 @@ bitflags! {
         const BITMAP = 1 << 10;
         /// Scripts.
         const SCRIPTING = 1 << 11;
+        /// Estimates of how many elements there were.
+        const HYPERLOGLOG = 1 << 12;
     }
 }
 
@@ -164,6 +166,12 @@ fn store_option(args: Args<'_>) -> Option<usize> {
 }
 
 impl Keys {
+    /// Whether the first of these keys would stand behind the last argument.
+    #[must_use]
+    pub fn are_left_out(&self, args: Args<'_>) -> bool {
+        matches!(self.place, Place::Range { first, .. } if first >= args.len())
+    }
+
     /// What the command does with the keys in this request.
     fn flags_in(&self, args: Args<'_>) -> &'static [&'static str] {
         let lacks = |options: &[&str], from| {
@@ -447,6 +455,7 @@ impl Command {
             _ if self.groups.contains(Groups::LIST) => "list",
             _ if self.groups.contains(Groups::SET) => "set",
             _ if self.groups.contains(Groups::SORTED_SET) => "sorted-set",
+            _ if self.groups.contains(Groups::HYPERLOGLOG) => "hyperloglog",
             _ if self.groups.contains(Groups::TRANSACTION) => "transactions",
             _ if self.groups.contains(Groups::SCRIPTING) => "scripting",
             Some("script") => "scripting",

@@ -14,6 +14,7 @@ mod debug;
 mod expiry;
 pub(crate) mod grant;
 mod hashes;
+mod hyperloglog;
 mod info;
 mod introspection;
 mod keyspace;
@@ -85,6 +86,7 @@ const HASH: Groups = Groups::HASH;
 const LIST: Groups = Groups::LIST;
 const SET: Groups = Groups::SET;
 const ZSET: Groups = Groups::SORTED_SET;
+const HLL: Groups = Groups::HYPERLOGLOG;
 const CONN: Groups = Groups::CONNECTION;
 const TX: Groups = Groups::TRANSACTION;
 const DANGER: Groups = Groups::DANGEROUS;
@@ -211,6 +213,11 @@ pub static COMMANDS: &[Command] = &[
     Command::data("pexpire", -3, FAST_WRITE, expiry::pexpire).keys(1, 1, 1, &["RW", "update"]).groups(KEY).about("2.6.0", "Has a key expire in some milliseconds."),
     Command::data("pexpireat", -3, FAST_WRITE, expiry::pexpireat).keys(1, 1, 1, &["RW", "update"]).groups(KEY).about("2.6.0", "Has a key expire at a Unix time in milliseconds."),
     Command::data("pexpiretime", 2, FAST_READ, expiry::pexpiretime).keys(1, 1, 1, &["RO", "access"]).groups(KEY).about("7.0.0", "Tells when a key expires, in milliseconds."),
+    Command::data("pfadd", -2, FAST_FILL, hyperloglog::pfadd).keys(1, 1, 1, &["RW", "insert"]).groups(HLL).about("2.8.9", "Adds elements of which only their number is to be estimated."),
+    Command::data("pfcount", -2, Traits::READONLY.union(Traits::MAY_REPLICATE), hyperloglog::pfcount).keys(1, -1, 1, &["RW", "access"]).note("RW because it may change the internal representation of the key, and propagate to replicas").groups(HLL).about("2.8.9", "Estimates how many different elements there were."),
+    Command::data("pfdebug", 3, FILL.union(Traits::ADMIN), hyperloglog::pfdebug).keys(2, 2, 1, &["RW", "access"]).groups(HLL).about("2.8.9", "Shows what estimates are made of."),
+    Command::data("pfmerge", -2, FILL, hyperloglog::pfmerge).keys(1, 1, 1, &["RW", "access", "insert"]).keys(2, -1, 1, &["RO", "access"]).groups(HLL).about("2.8.9", "Makes the union of what several keys estimate."),
+    Command::data("pfselftest", 1, Traits::ADMIN, hyperloglog::pfselftest).groups(HLL).about("2.8.9", "Checks that estimates are made well."),
     Command::new("ping", -1, Traits::FAST, connection::ping).groups(CONN).tips(ON_ALL).about("1.0.0", "Answers."),
     Command::data("psetex", 4, FILL, strings::psetex).keys(1, 1, 1, &["OW", "update"]).groups(STRING).about("2.6.0", "Sets a string that expires in some milliseconds."),
     Command::new("psubscribe", -2, LISTEN, pubsub::psubscribe).about("2.0.0", "Listens to the channels that match patterns."),

@@ -19,6 +19,9 @@ use slotbus_core::{
 use slotbus_wire::resp::{Args, OwnedArgs, Protocol, Reply};
 use std::fmt;
 
+/// What a command has that may change keys: reading an estimate may keep it.
+pub(crate) const MAY_CHANGE: Traits = Traits::WRITE.union(Traits::MAY_REPLICATE);
+
 /// Carries out one request; nothing if it has to wait, and is to be tried again later.
 pub fn execute<'e>(server: &'e mut Server, session: &mut Session, args: Args<'e>) -> Option<Reply<'e>> {
     let command = match admit(server, session, args) {
@@ -70,7 +73,7 @@ pub fn run<'e>(server: &'e mut Server, session: &mut Session, command: &'static 
     server.show_to_monitors(session, command, args);
     let reply = match command.run {
         Run::Session(run) => run(server, session, args),
-        Run::Data(run) if server.is_recording() && command.traits.contains(Traits::WRITE) => {
+        Run::Data(run) if server.is_recording() && command.traits.intersects(MAY_CHANGE) => {
             let before = server.store.news.changes;
             let reply = run(&mut server.store, args).unwrap_or_else(|refusal| refusal).into_owned();
             let has_changed = server.store.news.changes != before;
@@ -445,7 +448,7 @@ fn must_wait(server: &Server, session: &Session, command: &'static Command, args
     let queued = session.transaction.iter().filter(|_| command.name == "exec");
     let mut requests = queued.flat_map(|transaction| &transaction.requests).map(OwnedArgs::args);
     let traits = traits_of(server, session, command, args);
-    server.pause.holds(server.now, traits.intersects(Traits::WRITE | Traits::MAY_REPLICATE))
+    server.pause.holds(server.now, traits.intersects(MAY_CHANGE))
         || is_carried(command, args)
         || requests.any(|args| look_up(args).is_ok_and(|command| is_carried(command, args)))
 }

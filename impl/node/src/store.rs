@@ -7,6 +7,9 @@ pub mod digest;
 pub mod entry;
 pub mod eviction;
 pub mod hash;
+pub mod hyperloglog;
+mod hyperloglog_estimate;
+mod hyperloglog_runs;
 pub mod image;
 pub mod limits;
 pub mod list;
@@ -161,6 +164,12 @@ impl Store {
     #[must_use]
     pub fn drops_expired(&self) -> bool {
         self.expired == Expired::Dropped
+    }
+
+    /// Whether the keys are a copy of a primary's, looked at by somebody else than that primary.
+    #[must_use]
+    pub fn is_of_primary(&self) -> bool {
+        self.expired == Expired::Hidden
     }
 
     /// Has all keys of another store take the place of those here.
@@ -416,8 +425,32 @@ impl Store {
         let (has_changed, outcome) = change(&mut text);
         if has_changed {
             self.set_in_form(key, &text, Expiry::Keep, Form::Patched);
+        } else if let Some(entry) = place.and_then(|place| self.entry_to_change(place)) {
+            entry.overwrite(&text, Form::Patched);
         }
         Ok(outcome)
+    }
+
+    /// Changes the string at a key in its place; none if there is no string. Whether it counts as a change, and which, is
+    /// the caller's to [say](Self::note).
+    pub fn patch_string<R>(&mut self, key: &[u8], change: impl FnOnce(&mut Vec<u8>) -> R) -> Option<R> {
+        let place = self.find(key)?;
+        let entry = self.entry_to_change(place)?;
+        let before = entry.bytes();
+        if let Some(value) = entry.value_mut() {
+            let Value::String(text) = value else { return None };
+            let outcome = change(text);
+            let after = entry.bytes();
+            self.bytes = (self.bytes + after).saturating_sub(before);
+            return Some(outcome);
+        }
+        let mut text = entry.view().string()?.to_vec();
+        let outcome = change(&mut text);
+        if !entry.overwrite(&text, Form::Patched) {
+            let entry = Entry::string(key, &text, entry.expires_at(), entry.used(), Form::Patched);
+            self.replace(place, entry);
+        }
+        Some(outcome)
     }
 
     /// Puts any value at a key, in the place of whatever is there.

@@ -121,6 +121,12 @@ fn change(client: &mut Client) {
         "SETBIT bits 77 1",
         "SORT numbers32 STORE sorted",
         "ZUNIONSTORE union 2 ranked extremes",
+        "PFADD estimated e f",
+        "PFCOUNT estimated",
+        "PFADD another a f g",
+        "PFMERGE merged estimated another",
+        "PFDEBUG TODENSE merged",
+        "PFCOUNT merged",
     ] {
         assert!(!client.ask(line).starts_with('-'), "{line}");
     }

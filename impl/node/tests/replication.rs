@@ -84,6 +84,13 @@ fn requests(seed: u64, count: usize) -> Vec<String> {
         "ZUNIONSTORE K 2 K L WEIGHTS 2 1",
         "ZRANGESTORE K L 0 3",
         "SORT K ALPHA STORE L",
+        "PFADD K V N",
+        "PFADD K N N N",
+        "PFADD K",
+        "PFCOUNT K",
+        "PFCOUNT K L",
+        "PFMERGE K L",
+        "PFDEBUG TODENSE K",
         "BLPOP K 0.001",
         "BLMOVE K L RIGHT LEFT 0.001",
         "BZPOPMIN K 0.001",
@@ -319,6 +326,31 @@ fn keys_expire_when_the_primary_says_so() {
         wait_for("the key to be dropped", || (replica.client().ask("DBSIZE") == ":1\r\n").then_some(()));
     }
     shard.compare(0);
+}
+
+#[test]
+fn an_estimate_is_kept_when_the_primary_makes_it() {
+    for primary in [NODE, REDIS] {
+        let shard = Shard::start(&[primary, NODE, REDIS]);
+        shard.replicate();
+        let mut clients: Vec<Client> = shard.servers.iter().map(Server::client).collect();
+        let values = |clients: &mut [Client]| -> Vec<String> {
+            clients.iter_mut().map(|client| client.ask("GETRANGE k 0 -1")).collect()
+        };
+        clients.iter_mut().skip(1).for_each(|replica| drop(replica.ask("READONLY")));
+        assert_eq!(clients[0].ask("PFADD k a b c"), ":1\r\n");
+        assert_eq!(clients[0].ask("WAIT 2 5000"), ":2\r\n");
+        let before = values(&mut clients);
+        assert_eq!(clients[1].ask("PFCOUNT k"), ":3\r\n");
+        assert_eq!(values(&mut clients), before, "a replica writes nothing");
+        let offset = info(&shard.servers[0], "master_repl_offset");
+        assert_eq!(clients[0].ask("PFCOUNT k"), ":3\r\n");
+        assert_eq!(clients[0].ask("WAIT 2 5000"), ":2\r\n");
+        assert_ne!(info(&shard.servers[0], "master_repl_offset"), offset);
+        let after = values(&mut clients);
+        assert!(after[0] != before[0] && after.iter().all(|value| *value == after[0]), "{after:?}");
+        shard.compare(0);
+    }
 }
 
 #[test]

@@ -80,7 +80,9 @@ fn keys_shown<'e>(request: Args<'e>, show: impl Fn(&'e [u8], &'static [&'static 
     }
     let keys: Vec<_> = command.keys_with_flags(request).map(|(key, flags)| show(key, flags)).collect();
     let needs_keys = !command.traits.contains(Traits::NO_MANDATORY_KEYS);
-    if keys.is_empty() && needs_keys {
+    // PFMERGE of nothing is a request like any other, but not here.
+    let lacks_some = command.keys.iter().flatten().any(|keys| keys.are_left_out(request));
+    if (keys.is_empty() || lacks_some) && needs_keys {
         Reply::err("Invalid arguments specified for command")
     } else {
         Reply::Array(keys)

@@ -165,7 +165,7 @@ pub static DIRECTIVES: &[Directive] = &[
     at("enable-protected-configs", Kind::Word(&["no", "yes", "local"]), "no").at_boot(),
     at("hash-max-listpack-entries", Kind::Int(0, i64::MAX), "512").alias("hash-max-ziplist-entries").acted_on(),
     at("hash-max-listpack-value", Kind::Memory(0, i64::MAX), "64").alias("hash-max-ziplist-value").acted_on(),
-    at("hll-sparse-max-bytes", Kind::Memory(0, i64::MAX), "3000"),
+    at("hll-sparse-max-bytes", Kind::Memory(0, i64::MAX), "3000").acted_on(),
     at("hz", Kind::Int(0, I32), "10"),
     at("ignore-warnings", Kind::Text, ""),
     at("io-threads", Kind::Int(1, 128), "1").at_boot(),

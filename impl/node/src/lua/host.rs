@@ -113,12 +113,12 @@ impl Host<'_> {
 
     /// The state of the node is looked at until the script has written: then it must be able to end.
     fn check_write(&self, command: &Command) -> Result<(), String> {
-        let Some(running) = self.server.scripts.running.as_ref().filter(|_| command.traits.contains(Traits::WRITE))
-        else {
-            return Ok(());
-        };
-        if running.is_readonly {
+        let Some(running) = &self.server.scripts.running else { return Ok(()) };
+        if running.is_readonly && command.traits.intersects(dispatch::MAY_CHANGE) {
             return Err("ERR Write commands are not allowed from read-only scripts.".into());
+        }
+        if !command.traits.contains(Traits::WRITE) {
+            return Ok(());
         }
         let refusal = if running.has_written { None } else { dispatch::refuse_write(self.server, command) };
         refusal.map_or(Ok(()), |reply| Err(reply.error_text().unwrap_or_default().to_owned()))

@@ -21,6 +21,8 @@ pub struct Limits {
     pub list_piece_bytes_max: usize,
     /// The most elements of a piece of a list.
     pub list_piece_len_max: usize,
+    /// The most bytes of a string with registers of HyperLogLog in runs.
+    pub sparse_registers_max: usize,
     /// The most bytes of a string.
     pub string_max: u64,
     /// Whether a command may touch keys of one slot only.
@@ -49,6 +51,7 @@ impl Limits {
             intset_entries_max: size("set-max-intset-entries").min(1 << 30),
             list_piece_bytes_max,
             list_piece_len_max,
+            sparse_registers_max: size("hll-sparse-max-bytes"),
             string_max: settings.number("proto-max-bulk-len"),
             is_clustered: settings.flag("cluster-enabled"),
             compresses: settings.flag("rdbcompression"),

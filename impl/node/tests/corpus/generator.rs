@@ -32,7 +32,7 @@ pub(crate) struct Generator {
 }
 
 /// Sections whose requests are about data only.
-const DATA: [&str; 7] = ["strings", "bits", "keys", "hashes", "lists", "sets", "sorted_sets"];
+const DATA: [&str; 8] = ["strings", "bits", "keys", "hashes", "lists", "sets", "sorted_sets", "hyperloglog"];
 
 /// Where numbers end, and what is not quite one.
 const ODD_NUMBERS: &[&str] = &[
@@ -122,6 +122,19 @@ const STREAM: &[u8] = b"\x13\x01\x10\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00
     \x01\x01\x00\x01\x01\x01\x81\x66\x02\x00\x01\x02\x01\x00\x01\x00\x01\x81\x76\x02\x04\x01\xff\x01\x01\x01\x01\x01\x00\x00\
     \x01\x00\x0a\x00\xff\x55\xab\x62\x6a\xc0\x35\xdb";
 
+/// Strings with registers of which not all make sense.
+const REGISTERS: &[&[u8]] = &[
+    b"HYLL\x01\0\0\0\0\0\0\0\0\0\0\0\x7f\xff",
+    b"HYLL\x01\0\0\0\x07\0\0\0\0\0\0\0\x7f\xff",
+    b"HYLL\x01\0\0\0\0\0\0\0\0\0\0\x80\x7f\xf7\x81\x82\x84\xff",
+    b"HYLL\x01abc\0\0\0\0\0\0\0\x80\x7f\xff\x80",
+    b"HYLL\x01\0\0\0\0\0\0\0\0\0\0\x80",
+    b"HYLL\x01\0\0\0\x05\0\0\0\0\0\0\0\x40\xff\x80",
+    b"HYLL\x00\0\0\0\0\0\0\0\0\0\0\0\x7f\xff",
+    b"HYLL\x02\0\0\0\0\0\0\0\0\0\0\0\x7f\xff",
+    b"HYLL",
+];
+
 const SCRIPTS: &[&str] = &[
     "return 1",
     "return KEYS",
@@ -194,7 +207,8 @@ impl Generator {
 
     /// A value of some kind, small or large, perhaps with an end.
     fn value_to_begin_with(&mut self) -> Unit {
-        const FORMS: &[&str] = &["set K V", "set K I", "rpush K V", "sadd K I", "sadd K M", "hset K M V", "zadd K F M"];
+        const FORMS: &[&str] =
+            &["set K V", "set K I", "rpush K V", "sadd K I", "sadd K M", "hset K M V", "zadd K F M", "pfadd K M"];
         let form: Vec<&str> = FORMS[self.rng.usize(..FORMS.len())].split(' ').collect();
         let key = self.key();
         if self.rng.u8(0..30) == 0 {
@@ -361,6 +375,7 @@ impl Generator {
             "CH" => (*self.pick(&["a", "b", "*", "[a-c]", ""])).into(),
             "LUA" => (*self.pick(SCRIPTS)).into(),
             "DUMP" => return self.pick(DUMPS).to_vec(),
+            "HLL" => return self.pick(REGISTERS).to_vec(),
             other => panic!("{other} stands for nothing"),
         }
         .into_bytes()
