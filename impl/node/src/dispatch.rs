@@ -78,13 +78,12 @@ pub fn run<'e>(server: &'e mut Server, session: &mut Session, command: &'static 
             let reply = run(&mut server.store, args).unwrap_or_else(|refusal| refusal).into_owned();
             let has_changed = server.store.news.changes != before;
             server.record(command, args, &reply, has_changed);
+            note_read(&mut server.tracking, session, command, args);
             reply
         }
         Run::Data(run) => {
             let reply = run(&mut server.store, args).unwrap_or_else(|refusal| refusal);
-            if session.interest.is_some() {
-                note_read(&mut server.tracking, session, command, args);
-            }
+            note_read(&mut server.tracking, session, command, args);
             reply
         }
         Run::Waiting(run) => {
