@@ -15,6 +15,9 @@ pub mod news;
 pub mod ranking;
 pub mod set;
 pub mod sorted_set;
+pub mod stream_entries;
+pub mod stream_groups;
+mod streams;
 pub mod table;
 pub mod tables;
 pub mod value;
@@ -466,7 +469,8 @@ impl Store {
         self.bytes = (self.bytes + entry.bytes()).saturating_sub(before);
         table.expiring = table.expiring + usize::from(end.is_some()) - usize::from(had_end);
         self.expiring = self.expiring + usize::from(end.is_some()) - usize::from(had_end);
-        self.news.changed(key);
+        self.news.changes += 1;
+        self.news.revise(key);
         true
     }
 
@@ -490,6 +494,7 @@ impl Store {
             }
         }
         self.news.changes += self.len as u64;
+        self.news.all_ready();
         self.end_image();
         self.tables.iter_mut().filter(|table| !table.is_empty()).for_each(|table| *table = Table::default());
         (self.len, self.expiring, self.bytes) = (0, 0, 0);

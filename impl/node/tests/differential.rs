@@ -47,6 +47,11 @@ fn sorted_sets() {
 }
 
 #[test]
+fn streams() {
+    Pair::start(alone).compare(include_str!("scripts/streams.txt"));
+}
+
+#[test]
 fn the_newer_protocol() {
     let mut pair = Pair::start(alone);
     pair.speak_newer();
@@ -56,6 +61,7 @@ fn the_newer_protocol() {
         include_str!("scripts/lists.txt"),
         include_str!("scripts/sets.txt"),
         include_str!("scripts/sorted_sets.txt"),
+        include_str!("scripts/streams.txt"),
     ] {
         pair.compare(list);
         pair.compare("flushall");
@@ -86,9 +92,10 @@ fn dumps_are_exchanged() {
     keys::fill(&mut pair.theirs);
     for key in names(&mut pair.ours) {
         assert!(pair.exchange(&key, b"copy"), "{}", text(&key));
-        for read in ["type", "object encoding", "get", "lrange", "smembers", "hgetall", "zrange", "strlen"] {
+        for read in ["type", "object encoding", "get", "lrange", "smembers", "hgetall", "zrange", "strlen", "xrange"] {
             let end = match read {
                 "lrange" => " 0 -1",
+                "xrange" => " - +",
                 "zrange" => " 0 -1 withscores",
                 _ => "",
             };

@@ -33,6 +33,14 @@ pub(crate) fn fill(client: &mut Client) {
     ask(&[b"RPUSH", b"large element", noise.as_bytes(), b"1", noise.as_bytes()]);
     ask(&[b"ZADD", b"extremes", b"-inf", b"low", b"inf", b"high", b"0.1", b"tenth", b"1e300", b"huge"]);
     ask(&[b"PEXPIREAT", b"few", b"99999999999999"]);
+    for number in 1..250_u32 {
+        let (id, text) = (format!("{}-{number}", number / 3), number.to_string());
+        let words: [&[u8]; 7] = [b"XADD", b"entries", id.as_bytes(), b"field", text.as_bytes(), b"other", &[b'y'; 30]];
+        ask(if number % 7 == 0 { &words[..5] } else { &words });
+        if number % 5 == 0 {
+            ask(&[b"XDEL", b"entries", id.as_bytes()]);
+        }
+    }
 }
 
 /// Keys of kinds that this node has no commands for.
