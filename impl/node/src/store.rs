@@ -17,6 +17,7 @@ pub mod set;
 pub mod sorted_set;
 pub mod stream_entries;
 pub mod stream_groups;
+pub mod stream_trim;
 mod streams;
 pub mod table;
 pub mod tables;

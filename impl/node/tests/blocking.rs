@@ -30,6 +30,9 @@ fn tell(server: &Server, story: &str) -> String {
         if request.starts_with('b') || request.contains(" block ") {
             // Who waits must wait before the next line is said.
             settle(server);
+        } else if request.starts_with("hello") {
+            // What HELLO answers names the server.
+            client.reply().unwrap();
         } else {
             told.push_str(&format!("{name} {request}: {:?}\n", text(&client.reply().unwrap())));
         }

@@ -144,10 +144,12 @@ pub(super) fn xautoclaim<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e>
     /// So many entries are looked at for each that is wanted.
     const ATTEMPTS: usize = 10;
     let (key, group, consumer) = (args.at(1), args.at(2), args.at(3));
+    // A key that is missed is missed before anything else is wrong.
+    let has_group = store.read::<Stream>(key).map(|stream| stream.is_some_and(|stream| stream.group(group).is_some()));
     let idle_min_ms = number(args.at(4), "Invalid min-idle-time argument for XAUTOCLAIM")?;
     let from = first(args.at(5))?;
     let (mut count, is_brief) = automatic(args)?;
-    if store.read::<Stream>(key)?.is_none_or(|stream| stream.group(group).is_none()) {
+    if !has_group? {
         return Err(no_group(key, group, ""));
     }
     let now_ms = store.fresh_ms().cast_signed();

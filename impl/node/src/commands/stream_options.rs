@@ -3,7 +3,7 @@
 //! Must not touch a key.
 
 use super::{not_an_integer, options::integer, syntax_error};
-use crate::store::stream_entries::{Bound, Trim};
+use crate::store::stream_trim::{Bound, Trim};
 use slotbus_wire::{
     entry_block::Entry,
     entry_id::{EntryId, Wanted},

@@ -10,7 +10,8 @@ use crate::{
         Store,
         limits::Limits,
         news::Class,
-        stream_entries::{Bound, ENTRY_BYTES_MAX, Stream, Trim},
+        stream_entries::{ENTRY_BYTES_MAX, Stream},
+        stream_trim::{Bound, Trim},
     },
 };
 use slotbus_wire::{
@@ -64,8 +65,9 @@ pub(super) fn xadd<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
         store.news.tell(Class::STREAM, "xtrim", key);
     }
     store.news.changed(key);
-    if adding.is_rough() || !matches!(wanted, Some(Wanted::Id(_))) {
-        let words = adding.restated(args, Some(id), bound);
+    let made = Some(id).filter(|_| !matches!(wanted, Some(Wanted::Id(_))));
+    if adding.is_rough() || made.is_some() {
+        let words = adding.restated(args, made, bound);
         store.restate(words.iter().map(|word| &**word));
     }
     Ok(Reply::text(id.to_string()))
