@@ -45,7 +45,7 @@ pub static CATEGORIES: [Category; 21] = [
     category("bitmap", Member::Of(Groups::BITMAP)),
     category("hyperloglog", Member::Of(Groups::HYPERLOGLOG)),
     category("geo", Member::Nobody),
-    category("stream", Member::Nobody),
+    category("stream", Member::Of(Groups::STREAM)),
     category("pubsub", Member::With(Traits::PUBSUB)),
     category("admin", Member::Admin),
     category("fast", Member::With(Traits::FAST)),

@@ -82,6 +82,8 @@ bitflags! {
         const SCRIPTING = 1 << 11;
         /// Estimates of how many elements there were.
         const HYPERLOGLOG = 1 << 12;
+        /// Streams.
+        const STREAM = 1 << 13;
     }
 }
 
@@ -104,6 +106,11 @@ pub enum Place {
     },
     /// Behind the word KEYS, which MIGRATE may have.
     Listed,
+    /// Behind the word STREAMS, with as many ids behind them.
+    Streams {
+        /// The word is looked for from this index on.
+        from: usize,
+    },
     /// In a place that this table cannot tell.
     Hidden,
 }
@@ -146,6 +153,27 @@ pub fn keys_option(args: Args<'_>) -> Option<usize> {
         };
     }
     None
+}
+
+/// Where the keys behind the word STREAMS are: half of all that follows it. The word is looked for from an index on, but
+/// not in the last place; else by the way through the options.
+fn streams_option(args: Args<'_>, from: usize) -> Option<Range<usize>> {
+    let is = |at: usize, word: &[u8]| args.at(at).eq_ignore_ascii_case(word);
+    let half = |first: usize| first..first + args.len().saturating_sub(first) / 2;
+    let found = (from..args.len().saturating_sub(1)).find(|&at| is(at, b"streams")).map(|at| half(at + 1));
+    if let Some(keys) = found.filter(|keys| !keys.is_empty()) {
+        return Some(keys);
+    }
+    let mut at = 1;
+    while at < args.len() && !is(at, b"streams") {
+        at += match args.at(at).to_ascii_lowercase().as_slice() {
+            b"block" | b"count" => 2,
+            b"group" => 3,
+            b"noack" => 1,
+            _ => return None,
+        };
+    }
+    Some(half(at + 1)).filter(|keys| !keys.is_empty() && args.len() - keys.start == 2 * keys.len())
 }
 
 /// Where the target of SORT's option STORE stands: the last one holds. What belongs to other options is none.
@@ -199,6 +227,7 @@ impl Keys {
                 let start = keys_option(args).filter(|_| args.at(3).is_empty());
                 Some((start.unwrap_or(args.len())..args.len(), 1))
             }
+            Place::Streams { from } => streams_option(args, from).map(|keys| (keys, 1)),
             Place::Hidden if self.flags.contains(&"OW") => Some((store_option(args).map_or(0..0, |at| at..at + 1), 1)),
             Place::Hidden => Some((0..0, 1)),
         }
@@ -317,6 +346,13 @@ impl Command {
     pub const fn listed_keys(mut self, flags: &'static [&'static str]) -> Self {
         self.traits = self.traits.union(Traits::MOVABLE_KEYS);
         self.more_keys(Place::Listed, flags)
+    }
+
+    /// Says that keys are behind the word STREAMS, which stands from an index on, and what the command does with them.
+    #[must_use]
+    pub const fn stream_keys(mut self, from: usize, flags: &'static [&'static str]) -> Self {
+        self.traits = self.traits.union(Traits::MOVABLE_KEYS);
+        self.more_keys(Place::Streams { from }, flags)
     }
 
     /// Says what the command does with keys in places that the table cannot tell.
@@ -456,6 +492,8 @@ impl Command {
             _ if self.groups.contains(Groups::SET) => "set",
             _ if self.groups.contains(Groups::SORTED_SET) => "sorted-set",
             _ if self.groups.contains(Groups::HYPERLOGLOG) => "hyperloglog",
+            _ if self.groups.contains(Groups::STREAM) => "stream",
+            Some("xgroup" | "xinfo") => "stream",
             _ if self.groups.contains(Groups::TRANSACTION) => "transactions",
             _ if self.groups.contains(Groups::SCRIPTING) => "scripting",
             Some("script") => "scripting",

@@ -37,6 +37,12 @@ mod sorted_set_algebra;
 mod sorted_set_ranges;
 mod sorted_sets;
 mod sorting;
+mod stream_claims;
+mod stream_groups;
+mod stream_info;
+mod stream_options;
+pub(crate) mod stream_reads;
+mod streams;
 mod strings;
 mod tracking;
 mod transaction;
@@ -87,6 +93,7 @@ const LIST: Groups = Groups::LIST;
 const SET: Groups = Groups::SET;
 const ZSET: Groups = Groups::SORTED_SET;
 const HLL: Groups = Groups::HYPERLOGLOG;
+const STREAM: Groups = Groups::STREAM;
 const CONN: Groups = Groups::CONNECTION;
 const TX: Groups = Groups::TRANSACTION;
 const DANGER: Groups = Groups::DANGEROUS;
@@ -290,6 +297,21 @@ pub static COMMANDS: &[Command] = &[
     Command::new("unwatch", 1, BRACKET, transaction::unwatch).groups(TX).about("2.2.0", "Watches no key any more."),
     Command::new("wait", 3, Traits::NOSCRIPT, replication::wait).groups(CONN).tips(&["request_policy:all_shards", "response_policy:agg_min"]).about("3.0.0", "Waits until replicas have what was written."),
     Command::new("watch", -2, BRACKET, transaction::watch).keys(1, -1, 1, &["RO"]).groups(TX).about("2.2.0", "Has EXEC do nothing if a key changes before it."),
+    Command::data("xack", -4, FAST_WRITE, stream_groups::xack).keys(1, 1, 1, &["RW", "update"]).groups(STREAM).about("5.0.0", "Acknowledges entries that were delivered."),
+    Command::data("xadd", -5, FAST_FILL, streams::xadd).keys(1, 1, 1, &["RW", "update"]).note("UPDATE instead of INSERT because of the optional trimming feature").groups(STREAM).tips(VARIES).about("5.0.0", "Adds an entry."),
+    Command::data("xautoclaim", -6, FAST_WRITE, stream_claims::xautoclaim).keys(1, 1, 1, &["RW", "delete"]).groups(STREAM).tips(VARIES).about("6.2.0", "Takes what has been pending for long, for another consumer."),
+    Command::data("xclaim", -6, FAST_WRITE, stream_claims::xclaim).keys(1, 1, 1, &["RW", "update"]).groups(STREAM).tips(VARIES).about("5.0.0", "Takes what is pending, for another consumer."),
+    Command::data("xdel", -3, FAST_WRITE, streams::xdel).keys(1, 1, 1, &["RW", "delete"]).groups(STREAM).about("5.0.0", "Drops entries."),
+    Command::data("xgroup", -2, Traits::empty(), stream_groups::help).subcommands(XGROUP).about("5.0.0", "Commands about groups of consumers."),
+    Command::data("xinfo", -2, Traits::empty(), stream_info::help).subcommands(XINFO).about("5.0.0", "Commands that tell about streams."),
+    Command::data("xlen", 2, FAST_READ, streams::xlen).keys(1, 1, 1, &["RO"]).groups(STREAM).about("5.0.0", "Counts the entries."),
+    Command::data("xpending", -3, Traits::READONLY, stream_groups::xpending).keys(1, 1, 1, &["RO", "access"]).groups(STREAM).tips(VARIES).about("5.0.0", "Tells what was delivered and not acknowledged."),
+    Command::data("xrange", -4, Traits::READONLY, streams::xrange).keys(1, 1, 1, &["RO", "access"]).groups(STREAM).about("5.0.0", "Reads a range of entries."),
+    Command::new("xread", -4, Traits::BLOCKING.union(Traits::READONLY), stream_reads::xread).stream_keys(1, &["RO", "access"]).groups(STREAM).about("5.0.0", "Reads what is new in streams, and waits for it."),
+    Command::new("xreadgroup", -7, Traits::BLOCKING.union(Traits::WRITE), stream_reads::xreadgroup).stream_keys(4, &["RO", "access"]).groups(STREAM).about("5.0.0", "Reads what is new in streams for one of a group, and waits for it."),
+    Command::data("xrevrange", -4, Traits::READONLY, streams::xrevrange).keys(1, 1, 1, &["RO", "access"]).groups(STREAM).about("5.0.0", "Reads a range of entries from its end on."),
+    Command::data("xsetid", -3, FAST_FILL, streams::xsetid).keys(1, 1, 1, &["RW", "update"]).groups(STREAM).about("5.0.0", "Says which id was given last."),
+    Command::data("xtrim", -4, Traits::WRITE, streams::xtrim).keys(1, 1, 1, &["RW", "delete"]).groups(STREAM).tips(VARIES).about("5.0.0", "Drops entries from the beginning."),
     Command::data("zadd", -4, FAST_FILL, sorted_sets::zadd).keys(1, 1, 1, &["RW", "update"]).groups(ZSET).about("1.2.0", "Adds members, or changes their scores."),
     Command::data("zcard", 2, FAST_READ, sorted_sets::zcard).keys(1, 1, 1, &["RO"]).groups(ZSET).about("1.2.0", "Counts the members."),
     Command::data("zcount", 4, FAST_READ, sorted_sets::zcount).keys(1, 1, 1, &["RO", "access"]).groups(ZSET).about("2.0.0", "Counts the members within a range of scores."),
@@ -469,6 +491,24 @@ static PUBSUB: &[Command] = &[
     Command::new("pubsub|numsub", -2, CHANNELS, pubsub::numsub).about("2.8.0", "Counts who listens to channels."),
     Command::new("pubsub|shardchannels", -2, CHANNELS, pubsub::shardchannels).about("7.0.0", "Lists channels of shards that somebody listens to."),
     Command::new("pubsub|shardnumsub", -2, CHANNELS, pubsub::shardnumsub).about("7.0.0", "Counts who listens to channels of shards."),
+];
+
+#[rustfmt::skip]
+static XGROUP: &[Command] = &[
+    Command::data("xgroup|create", -5, FILL, stream_groups::create).keys(2, 2, 1, &["RW", "insert"]).groups(STREAM).about("5.0.0", "Makes a group of consumers."),
+    Command::data("xgroup|createconsumer", 5, FILL, stream_groups::createconsumer).keys(2, 2, 1, &["RW", "insert"]).groups(STREAM).about("6.2.0", "Makes a consumer."),
+    Command::data("xgroup|delconsumer", 5, Traits::WRITE, stream_groups::delconsumer).keys(2, 2, 1, &["RW", "delete"]).groups(STREAM).about("5.0.0", "Drops a consumer with what it has pending."),
+    Command::data("xgroup|destroy", 4, Traits::WRITE, stream_groups::destroy).keys(2, 2, 1, &["RW", "delete"]).groups(STREAM).about("5.0.0", "Drops a group of consumers."),
+    Command::data("xgroup|help", 2, ALWAYS, stream_groups::help).groups(STREAM).about("5.0.0", "Lists the subcommands."),
+    Command::data("xgroup|setid", -5, Traits::WRITE, stream_groups::setid).keys(2, 2, 1, &["RW", "update"]).groups(STREAM).about("5.0.0", "Says up to where a group has read."),
+];
+
+#[rustfmt::skip]
+static XINFO: &[Command] = &[
+    Command::data("xinfo|consumers", 4, Traits::READONLY, stream_info::consumers).keys(2, 2, 1, &["RO", "access"]).groups(STREAM).tips(VARIES).about("5.0.0", "Tells about the consumers of a group."),
+    Command::data("xinfo|groups", 3, Traits::READONLY, stream_info::groups).keys(2, 2, 1, &["RO", "access"]).groups(STREAM).about("5.0.0", "Tells about the groups of a stream."),
+    Command::data("xinfo|help", 2, ALWAYS, stream_info::help).groups(STREAM).about("5.0.0", "Lists the subcommands."),
+    Command::data("xinfo|stream", -3, Traits::READONLY, stream_info::about_stream).keys(2, 2, 1, &["RO", "access"]).groups(STREAM).about("5.0.0", "Tells about a stream."),
 ];
 
 /// Every command, each followed by its subcommands.

@@ -302,15 +302,19 @@ fn refusal_of(server: &Server, is_tls: bool, decision: Decision) -> Option<Reply
     }
 }
 
-/// What a client is told that waits for keys, once they are not here any more.
+/// What a client is told that waits for keys, once they are not here any more; `is_read` tells that it reads from
+/// replicas, too.
 #[must_use]
 pub fn relocate<'k>(
     server: &Server,
     is_tls: bool,
+    is_read: bool,
     keys: impl Iterator<Item = &'k [u8]> + Clone,
 ) -> Option<Reply<'static>> {
     let bus = server.bus.as_ref()?;
-    let request = Request { is_write: true, reads_when_down: server.limits.reads_when_down, ..Request::default() };
+    let (is_write, is_readonly) = (!is_read, is_read);
+    let request =
+        Request { is_write, is_readonly, reads_when_down: server.limits.reads_when_down, ..Request::default() };
     // Where the keys of an open slot are not is nothing new to a client that waits for them: it waits until the slot is
     // somebody else's.
     let decision = decide(server, bus.node(), request, keys);

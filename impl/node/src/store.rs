@@ -18,6 +18,10 @@ pub mod news;
 pub mod ranking;
 pub mod set;
 pub mod sorted_set;
+pub mod stream_entries;
+pub mod stream_groups;
+pub mod stream_trim;
+mod streams;
 pub mod table;
 pub mod tables;
 pub mod value;
@@ -499,7 +503,8 @@ impl Store {
         self.bytes = (self.bytes + entry.bytes()).saturating_sub(before);
         table.expiring = table.expiring + usize::from(end.is_some()) - usize::from(had_end);
         self.expiring = self.expiring + usize::from(end.is_some()) - usize::from(had_end);
-        self.news.changed(key);
+        self.news.changes += 1;
+        self.news.revise(key);
         true
     }
 
@@ -524,6 +529,7 @@ impl Store {
         }
         self.news.changes += self.len as u64;
         self.news.clear();
+        self.news.all_ready();
         self.end_image();
         self.tables.iter_mut().filter(|table| !table.is_empty()).for_each(|table| *table = Table::default());
         (self.len, self.expiring, self.bytes) = (0, 0, 0);

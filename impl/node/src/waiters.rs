@@ -1,4 +1,4 @@
-//! Owns the clients that wait for an element of a list or a sorted set: what each wishes for, since
+//! Owns the clients that wait for an element of a list, a sorted set or a stream: what each wishes for, since
 //! when, and until when.
 //!
 //! Must not know how a wish is written: that is `commands::waiting`. Who has waited longest for a key
@@ -7,7 +7,10 @@
 use crate::{
     client::{Session, Wait},
     command::Answer,
-    commands::{Extreme, grant},
+    commands::{
+        Extreme, grant,
+        stream_reads::{Member as StreamMember, grant_entries, grant_share},
+    },
     dispatch,
     server::Server,
     slab::Key,
@@ -18,7 +21,7 @@ use crate::{
     },
 };
 use slotbus_core::{Millis, message::Publication};
-use slotbus_wire::resp::Reply;
+use slotbus_wire::{entry_id::EntryId, resp::Reply};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 /// What a client waits for.
@@ -41,6 +44,10 @@ pub enum Wish {
     Member(Extreme),
     /// Up to so many of them.
     Members(Extreme, usize),
+    /// Up to so many entries of a stream, behind an id of each key.
+    Entries(Vec<(Box<[u8]>, EntryId)>, usize),
+    /// Up to so many entries of a stream that are new to a group, for one of it.
+    Share(StreamMember, usize),
 }
 
 impl Wish {
@@ -52,11 +59,17 @@ impl Wish {
             Self::Move { from, to, side } => grant::moved(store, [(key, *from), (to, *side)]),
             Self::Member(extreme) => grant::member(store, key, *extreme),
             Self::Members(extreme, count) => grant::members(store, key, *extreme, *count),
+            Self::Entries(ids, count) => {
+                let id = ids.iter().find(|(known, _)| **known == *key).map(|(_, id)| *id);
+                Ok(id.and_then(|id| grant_entries(store, key, id, *count)))
+            }
+            Self::Share(member, count) => grant_share(store, key, member, *count),
         }
     }
 
-    /// The request that takes what was granted, without waiting.
-    pub(crate) fn as_request(&self, key: &[u8], granted: &Reply<'_>) -> Vec<Box<[u8]>> {
+    /// The request that takes what was granted, without waiting; none if nothing was taken, or if what was has been
+    /// told already.
+    pub(crate) fn as_request(&self, key: &[u8], granted: &Reply<'_>) -> Option<Vec<Box<[u8]>>> {
         let count = grant::several(granted).map_or(0, |(_, count)| count).to_string();
         let end = |side: Side| if side == Side::Left { "LEFT" } else { "RIGHT" };
         let pop = |side: Side| if side == Side::Left { "LPOP" } else { "RPOP" };
@@ -64,21 +77,30 @@ impl Wish {
         let words = |name: &str, more: &[&[u8]]| -> Vec<Box<[u8]>> {
             [name.as_bytes(), key].iter().chain(more).map(|word| (*word).into()).collect()
         };
-        match self {
+        Some(match self {
             Self::Element(side) => words(pop(*side), &[]),
             Self::Elements(side, _) => words(pop(*side), &[count.as_bytes()]),
             Self::Move { from, to, side } => words("LMOVE", &[to, end(*from).as_bytes(), end(*side).as_bytes()]),
             Self::Member(extreme) => words(pop_member(*extreme), &[]),
             Self::Members(extreme, _) => words(pop_member(*extreme), &[count.as_bytes()]),
+            Self::Entries(..) | Self::Share(..) => return None,
+        })
+    }
+
+    /// Whether a value of this kind, or that there is none, may end the wait for it.
+    fn is_of(&self, kind: Option<&str>) -> bool {
+        match self {
+            Self::Element(_) | Self::Elements(..) | Self::Move { .. } => kind == Some("list"),
+            Self::Member(_) | Self::Members(..) => kind == Some("zset"),
+            Self::Entries(..) => kind == Some("stream"),
+            // A group goes with its key.
+            Self::Share(..) => true,
         }
     }
 
-    /// Whether a value of this kind may grant it.
-    fn is_of(&self, kind: &str) -> bool {
-        match self {
-            Self::Element(_) | Self::Elements(..) | Self::Move { .. } => kind == "list",
-            Self::Member(_) | Self::Members(..) => kind == "zset",
-        }
+    /// Whether nothing is changed when it is granted.
+    fn is_to_read(&self) -> bool {
+        matches!(self, Self::Entries(..))
     }
 
     /// What is answered at once if there is nothing, and no wait.
@@ -86,6 +108,7 @@ impl Wish {
         match self {
             Self::Move { .. } => Reply::Null,
             Self::Element(_) | Self::Elements(..) | Self::Member(_) | Self::Members(..) => Reply::NullArray,
+            Self::Entries(..) | Self::Share(..) => Reply::NullArray,
         }
     }
 }
@@ -185,9 +208,14 @@ impl Server {
         if session.is_executing {
             return Ok(waiting.wish.nothing());
         }
+        self.have_wait(session, waiting);
+        Ok(Reply::Silence)
+    }
+
+    /// Has a client wait.
+    pub(crate) fn have_wait(&mut self, session: &mut Session, waiting: Waiting) {
         self.waiters.add(session.key, waiting, self.now, &mut self.store.news);
         session.waits = Some(Wait::Reply);
-        Ok(Reply::Silence)
     }
 
     /// Tells what has happened to keys, to all whom it concerns, until nothing more happens.
@@ -224,8 +252,8 @@ impl Server {
     fn serve_waiters(&mut self, key: &[u8]) {
         self.tell_time();
         for (client, wish) in self.waiters.of(key) {
-            let Some(entry) = self.store.peek(key) else { return };
-            if !wish.is_of(entry.view().kind()) {
+            let kind = self.store.peek(key).map(|entry| entry.view().kind());
+            if !wish.is_of(kind) {
                 continue;
             }
             match wish.grant(&mut self.store, key) {
@@ -273,8 +301,9 @@ impl Server {
     pub(crate) fn end_unserved_waits(&mut self) {
         let moved = self.waiters.by_client.iter().filter_map(|(client, waiter)| {
             let keys = waiter.waiting.keys.iter().map(|key| &**key);
-            let is_tls = self.clients.get(*client).is_some_and(|client| client.session.is_tls);
-            Some((*client, dispatch::relocate(self, is_tls, keys)?))
+            let session = &self.clients.get(*client)?.session;
+            let is_read = session.is_readonly && waiter.waiting.wish.is_to_read();
+            Some((*client, dispatch::relocate(self, session.is_tls, is_read, keys)?))
         });
         for (client, reply) in moved.collect::<Vec<_>>() {
             self.end_wait(client, &reply);

@@ -114,6 +114,131 @@ fn what_takes_the_place_of_a_key_serves_too() {
 }
 
 #[test]
+fn every_reader_of_a_stream_gets_what_is_new() {
+    compare(
+        "
+        a xread block 0 streams s 0
+        b xread count 1 block 0 streams t s $ $
+        c xread block 0 streams s 5
+        d xread block 0 streams s 0 s 9
+        w xadd s 1 f v
+        <a
+        <b
+        w xadd s 6 f v
+        <c
+        w xread block 20 streams s 6
+        e xread block 0 streams s $
+        w multi
+        w xadd s 7 f v
+        w xadd s 8 f v
+        w xdel s 7
+        w exec
+        <e
+        f xread block 0 streams s 8
+        w xdel s 1 6 8
+        w xtrim s maxlen 0
+        w xsetid s 20
+        w expire s 1000
+        w xadd s 21 f v
+        <f
+        g xread block 0 streams s 30
+        w del s
+        w xadd s 1 f v
+        w xadd s 31 f v
+        <g
+        h hello 3
+        h xread block 0 streams s 31
+        w xadd s 32 f v
+        <h
+        i xread block 10 streams s 99
+        <i
+        ",
+    );
+}
+
+#[test]
+fn what_is_new_is_shared_in_a_group() {
+    compare(
+        "
+        w xgroup create s g $ mkstream
+        w xgroup create s h $
+        a xreadgroup group g a block 0 streams s >
+        b xreadgroup group g b block 0 noack streams s >
+        c xreadgroup group h c count 1 block 0 streams s >
+        d xread block 0 streams s $
+        w xadd s 1 f v
+        <a
+        <c
+        <d
+        w xadd s 2 f v
+        <b
+        w xpending s g
+        w xpending s h
+        w xreadgroup group g a block 0 streams s 0
+        w xinfo groups s
+        w multi
+        w xadd s 3 f v
+        w xadd s 4 f v
+        w exec
+        e xreadgroup group g e block 0 streams s >
+        <e
+        ",
+    );
+}
+
+#[test]
+fn who_waits_for_a_group_is_told_that_it_is_gone() {
+    compare(
+        "
+        w xgroup create s g $ mkstream
+        w xgroup create s h $
+        a xreadgroup group g a block 0 streams s >
+        b xreadgroup group h b block 0 streams s >
+        w xgroup destroy s g
+        <a
+        w xgroup destroy s g
+        w del s
+        <b
+        w xgroup create s g $ mkstream
+        c xreadgroup group g c block 0 streams s >
+        w set s x
+        <c
+        w del s
+        w xgroup create s g $ mkstream
+        d xreadgroup group g d block 0 streams s >
+        w flushall
+        <d
+        w xgroup create s g $ mkstream
+        e xreadgroup group g e block 0 streams s >
+        w pexpire s 1
+        <e
+        w xgroup create s g $ mkstream
+        f xreadgroup group g f block 0 streams s >
+        w rename s t
+        <f
+        w xgroup create s g $ mkstream
+        h xreadgroup group g h block 0 streams s >
+        w multi
+        w del s
+        w xgroup create s g $ mkstream
+        w xadd s 5 f v
+        w exec
+        <h
+        i xreadgroup group g i block 0 streams s >
+        w xgroup setid s g 0
+        w xadd s 6 f v
+        <i
+        j xreadgroup group g j block 10 streams s >
+        <j
+        w multi
+        w xadd s 7 f v
+        w xgroup destroy s g
+        w exec
+        ",
+    );
+}
+
+#[test]
 fn waits_end_in_time_or_when_told() {
     compare(
         "
@@ -172,8 +297,12 @@ const EVENTFUL: &str = "set a 1|set a 1 ex 1000|append a x|setrange a 1 y|incr n
     rpoplpush m l|lpop l|sadd s a b c|srem s a|spop s|smove s t b|smove s t c|sunionstore u t|sinterstore u t none|hset h f 1|hincrby h f 1|\
     hincrbyfloat h f 1|hdel h f|hsetnx h f 1|hsetnx h f 1|zadd z 1 a 2 b 3 c|zincrby z 1 a|zadd z incr 1 b|zrem z a|zpopmin z|\
     zremrangebyrank z 0 -1|zadd z 1 a|zunionstore y 1 z|zinterstore y 1 none|zrangestore y z 0 -1|rpush w 3 1|sort w store v|get none|\
-    lmpop 1 w left|zmpop 1 y min|sdiffstore u none|pexpireat v 1|pfadd p 1 2|pfadd p 1|pfcount p|pfcount p none|pfmerge q p none|\
-    pfmerge p q|pfdebug todense p|pfadd q|flushall";
+    xadd x 1 a b|xadd x 2 a b|xadd x maxlen 2 3 a b|xadd x maxlen ~ 1 4 a b|xdel x 3|xdel x 3|xtrim x maxlen 1|xtrim x maxlen 1|\
+    xgroup create x g 0|xgroup createconsumer x g c|xgroup createconsumer x g c|xreadgroup group g d streams x >|xreadgroup group g d streams x 0|\
+    xclaim x g e 0 4|xautoclaim x g f 0 0|xack x g 4|xpending x g|xgroup setid x g $|xgroup delconsumer x g c|xgroup delconsumer x g c|\
+    xgroup destroy x g|xgroup destroy x g|xgroup create y2 g 0 mkstream|xsetid x 9|xack nosuch g 1|xread streams nosuch 0|xread streams x 0|\
+    xinfo stream nosuch|xlen nosuch|xdel x 4|del x|lmpop 1 w left|zmpop 1 y min|sdiffstore u none|pexpireat v 1|\
+    pfadd p 1 2|pfadd p 1|pfcount p|pfcount p none|pfmerge q p none|pfmerge p q|pfdebug todense p|pfadd q|flushall";
 
 #[test]
 fn what_happens_to_keys_is_told() {

@@ -53,6 +53,11 @@ fn estimates() {
 }
 
 #[test]
+fn streams() {
+    Pair::start(alone).compare(include_str!("scripts/streams.txt"));
+}
+
+#[test]
 fn the_newer_protocol() {
     let mut pair = Pair::start(alone);
     pair.speak_newer();
@@ -63,6 +68,7 @@ fn the_newer_protocol() {
         include_str!("scripts/sets.txt"),
         include_str!("scripts/sorted_sets.txt"),
         include_str!("scripts/hyperloglog.txt"),
+        include_str!("scripts/streams.txt"),
     ] {
         pair.compare(list);
         pair.compare("flushall");
@@ -111,9 +117,12 @@ fn dumps_are_exchanged() {
     keys::fill(&mut pair.theirs);
     for key in names(&mut pair.ours) {
         assert!(pair.exchange(&key, b"copy"), "{}", text(&key));
-        for read in ["type", "object encoding", "get", "pfcount", "lrange", "smembers", "hgetall", "zrange", "strlen"] {
+        for read in
+            ["type", "object encoding", "get", "pfcount", "lrange", "smembers", "hgetall", "zrange", "strlen", "xrange"]
+        {
             let end = match read {
                 "lrange" => " 0 -1",
+                "xrange" => " - +",
                 "zrange" => " 0 -1 withscores",
                 _ => "",
             };

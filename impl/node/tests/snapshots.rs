@@ -14,9 +14,10 @@ use support::{
 
 const DEBUG: &[&str] = &["--enable-debug-command", "yes"];
 
-fn digest(server: &Server) -> (String, String) {
+fn digest(server: &Server) -> Vec<String> {
     let mut client = server.client();
-    (client.ask("DEBUG DIGEST"), client.ask("FUNCTION LIST WITHCODE"))
+    let lines = ["DEBUG DIGEST", "FUNCTION LIST WITHCODE", "XINFO STREAM stream FULL", "XINFO STREAM gone FULL"];
+    lines.map(|line| client.ask(line)).into()
 }
 
 /// A server that begins with another's snapshot.

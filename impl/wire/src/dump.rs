@@ -63,6 +63,8 @@ fn verified(payload: &[u8]) -> Option<&[u8]> {
 mod tests {
     use super::{DumpError, dump, restore};
     use crate::{
+        entry_block::Block,
+        entry_id::EntryId,
         intset::IntSet,
         listpack::Listpack,
         rdb::{Body, Value, checksum},
@@ -139,25 +141,59 @@ mod tests {
         assert_eq!(restore(&sealed(b"\x00\x01a", 80)), Ok(Value::String(b"a".to_vec())));
     }
 
+    /// A stream of one entry, and a group with a consumer who has it, in the form of a version.
+    fn stream_in(kind: u8) -> Vec<u8> {
+        let id = EntryId::new(1, 1).to_bytes();
+        let block = Block::of_first(EntryId::new(1, 1), &[(b"f", b"v")]);
+        let (delivered, seen, active) = ([1; 8], [2; 8], [3; 8]);
+        let mut out = [&[kind, 1, 16], id.as_slice(), &[29], block.as_bytes(), &[1, 1, 1]].concat();
+        if kind != 15 {
+            out.extend([1, 1, 0, 0, 1]);
+        }
+        out.extend([1, 1, b'g', 1, 1]);
+        if kind != 15 {
+            out.push(1);
+        }
+        out.extend([&[1], id.as_slice(), &delivered, &[1, 1, 1, b'c'], &seen].concat());
+        if kind == 21 {
+            out.extend(active);
+        }
+        out.push(1);
+        out.extend(id);
+        out
+    }
+
     #[test]
-    fn streams_lose_the_time_that_later_versions_add() {
-        let id = [7; 16];
-        let (seen, active) = ([1; 8], [2; 8]);
-        let before = [
-            b"\x01\x10".as_slice(),
-            &id,
-            b"\x01x\0\x01\x01\x01\x01\0\0\x01\x01\x01g\0\0\0\x01",
-            &id,
-            &seen,
-            b"\x01\x01\x01c",
-        ];
-        let (before, after) = (before.concat(), [b"\x01".as_slice(), &id].concat());
-        let newer = [b"\x15".as_slice(), &before, &seen, &active, &after].concat();
-        let older = [before.as_slice(), &seen, &after].concat();
-        let read = Value::Foreign(19, older.clone());
-        assert_eq!(restore(&sealed(&newer, 12)).as_ref(), Ok(&read));
-        assert_eq!(restore(&dump(Body::Foreign(19, &older), true)), Ok(read));
-        assert_eq!(restore(&sealed(&newer[..newer.len() - 1], 12)), Err(DumpError::BadFormat));
+    fn streams_of_every_version_are_one() {
+        let Ok(Value::Stream(stream)) = restore(&sealed(&stream_in(19), 10)) else { panic!("a stream") };
+        assert_eq!((stream.len, stream.groups.len(), stream.added), (1, 1, 1));
+        assert_eq!(restore(&sealed(&stream_in(15), 9)), Ok(Value::Stream(stream.clone())));
+        assert_eq!(
+            restore(&sealed(&stream_in(21), 12)),
+            Ok(Value::Stream(stream.clone())),
+            "active times are left out"
+        );
+        assert_eq!(dump(Body::Stream(&stream), false), sealed(&stream_in(19), 10));
+    }
+
+    #[test]
+    fn streams_that_lie_are_refused() {
+        let good = stream_in(19);
+        for length in 0..good.len() {
+            assert_eq!(restore(&sealed(&good[..length], 10)), Err(DumpError::BadFormat));
+        }
+        for at in 1..good.len() {
+            for bit in 0..8 {
+                let mut bad = good.clone();
+                bad[at] ^= 1 << bit;
+                // Whatever is taken can be written and read again.
+                if let Ok(Value::Stream(stream)) = restore(&sealed(&bad, 10)) {
+                    assert_eq!(restore(&dump(Body::Stream(&stream), true)), Ok(Value::Stream(stream)));
+                }
+            }
+        }
+        let endless = b"\x13\x81\xff\xff\xff\xff\xff\xff\xff\xff";
+        assert_eq!(restore(&sealed(endless, 10)), Err(DumpError::BadFormat));
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! - [`bus`]: packets of the cluster bus.
 //! - [`dump`]: one value in the form of DUMP and RESTORE.
 //! - [`listpack`], [`intset`]: small collections in one run of bytes.
+//! - [`entry_block`], [`entry_id`]: some entries of a stream in a listpack, and their ids.
 //! - [`extended`]: sums in a wider floating point format.
 //! - [`number`]: the texts of floating point numbers.
 //! - [`rdb`]: snapshots of all keys.
@@ -18,6 +19,8 @@
 
 pub mod bus;
 pub mod dump;
+pub mod entry_block;
+pub mod entry_id;
 pub mod extended;
 pub mod intset;
 pub mod listpack;

@@ -175,6 +175,32 @@ impl Listpack {
         self.seal();
     }
 
+    /// Adds items to the end.
+    pub fn extend<'t>(&mut self, items: impl IntoIterator<Item = Item<'t>>) {
+        self.bytes.pop();
+        for item in items {
+            item.put(&mut self.bytes);
+            self.len += 1;
+        }
+        self.bytes.push(END);
+        self.seal();
+    }
+
+    /// Puts an item in the place of the one that begins at `at`.
+    pub fn replace_item(&mut self, at: usize, item: Item<'_>) {
+        let (start, end) = (self.start + at, self.start + self.skip(at, 1));
+        let mut added = Vec::with_capacity(ITEM_OVERHEAD_MAX + item.text_len());
+        item.put(&mut added);
+        match self.bytes.get_mut(start..end) {
+            Some(former) if former.len() == added.len() => former.copy_from_slice(&added),
+            Some(_) => {
+                self.bytes.splice(start..end, added);
+                self.seal();
+            }
+            None => {}
+        }
+    }
+
     /// Adds a text to the front.
     pub fn push_front(&mut self, text: &[u8]) {
         if self.start < text.len() + ITEM_OVERHEAD_MAX {
@@ -291,6 +317,14 @@ impl<'t> FromIterator<&'t [u8]> for Listpack {
 pub struct Iter<'a> {
     bytes: &'a [u8],
     at: Range<usize>,
+}
+
+impl Iter<'_> {
+    /// Where the next item begins.
+    #[must_use]
+    pub fn start(&self) -> usize {
+        self.at.start
+    }
 }
 
 impl<'a> Iterator for Iter<'a> {

@@ -16,6 +16,7 @@ mod value;
 
 pub use body::Body;
 pub use file::{Entry, Header, Record, RecordReader, put_end, put_entry, put_function, put_header, put_sizes};
+pub use stream::{Consumer, Group, Name, Pending, Stream};
 pub use value::Value;
 
 use crc::{CRC_64_REDIS, Crc, Digest, Table};
@@ -39,13 +40,6 @@ pub(crate) fn version_of(kind: u8) -> u16 {
         kind::HASH_2 => 80,
         _ => VERSION,
     }
-}
-
-/// Whether a [foreign](Value::Foreign) value of this kind is a hash, some of whose fields expire; else
-/// it is a stream.
-#[must_use]
-pub fn is_hash(kind: u8) -> bool {
-    matches!(kind, kind::HASH_2 | kind::HASH_WITH_FIELD_ENDS | kind::HASH_LISTPACK_WITH_FIELD_ENDS)
 }
 
 static CHECKSUM: Crc<u64, Table<16>> = Crc::<u64, Table<16>>::new(&CRC_64_REDIS);

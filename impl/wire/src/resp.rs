@@ -500,6 +500,8 @@ pub enum Reply<'a> {
     Map(Vec<(Reply<'a>, Reply<'a>)>),
     /// Pairs in order.
     Pairs(Vec<(Reply<'a>, Reply<'a>)>),
+    /// Pairs, each of which is an array of its own in the older protocol.
+    Nested(Vec<(Reply<'a>, Reply<'a>)>),
     /// Something that was not asked for just now, such as a message to a subscriber.
     Push(Vec<Reply<'a>>),
     /// Several replies to one request.
@@ -566,6 +568,7 @@ impl<'a> Reply<'a> {
             | Self::Set(_)
             | Self::Map(_)
             | Self::Pairs(_)
+            | Self::Nested(_)
             | Self::Push(_)
             | Self::Sequence(_)
             | Self::Silence => None,
@@ -600,6 +603,7 @@ impl<'a> Reply<'a> {
             Self::Set(replies) => Reply::Set(all(replies)),
             Self::Map(pairs) => Reply::Map(both(pairs)),
             Self::Pairs(pairs) => Reply::Pairs(both(pairs)),
+            Self::Nested(pairs) => Reply::Nested(both(pairs)),
             Self::Push(replies) => Reply::Push(all(replies)),
             Self::Sequence(replies) => Reply::Sequence(all(replies)),
             Self::Silence => Reply::Silence,
@@ -646,6 +650,16 @@ impl<'a> Reply<'a> {
                     }
                     first.encode(protocol, out);
                     second.encode(protocol, out);
+                }
+            }
+            Self::Nested(pairs) => {
+                put_count(out, if is_three { b'%' } else { b'*' }, pairs.len());
+                for (key, value) in pairs {
+                    if !is_three {
+                        put_count(out, b'*', 2);
+                    }
+                    key.encode(protocol, out);
+                    value.encode(protocol, out);
                 }
             }
             Self::Silence => {}

@@ -85,14 +85,17 @@ fn put_entry(out: &mut Vec<u8>, entry: &Entry) {
             let pairs = members.iter().flat_map(|(member, score)| [text(format_score(*score)), member.into()]);
             put_items(out, "ZADD", key, 2, pairs);
         }
-        Value::Foreign(kind, bytes) => {
-            let payload = dump::dump(Body::Foreign(*kind, bytes), false);
-            put(out, [b"RESTORE".as_slice(), key, b"0", &payload]);
-        }
+        // No request but this tells all that a stream holds: who was seen when, for one.
+        Value::Stream(stream) => put_payload(out, key, Body::Stream(stream)),
+        Value::Foreign(kind, bytes) => put_payload(out, key, Body::Foreign(*kind, bytes)),
     }
     if let Some(end) = entry.expires_ms {
         put(out, [b"PEXPIREAT".as_slice(), key, end.to_string().as_bytes()]);
     }
+}
+
+fn put_payload(out: &mut Vec<u8>, key: &[u8], body: Body<'_>) {
+    put(out, [b"RESTORE".as_slice(), key, b"0", &dump::dump(body, false)]);
 }
 
 /// Adds items to a collection, so many at once; an item has one word, or two.

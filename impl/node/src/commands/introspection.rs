@@ -169,10 +169,11 @@ fn key_specs(command: &Command) -> Vec<Reply<'static>> {
 
 fn key_spec(keys: &Keys) -> Reply<'static> {
     let index = |index: usize| of_kind("index", vec![("index", Reply::count(index))]);
-    let range = |last: i32, step: usize| {
-        let last = Reply::Integer(last.into());
-        of_kind("range", vec![("lastkey", last), ("keystep", Reply::count(step)), ("limit", Reply::Integer(0))])
+    let part_of_range = |last: i32, step: usize, limit: usize| {
+        let (last, limit) = (Reply::Integer(last.into()), Reply::count(limit));
+        of_kind("range", vec![("lastkey", last), ("keystep", Reply::count(step)), ("limit", limit)])
     };
+    let range = |last: i32, step: usize| part_of_range(last, step, 0);
     let (begin, find) = match keys.place {
         Place::Range { first, last, step } => {
             // Here the last key is counted from the first one, unless it is counted from the end.
@@ -187,6 +188,11 @@ fn key_spec(keys: &Keys) -> Reply<'static> {
         Place::Listed => {
             let search = vec![("keyword", Reply::text("KEYS")), ("startfrom", Reply::Integer(-2))];
             (of_kind("keyword", search), range(-1, 1))
+        }
+        Place::Streams { from } => {
+            let search = vec![("keyword", Reply::text("STREAMS")), ("startfrom", Reply::count(from))];
+            // A half of what follows the word.
+            (of_kind("keyword", search), part_of_range(-1, 1, 2))
         }
         Place::Hidden => (of_kind("unknown", vec![]), of_kind("unknown", vec![])),
     };

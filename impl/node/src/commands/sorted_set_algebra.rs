@@ -127,7 +127,8 @@ fn members(store: &mut Store, key: &[u8]) -> Result<Scores, Reply<'static>> {
         Some(View::Other(Value::SortedSet(set))) => Ok(of_sorted(set)),
         Some(View::Other(Value::Set(set))) => Ok(of_plain(set)),
         Some(
-            View::String(..) | View::Other(Value::String(_) | Value::List(_) | Value::Hash(_) | Value::Foreign(..)),
+            View::String(..)
+            | View::Other(Value::String(_) | Value::List(_) | Value::Hash(_) | Value::Stream(_) | Value::Foreign(..)),
         ) => Err(WrongKind.into()),
     }
 }

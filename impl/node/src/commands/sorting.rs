@@ -139,7 +139,9 @@ fn items(store: &mut Store, key: &[u8], query: &mut Query<'_>) -> Result<Vec<Vec
             let is_downwards = !query.sorts() && is_descending;
             Ok(set.ranks(0..set.len(), is_downwards).map(|(member, _)| member.into_owned()).collect())
         }
-        Some(View::String(..) | View::Other(Value::String(_) | Value::Hash(_) | Value::Foreign(..))) => Err(WrongKind),
+        Some(
+            View::String(..) | View::Other(Value::String(_) | Value::Hash(_) | Value::Stream(_) | Value::Foreign(..)),
+        ) => Err(WrongKind),
     }
 }
 

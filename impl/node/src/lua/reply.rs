@@ -44,22 +44,26 @@ pub(super) fn to_lua(lua: &Lua, reply: &Reply<'_>, protocol: Protocol) -> mlua::
             single(lua, "set", Value::Table(content))
         }
         Reply::Array(replies) | Reply::Set(replies) | Reply::Push(replies) | Reply::Sequence(replies) => list(replies),
-        Reply::Map(pairs) if is_three => {
+        Reply::Map(pairs) | Reply::Nested(pairs) if is_three => {
             let content = lua.create_table()?;
             for (key, value) in pairs {
                 content.raw_set(to_lua(lua, key, protocol)?, to_lua(lua, value, protocol)?)?;
             }
             single(lua, "map", Value::Table(content))
         }
-        Reply::Pairs(pairs) if is_three => {
-            let pair = |(first, second): &(Reply<'_>, Reply<'_>)| to_sequence(lua, [first, second], protocol);
-            lua.create_sequence_from(pairs.iter().map(pair).collect::<mlua::Result<Vec<_>>>()?).map(Value::Table)
-        }
+        Reply::Pairs(pairs) if is_three => nested(lua, pairs, protocol),
+        Reply::Nested(pairs) => nested(lua, pairs, protocol),
         Reply::Map(pairs) | Reply::Pairs(pairs) => {
             to_sequence(lua, pairs.iter().flat_map(|(first, second)| [first, second]), protocol)
         }
         Reply::Silence => Ok(Value::Nil),
     }
+}
+
+/// A sequence of sequences of two.
+fn nested(lua: &Lua, pairs: &[(Reply<'_>, Reply<'_>)], protocol: Protocol) -> mlua::Result<Value> {
+    let pair = |(first, second): &(Reply<'_>, Reply<'_>)| to_sequence(lua, [first, second], protocol);
+    lua.create_sequence_from(pairs.iter().map(pair).collect::<mlua::Result<Vec<_>>>()?).map(Value::Table)
 }
 
 fn to_sequence<'r, 'b: 'r>(

@@ -38,6 +38,8 @@ pub(super) fn form(name: &str, args: Args<'_>, reply: &Reply<'_>, store: &Store)
         "lmpop" => popped(args, reply, [("left", "LPOP"), ("right", "RPOP")]),
         "zmpop" => popped(args, reply, [("min", "ZPOPMIN"), ("max", "ZPOPMAX")]),
         "restore" | "restore-asking" => restored(key, args.at(3), store),
+        // What these do is restated, as far as it is to be told.
+        "xclaim" | "xautoclaim" => Form::Nothing,
         _ => Form::Same,
     }
 }

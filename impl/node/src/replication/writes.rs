@@ -57,8 +57,12 @@ impl Server {
     /// Records what a command has done, and before it the keys that were lost on its way.
     pub fn record(&mut self, command: &Command, args: Args<'_>, reply: &Reply<'_>, has_changed: bool) {
         self.record_losses();
+        let restated = self.store.news.take_restated();
         if !has_changed || reply.is_error() || !self.scripts.terms.replicates.get() {
             return;
+        }
+        if !restated.is_empty() {
+            return self.add_all(&restated);
         }
         match rewrite::form(command.name, args, reply, &self.store) {
             Form::Same => self.replication.writes.add(args.from(0)),
@@ -78,9 +82,24 @@ impl Server {
     pub fn record_grant(&mut self, wish: &Wish, key: &[u8], granted: &Reply<'_>) {
         if self.is_recording() {
             self.record_losses();
-            let words = wish.as_request(key, granted);
-            self.replication.writes.add(words.iter().map(|word| &**word));
+            match wish.as_request(key, granted) {
+                Some(words) => self.replication.writes.add(words.iter().map(|word| &**word)),
+                None => self.record_restated(),
+            }
         }
+    }
+
+    /// Records what was done in the words in which that was restated.
+    pub fn record_restated(&mut self) {
+        let restated = self.store.news.take_restated();
+        if self.is_recording() && self.scripts.terms.replicates.get() {
+            self.record_losses();
+            self.add_all(&restated);
+        }
+    }
+
+    fn add_all(&mut self, requests: &[Vec<Box<[u8]>>]) {
+        requests.iter().for_each(|words| self.replication.writes.add(words.iter().map(|word| &**word)));
     }
 
     /// Records that keys were dropped.

@@ -9,6 +9,7 @@ use super::{
     value::{Value, View},
 };
 use sha1::{Digest as _, Sha1};
+use slotbus_wire::entry_id::EntryId;
 use std::fmt;
 
 const BYTES: usize = 20;
@@ -17,7 +18,7 @@ const KIND_LIST: u32 = 1;
 const KIND_SET: u32 = 2;
 const KIND_SORTED_SET: u32 = 3;
 const KIND_HASH: u32 = 4;
-const KIND_FOREIGN: u32 = 6;
+const KIND_STREAM: u32 = 6;
 
 /// A digest. Displays as hexadecimal digits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,8 +57,8 @@ impl Digest {
             View::Other(Value::List(_)) => KIND_LIST,
             View::Other(Value::Set(_)) => KIND_SET,
             View::Other(Value::SortedSet(_)) => KIND_SORTED_SET,
-            View::Other(Value::Hash(_)) => KIND_HASH,
-            View::Other(Value::Foreign(..)) => KIND_FOREIGN,
+            View::Other(Value::Hash(_) | Value::Foreign(..)) => KIND_HASH,
+            View::Other(Value::Stream(_)) => KIND_STREAM,
         };
         self.append(&kind.to_be_bytes());
         match view {
@@ -70,6 +71,16 @@ impl Digest {
             }
             View::Other(Value::Hash(hash)) => {
                 hash.iter().for_each(|(field, value)| self.add(&Self::of([&field, &value]).0));
+            }
+            // What is pending, and for whom, is not in it.
+            View::Other(Value::Stream(stream)) => {
+                for entry in stream.range(EntryId::MIN, EntryId::MAX) {
+                    self.append(format!("{}.{}", entry.id.ms, entry.id.seq).as_bytes());
+                    for (field, value) in entry.fields() {
+                        self.append(&field.text());
+                        self.append(&value.text());
+                    }
+                }
             }
             View::Other(Value::Foreign(_, bytes)) => self.append(bytes),
         }

@@ -109,6 +109,7 @@ impl Entry {
             | Value::Set(_)
             | Value::Hash(_)
             | Value::SortedSet(_)
+            | Value::Stream(_)
             | Value::Foreign(..) => Self::record(key, value, expires_at, used),
         }
     }

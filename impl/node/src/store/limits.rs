@@ -23,6 +23,10 @@ pub struct Limits {
     pub list_piece_len_max: usize,
     /// The most bytes of a string with registers of HyperLogLog in runs.
     pub sparse_registers_max: usize,
+    /// The most bytes of a block of a stream; 0 for no such limit.
+    pub stream_block_bytes_max: usize,
+    /// The most entries of a block of a stream; 0 for no such limit.
+    pub stream_block_len_max: usize,
     /// The most bytes of a string.
     pub string_max: u64,
     /// Whether a command may touch keys of one slot only.
@@ -52,6 +56,8 @@ impl Limits {
             list_piece_bytes_max,
             list_piece_len_max,
             sparse_registers_max: size("hll-sparse-max-bytes"),
+            stream_block_bytes_max: size("stream-node-max-bytes"),
+            stream_block_len_max: size("stream-node-max-entries"),
             string_max: settings.number("proto-max-bulk-len"),
             is_clustered: settings.flag("cluster-enabled"),
             compresses: settings.flag("rdbcompression"),

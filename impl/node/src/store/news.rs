@@ -91,7 +91,7 @@ pub struct News {
     pub classes: Class,
     /// Counts changes since the last snapshot.
     pub changes: u64,
-    /// Whether keys that were lost are remembered.
+    /// Whether keys that were lost are remembered, and requests that are restated.
     pub keeps_lost: bool,
     /// Whether keys that have changed are remembered.
     pub keeps_changed: bool,
@@ -99,6 +99,7 @@ pub struct News {
     pub is_cleared: bool,
     changed: Vec<Box<[u8]>>,
     lost: Vec<Box<[u8]>>,
+    restated: Vec<Vec<Box<[u8]>>>,
     events: Vec<Event>,
     watched: HashMap<Box<[u8]>, Watched>,
     awaited: HashMap<Box<[u8]>, usize>,
@@ -106,14 +107,24 @@ pub struct News {
 }
 
 impl News {
-    /// A key was changed.
+    /// A key was changed: it counts, and who watches the key or waits for it is to know.
     pub fn changed(&mut self, key: &[u8]) {
         self.changes += 1;
+        self.revise(key);
+        self.make_ready(key);
+    }
+
+    /// A key is not what it was for those who watch it.
+    pub fn revise(&mut self, key: &[u8]) {
         if !self.watched.is_empty()
             && let Some(watched) = self.watched.get_mut(key)
         {
             watched.revision += 1;
         }
+    }
+
+    /// There may be something at a key for those who wait for it.
+    pub fn make_ready(&mut self, key: &[u8]) {
         if !self.awaited.is_empty() && self.awaited.contains_key(key) {
             self.ready.push(key.into());
         }
@@ -130,6 +141,23 @@ impl News {
     /// Takes the keys that have [changed](Self::changed), in order.
     pub fn take_changed(&mut self) -> Vec<Box<[u8]>> {
         std::mem::take(&mut self.changed)
+    }
+
+    /// There may be something at any key for those who wait.
+    pub fn all_ready(&mut self) {
+        self.ready.extend(self.awaited.keys().cloned());
+    }
+
+    /// A request goes into the stream of writes in other words than its own, as far as that is wanted.
+    pub fn restate<'w>(&mut self, words: impl IntoIterator<Item = &'w [u8]>) {
+        if self.keeps_lost {
+            self.restated.push(words.into_iter().map(Box::from).collect());
+        }
+    }
+
+    /// Takes the words in which requests were [restated](Self::restate), in order.
+    pub fn take_restated(&mut self) -> Vec<Vec<Box<[u8]>>> {
+        std::mem::take(&mut self.restated)
     }
 
     /// A key has expired, or was evicted: no command dropped it.

@@ -4,7 +4,7 @@
 
 use super::{
     entry::Form, hash::Hash, limits::Limits, list::List, memory::heap_bytes, news::Class, set::Set,
-    sorted_set::SortedSet,
+    sorted_set::SortedSet, stream_entries::Stream,
 };
 use slotbus_wire::{
     rdb::{self, Body},
@@ -24,6 +24,8 @@ pub enum Value {
     Hash(Hash),
     /// A sorted set.
     SortedSet(SortedSet),
+    /// A stream.
+    Stream(Stream),
     /// A value that no command here knows: its kind in snapshots, and its bytes there.
     Foreign(u8, Vec<u8>),
 }
@@ -44,9 +46,10 @@ impl<'a> View<'a> {
         match self {
             Self::String(text, _) => Some(text),
             Self::Other(Value::String(text)) => Some(text),
-            Self::Other(Value::List(_) | Value::Set(_) | Value::Hash(_) | Value::SortedSet(_) | Value::Foreign(..)) => {
+            Self::Other(Value::List(_) | Value::Set(_) | Value::Hash(_) | Value::SortedSet(_) | Value::Stream(_)) => {
                 None
             }
+            Self::Other(Value::Foreign(..)) => None,
         }
     }
 
@@ -59,8 +62,9 @@ impl<'a> View<'a> {
             Self::Other(Value::Set(_)) => "set",
             Self::Other(Value::Hash(_)) => "hash",
             Self::Other(Value::SortedSet(_)) => "zset",
-            Self::Other(Value::Foreign(kind, _)) if rdb::is_hash(*kind) => "hash",
-            Self::Other(Value::Foreign(..)) => "stream",
+            Self::Other(Value::Stream(_)) => "stream",
+            // Hashes some of whose fields expire.
+            Self::Other(Value::Foreign(..)) => "hash",
         }
     }
 
@@ -74,7 +78,7 @@ impl<'a> View<'a> {
             Self::Other(Value::Set(set)) => set.encoding(),
             Self::Other(Value::Hash(hash)) => hash.encoding(),
             Self::Other(Value::SortedSet(set)) => set.encoding(),
-            Self::Other(Value::Foreign(..)) => "stream",
+            Self::Other(Value::Stream(_) | Value::Foreign(..)) => "stream",
         }
     }
 
@@ -88,6 +92,7 @@ impl<'a> View<'a> {
             Self::Other(Value::Set(set)) => set.body(),
             Self::Other(Value::Hash(hash)) => hash.body(),
             Self::Other(Value::SortedSet(set)) => set.body(),
+            Self::Other(Value::Stream(stream)) => stream.body(),
             Self::Other(Value::Foreign(kind, bytes)) => Body::Foreign(*kind, bytes),
         }
     }
@@ -114,6 +119,7 @@ impl Value {
             Self::Set(set) => set.bytes(),
             Self::Hash(hash) => hash.bytes(),
             Self::SortedSet(set) => set.bytes(),
+            Self::Stream(stream) => stream.bytes(),
             Self::Foreign(_, bytes) => heap_bytes(bytes.capacity()),
         }
     }
@@ -125,9 +131,8 @@ impl Value {
             Self::Hash(Hash::Large { table, .. }) => table.contains_key(first),
             Self::SortedSet(SortedSet::Large { members, .. }) => members.contains_key(last),
             Self::Set(Set::Large { table, .. }) => table.contains(last),
-            Self::String(_) | Self::List(_) | Self::Set(_) | Self::Hash(_) | Self::SortedSet(_) | Self::Foreign(..) => {
-                false
-            }
+            Self::String(_) | Self::List(_) | Self::Set(_) | Self::Hash(_) | Self::SortedSet(_) => false,
+            Self::Stream(_) | Self::Foreign(..) => false,
         }
     }
 
@@ -151,6 +156,7 @@ impl Value {
                 let set = SortedSet::of_all(members, limits);
                 (set.len() == len).then_some(Self::SortedSet(set))?
             }
+            rdb::Value::Stream(stream) => Self::Stream(Stream::of_snapshot(stream)),
             rdb::Value::Foreign(kind, bytes) => Self::Foreign(kind, bytes),
         })
     }

@@ -32,7 +32,7 @@ pub(crate) struct Generator {
 }
 
 /// Sections whose requests are about data only.
-const DATA: [&str; 8] = ["strings", "bits", "keys", "hashes", "lists", "sets", "sorted_sets", "hyperloglog"];
+const DATA: [&str; 9] = ["strings", "bits", "keys", "hashes", "lists", "sets", "sorted_sets", "hyperloglog", "streams"];
 
 /// Where numbers end, and what is not quite one.
 const ODD_NUMBERS: &[&str] = &[
@@ -207,9 +207,21 @@ impl Generator {
 
     /// A value of some kind, small or large, perhaps with an end.
     fn value_to_begin_with(&mut self) -> Unit {
-        const FORMS: &[&str] =
-            &["set K V", "set K I", "rpush K V", "sadd K I", "sadd K M", "hset K M V", "zadd K F M", "pfadd K M"];
+        const FORMS: &[&str] = &[
+            "xadd S M V",
+            "set K V",
+            "set K I",
+            "rpush K V",
+            "sadd K I",
+            "sadd K M",
+            "hset K M V",
+            "zadd K F M",
+            "pfadd K M",
+        ];
         let form: Vec<&str> = FORMS[self.rng.usize(..FORMS.len())].split(' ').collect();
+        if form[0] == "xadd" {
+            return self.stream_to_begin_with();
+        }
         let key = self.key();
         if self.rng.u8(0..30) == 0 {
             return vec![vec!["restore".into(), key.into(), "0".into(), STREAM.into()]];
@@ -221,6 +233,26 @@ impl Generator {
         }
         let expiry = vec!["expire".into(), key.into(), self.fill("SEC")];
         if self.rng.u8(0..4) == 0 { vec![request, expiry] } else { vec![request] }
+    }
+
+    /// A stream of some entries, perhaps with a group.
+    fn stream_to_begin_with(&mut self) -> Unit {
+        let key = self.fill("S");
+        let mut unit = Unit::new();
+        for ms in 1..=self.rng.usize(1..12) {
+            let mut request: Request = vec!["xadd".into(), key.clone(), ms.to_string().into()];
+            let fields = self.rng.usize(1..3);
+            request.extend((0..fields).flat_map(|_| ["M", "V"]).map(|place| self.fill(place)));
+            unit.push(request);
+        }
+        if self.rng.bool() {
+            unit.push(["xgroup", "create", "K", "g", "0"].map(|word| word.into()).to_vec());
+            unit.push(
+                ["xreadgroup", "group", "g", "c", "count", "3", "streams", "K", ">"].map(|word| word.into()).to_vec(),
+            );
+        }
+        let fill = |word: Vec<u8>| if word == b"K" { key.clone() } else { word };
+        unit.into_iter().map(|request| request.into_iter().map(fill).collect()).collect()
     }
 
     /// Requests of a form that is fit.
@@ -326,6 +358,16 @@ impl Generator {
         }
     }
 
+    /// The id of an entry: one of few, so that they meet.
+    fn entry(&mut self) -> String {
+        match self.rng.u8(0..16) {
+            0 => (*self.pick(ODD_NUMBERS)).into(),
+            1 => format!("{}-*", self.rng.u8(0..12)),
+            2..9 => self.rng.u8(0..12).to_string(),
+            _ => format!("{}-{}", self.rng.u8(0..12), self.rng.u8(0..3)),
+        }
+    }
+
     fn score(&mut self) -> String {
         match self.rng.u8(0..12) {
             0 => (*self.pick(ODD_FLOATS)).into(),
@@ -370,6 +412,13 @@ impl Generator {
             "AT" => (99_999_999_990 + self.rng.u64(0..4)).to_string(),
             "ATMS" => (99_999_999_990_000 + self.rng.u64(0..4)).to_string(),
             "PAST" => (*self.pick(&["1", "0", "-1", "1000", "-9223372036854775808"])).into(),
+            "S" => format!("{{k}}s{}", self.rng.u8(0..2)),
+            "E" => self.entry(),
+            "BEHIND" => format!("({}", self.entry()),
+            "G" => (*self.pick(&["g", "g", "h"])).into(),
+            "C" => (*self.pick(&["c", "d"])).into(),
+            "NEW" => ">".into(),
+            "TOMS" => (*self.pick(&["1", "5", "10", "-1", "x", ""])).into(),
             "TO" => (*self.pick(&["0.01", "0.001", "0.02", "-1", "x", "", "nan", "1e400", "0.01"])).into(),
             "P" => (*self.pick(&["*", "m*", "{k}?", "[m-x]*", "[^m]*", "\\*", "", "*1", "{k}[0-2]", "[", "?"])).into(),
             "CH" => (*self.pick(&["a", "b", "*", "[a-c]", ""])).into(),

@@ -50,6 +50,8 @@ const DIRECTIVES: &[&str] = &[
     "4",
     "--hll-sparse-max-bytes",
     "60",
+    "--stream-node-max-entries",
+    "4",
 ];
 
 /// A server outside of clusters, whose collections are small.
@@ -150,7 +152,7 @@ fn compare_keys(pair: &mut Pair, keys: &[Vec<u8>], past: Past) -> Result<(), Dif
 
 /// Requests that read every key by the command for its kind.
 fn readings(keys: &[Vec<u8>]) -> Vec<Request> {
-    const READS: [&str; 8] = [
+    const READS: [&str; 10] = [
         "type K",
         "object encoding K",
         "pexpiretime K",
@@ -159,6 +161,8 @@ fn readings(keys: &[Vec<u8>]) -> Vec<Request> {
         "smembers K",
         "hgetall K",
         "zrange K 0 -1 withscores",
+        "xrange K - +",
+        "xinfo stream K full",
     ];
     let reading = |read: &str, key: &Vec<u8>| {
         let fill = |word| if word == b"K" { key.clone() } else { word };

@@ -38,6 +38,14 @@ pub(crate) fn fill(client: &mut Client) {
     let elements: Vec<&[u8]> = elements.iter().map(String::as_bytes).collect();
     ask(&[&[b"PFADD".as_slice(), b"estimated in full"], elements.as_slice()].concat());
     ask(&[b"PFCOUNT", b"estimated in full"]);
+    for number in 1..250_u32 {
+        let (id, text) = (format!("{}-{number}", number / 3), number.to_string());
+        let words: [&[u8]; 7] = [b"XADD", b"entries", id.as_bytes(), b"field", text.as_bytes(), b"other", &[b'y'; 30]];
+        ask(if number % 7 == 0 { &words[..5] } else { &words });
+        if number % 5 == 0 {
+            ask(&[b"XDEL", b"entries", id.as_bytes()]);
+        }
+    }
 }
 
 /// Keys of kinds that this node has no commands for.

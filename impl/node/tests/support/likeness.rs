@@ -17,9 +17,11 @@ pub(crate) enum Likeness {
     Kind,
     /// Numbers that are not further apart, or the same.
     Near(u64),
+    /// The same but for times.
+    Timed,
 }
 
-use Likeness::{Kind, Length, Near, Parts, Same, Scanned};
+use Likeness::{Kind, Length, Near, Parts, Same, Scanned, Timed};
 
 /// The commands whose replies are not compared byte by byte, which arguments that takes, and why.
 const TABLE: &[(&[&str], &[&str], Likeness, &str)] = &[
@@ -40,6 +42,8 @@ const TABLE: &[(&[&str], &[&str], Likeness, &str)] = &[
     (&["pttl", "pexpiretime"], &[], Near(5000), "clocks go on"),
     (&["object"], &["idletime"], Kind, "small numbers are shared there, and as old as the server"),
     (&["time", "lastsave"], &[], Kind, "clocks go on"),
+    (&["xpending", "xinfo"], &[], Timed, "clocks go on"),
+    (&["xadd"], &["*"], Kind, "an id that is made of the time"),
     (&["dump"], &[], Kind, "compression may differ; what comes of RESTORE is compared"),
     (&["memory"], &["usage"], Kind, "each has its own structures"),
     (&["debug"], &["object"], Kind, "each has its own structures"),
@@ -90,11 +94,34 @@ impl Likeness {
                 },
                 Length => ours.kind() == theirs.kind() && length(ours) == length(theirs),
                 Kind => ours.kind() == theirs.kind(),
+                Timed => untimed(ours) == untimed(theirs),
                 Near(most) => match (ours.number(), theirs.number()) {
                     (Some(ours), Some(theirs)) => ours.abs_diff(theirs) <= most && (ours < 0) == (theirs < 0),
                     _ => false,
                 },
             }
+    }
+}
+
+/// A reply of a command about groups without what is a time: when an entry was delivered, which is a large number or the
+/// third part of four, and for how long a consumer has been idle.
+fn untimed(reply: &Reply) -> Reply {
+    const TIME_MIN: i64 = 1_000_000_000_000;
+    let time = || Reply::Plain(b":time\r\n".to_vec());
+    match reply {
+        Reply::Plain(_) if reply.number().is_some_and(|number| number >= TIME_MIN) => time(),
+        Reply::Plain(_) => reply.clone(),
+        Reply::Parts(kind, parts) => {
+            let mut parts: Vec<Reply> = parts.iter().map(untimed).collect();
+            if parts.len() == 4 && parts[2].number().is_some() {
+                parts[2] = time();
+            }
+            let idle = parts.iter().position(|part| part.content() == Some(b"idle"));
+            if let Some(value) = idle.and_then(|at| parts.get_mut(at + 1)) {
+                *value = time();
+            }
+            Reply::Parts(*kind, parts)
+        }
     }
 }
 

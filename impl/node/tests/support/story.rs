@@ -34,7 +34,7 @@ impl<'s> Story<'s> {
                 let words: Vec<String> = request.split(' ').map(|word| self.meant_by(word)).collect();
                 self.players[index].client.send_request(&words.iter().map(String::as_bytes).collect::<Vec<_>>());
             }
-            if request.starts_with('b') {
+            if request.starts_with('b') || request.contains(" block ") {
                 // Who waits must wait before the next line is said.
                 settle(self.server);
             } else {

@@ -3,8 +3,9 @@
 //! Must not hold a value: it borrows one from whoever does.
 
 use super::{
-    kind,
+    Stream, kind,
     primitive::{put_length, put_string},
+    stream,
 };
 use crate::{intset::IntSet, listpack::Listpack};
 use std::fmt;
@@ -32,6 +33,8 @@ pub enum Body<'a> {
     PackedSortedSet(&'a Listpack),
     /// A sorted set.
     SortedSet(usize, All<'a, (&'a [u8], f64)>),
+    /// A stream.
+    Stream(&'a Stream),
     /// A value of a kind without commands here.
     Foreign(u8, &'a [u8]),
 }
@@ -55,6 +58,7 @@ impl Body<'_> {
             Self::Hash(..) => kind::HASH,
             Self::PackedSortedSet(_) => kind::SORTED_SET_LISTPACK,
             Self::SortedSet(..) => kind::SORTED_SET,
+            Self::Stream(_) => kind::STREAM_2,
             Self::Foreign(kind, _) => *kind,
         }
     }
@@ -90,6 +94,7 @@ impl Body<'_> {
                     out.extend_from_slice(&score.to_le_bytes());
                 });
             }
+            Self::Stream(stream) => stream::put(out, stream, compresses),
             Self::Foreign(_, bytes) => out.extend_from_slice(bytes),
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Must not reserve memory because a length asks for it.
 
-use super::{Fault, field_ends, kind, old, primitive::Input, stream};
+use super::{Fault, Stream, field_ends, kind, old, primitive::Input, stream};
 use crate::{
     intset::IntSet,
     listpack::{BYTES_MAX, Item, Listpack},
@@ -33,6 +33,8 @@ pub enum Value {
     PackedSortedSet(Listpack),
     /// A sorted set; its members may repeat if the bytes lie.
     SortedSet(Vec<(Text, f64)>),
+    /// A stream.
+    Stream(Box<Stream>),
     /// A value of a kind without commands here: its kind, and its bytes.
     Foreign(u8, Vec<u8>),
 }
@@ -63,7 +65,7 @@ impl Value {
             kind::LIST_OF_LISTPACKS => several(input, piece).map(Self::List),
             kind::SET_LISTPACK => listpack(input).map(|pack| Self::Set(texts(&pack))),
             kind::STREAM | kind::STREAM_2 | kind::STREAM_3 => {
-                stream::read(kind, input).map(|(kind, bytes)| Self::Foreign(kind, bytes))
+                stream::read(kind, input).map(|stream| Self::Stream(Box::new(stream)))
             }
             kind::HASH_2 | kind::HASH_WITH_FIELD_ENDS | kind::HASH_LISTPACK_WITH_FIELD_ENDS => {
                 field_ends::read(kind, input)
@@ -82,7 +84,8 @@ impl Value {
             Self::Hash(fields) => fields.is_empty(),
             Self::SortedSet(members) => members.is_empty(),
             Self::PackedHash(pack) | Self::PackedSortedSet(pack) => pack.is_empty(),
-            Self::String(_) | Self::IntSet(_) | Self::Foreign(..) => false,
+            // A stream stays when its last entry goes.
+            Self::String(_) | Self::IntSet(_) | Self::Stream(_) | Self::Foreign(..) => false,
         };
         if is_empty { Err(Fault::Bad("a collection is empty")) } else { Ok(self) }
     }
