@@ -114,12 +114,15 @@ impl News {
         self.make_ready(key);
     }
 
-    /// A key is not what it was for those who watch it.
+    /// A key is not what it was for those who watch it or keep a copy.
     pub fn revise(&mut self, key: &[u8]) {
         if !self.watched.is_empty()
             && let Some(watched) = self.watched.get_mut(key)
         {
             watched.revision += 1;
+        }
+        if self.keeps_changed {
+            self.changed.push(key.into());
         }
     }
 
@@ -127,9 +130,6 @@ impl News {
     pub fn make_ready(&mut self, key: &[u8]) {
         if !self.awaited.is_empty() && self.awaited.contains_key(key) {
             self.ready.push(key.into());
-        }
-        if self.keeps_changed {
-            self.changed.push(key.into());
         }
     }
 
