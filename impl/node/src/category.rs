@@ -44,7 +44,7 @@ pub static CATEGORIES: [Category; 21] = [
     category("string", Member::Of(Groups::STRING)),
     category("bitmap", Member::Of(Groups::BITMAP)),
     category("hyperloglog", Member::Nobody),
-    category("geo", Member::Nobody),
+    category("geo", Member::Of(Groups::GEO)),
     category("stream", Member::Nobody),
     category("pubsub", Member::With(Traits::PUBSUB)),
     category("admin", Member::Admin),

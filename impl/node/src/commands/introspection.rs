@@ -186,6 +186,9 @@ fn key_spec(keys: &Keys) -> Reply<'static> {
             let search = vec![("keyword", Reply::text("KEYS")), ("startfrom", Reply::Integer(-2))];
             (of_kind("keyword", search), range(-1, 1))
         }
+        Place::Option { word, from } => {
+            (of_kind("keyword", vec![("keyword", Reply::text(word)), ("startfrom", Reply::count(from))]), range(0, 1))
+        }
         Place::Hidden => (of_kind("unknown", vec![]), of_kind("unknown", vec![])),
     };
     let note = (!keys.note.is_empty()).then(|| (Reply::text("notes"), Reply::text(keys.note)));
