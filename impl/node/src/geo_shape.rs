@@ -43,9 +43,8 @@ impl Shape {
             Form::Circle { radius } => distance > radius * self.unit_m,
             Form::Box { width, height } => {
                 let same_parallel = Position { longitude: self.center.longitude, ..position };
-                let same_meridian = Position { latitude: self.center.latitude, ..position };
-                position.distance_m(same_parallel) > width * self.unit_m / 2.0
-                    || position.distance_m(same_meridian) > height * self.unit_m / 2.0
+                self.center.distance_north_m(position) > height * self.unit_m / 2.0
+                    || position.distance_m(same_parallel) > width * self.unit_m / 2.0
             }
         };
         // What is not a number lies in every shape.

@@ -113,10 +113,19 @@ impl Position {
     /// positions that are opposite each other.
     #[must_use]
     pub fn distance_m(self, other: Self) -> f64 {
+        let v = ((radians(other.longitude) - radians(self.longitude)) / 2.0).sin();
+        if v == 0.0 {
+            return self.distance_north_m(other);
+        }
         let (latitude, to_latitude) = (radians(self.latitude), radians(other.latitude));
         let u = ((to_latitude - latitude) / 2.0).sin();
-        let v = ((radians(other.longitude) - radians(self.longitude)) / 2.0).sin();
         2.0 * EARTH_RADIUS_M * (u * u + latitude.cos() * to_latitude.cos() * v * v).sqrt().asin()
+    }
+
+    /// How far away the parallel of another position is, in metres.
+    #[must_use]
+    pub fn distance_north_m(self, other: Self) -> f64 {
+        EARTH_RADIUS_M * (radians(other.latitude) - radians(self.latitude)).abs()
     }
 }
 

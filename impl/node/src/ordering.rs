@@ -32,7 +32,7 @@ pub fn sort_first<T>(items: &mut [T], wanted: usize, compare: &impl Fn(&T, &T) -
         if rest.len() < FEW {
             return insert_all(rest, compare);
         }
-        let Some((less, greater)) = partition(rest, compare) else { return insert_all(rest, compare) };
+        let (less, greater) = partition(rest, compare);
         let behind = rest.len() - greater;
         if less > 1 {
             sort_first(&mut rest[..less], wanted.saturating_sub(start), compare);
@@ -55,22 +55,20 @@ fn insert_all<T>(items: &mut [T], compare: &impl Fn(&T, &T) -> Ordering) {
     }
 }
 
-/// Brings what is less than some item before it, and what is greater behind it; says how many there are of both. None
-/// if nothing had to move.
-fn partition<T>(items: &mut [T], compare: &impl Fn(&T, &T) -> Ordering) -> Option<(usize, usize)> {
+/// Brings what is less than some item before it, and what is greater behind it; says how many there are of both.
+fn partition<T>(items: &mut [T], compare: &impl Fn(&T, &T) -> Ordering) -> (usize, usize) {
     let len = items.len();
     items.swap(0, pivot(items, compare));
     // Equal items gather at both ends: before `equal`, and behind `equal_end`.
     let (mut equal, mut low) = (1, 1);
     let (mut high, mut equal_end) = (len - 1, len - 1);
-    let mut has_moved = false;
     loop {
         while low <= high {
             match compare(&items[low], &items[0]) {
                 Ordering::Greater => break,
                 Ordering::Equal => {
                     items.swap(equal, low);
-                    (equal, has_moved) = (equal + 1, true);
+                    equal += 1;
                 }
                 Ordering::Less => {}
             }
@@ -81,7 +79,7 @@ fn partition<T>(items: &mut [T], compare: &impl Fn(&T, &T) -> Ordering) -> Optio
                 Ordering::Less => break,
                 Ordering::Equal => {
                     items.swap(high, equal_end);
-                    (equal_end, has_moved) = (equal_end - 1, true);
+                    equal_end -= 1;
                 }
                 Ordering::Greater => {}
             }
@@ -91,15 +89,12 @@ fn partition<T>(items: &mut [T], compare: &impl Fn(&T, &T) -> Ordering) -> Optio
             break;
         }
         items.swap(low, high);
-        (low, high, has_moved) = (low + 1, high - 1, true);
-    }
-    if !has_moved {
-        return None;
+        (low, high) = (low + 1, high - 1);
     }
     let (less, greater) = (low - equal, equal_end - high);
     swap_runs(items, 0, low, equal.min(less));
     swap_runs(items, low, len, greater.min(len - 1 - equal_end));
-    Some((less, greater))
+    (less, greater)
 }
 
 /// Exchanges `count` items from `start` on with as many before `end`.
