@@ -139,3 +139,80 @@ impl Shape {
         (bounds, cell, steps)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Form, Shape};
+    use crate::geohash::{Cell, Position};
+    use proptest::prelude::{Strategy, prop_assert, prop_assert_eq, prop_oneof, proptest};
+    use std::ops::ControlFlow;
+
+    fn shape(longitude: f64, latitude: f64, form: Form) -> Shape {
+        Shape { center: Position::new(longitude, latitude).expect("within the limits"), form, unit_m: 1000.0 }
+    }
+
+    fn cells(shape: &Shape) -> Vec<Cell> {
+        let mut cells = Vec::new();
+        shape.visit_cells(|cell| {
+            cells.push(cell);
+            ControlFlow::Continue(())
+        });
+        cells
+    }
+
+    #[test]
+    fn a_small_circle_needs_few_cells_and_the_earth_needs_four() {
+        let count = |radius| cells(&shape(13.0, 38.0, Form::Circle { radius })).len();
+        assert_eq!((count(0.0), count(f64::INFINITY), count(1e308)), (1, 4, 4));
+        let mut visits = 0;
+        shape(13.0, 38.0, Form::Circle { radius: 1e4 }).visit_cells(|_| {
+            visits += 1;
+            ControlFlow::Break(())
+        });
+        assert_eq!(visits, 1);
+    }
+
+    #[test]
+    fn a_box_is_as_wide_at_any_latitude() {
+        let holds = |longitude, latitude| {
+            let place = Position::new(longitude, latitude).expect("within the limits");
+            shape(0.0, 60.0, Form::Box { width: 200.0, height: 20.0 }).distance_m(place).is_some()
+        };
+        // A degree of longitude has 111 km at the equator, and half of that here.
+        assert!(holds(1.79, 60.0) && !holds(1.81, 60.0));
+        assert!(holds(0.0, 60.089) && !holds(0.0, 60.091));
+    }
+
+    fn form() -> impl Strategy<Value = Form> {
+        prop_oneof![
+            (0.001..500.0).prop_map(|radius| Form::Circle { radius }),
+            (0.001..500.0, 0.001..500.0).prop_map(|(width, height)| Form::Box { width, height }),
+        ]
+    }
+
+    proptest! {
+        /// Away from the poles and the date line, what is in a shape is in one of its cells, and only in one.
+        #[test]
+        fn what_is_in_a_shape_is_in_its_cells(
+            longitude in -150.0..150.0, latitude in -60.0..60.0, form in form(), east in -1.0..1.0, north in -1.0..1.0,
+        ) {
+            let shape = shape(longitude, latitude, form);
+            let cells = cells(&shape);
+            prop_assert!((1..=9).contains(&cells.len()));
+            let reach = shape.reach_m() / 111_000.0;
+            let place = Position::new(longitude + 2.0 * east * reach, latitude + north * reach);
+            let place = place.filter(|place| shape.distance_m(*place).is_some());
+            if let Some(place) = place {
+                let score = place.score() as f64;
+                prop_assert_eq!(cells.iter().filter(|cell| cell.scores().contains(&score)).count(), 1);
+            }
+        }
+
+        /// A shape holds its own middle, unless there is nothing in it.
+        #[test]
+        fn the_middle_is_in_the_shape(longitude in -180.0..180.0, latitude in -85.0..85.0, form in form()) {
+            let shape = shape(longitude, latitude, form);
+            prop_assert_eq!(shape.distance_m(shape.center), Some(0.0));
+        }
+    }
+}

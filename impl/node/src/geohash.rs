@@ -300,13 +300,15 @@ mod tests {
             prop_assert_eq!(number, bits(latitude) | bits(longitude) << 1);
         }
 
-        /// A position keeps its score when it goes through one, and moves by no more than half a cell.
+        /// A position keeps its score when it goes through one, and moves by no more than half a cell. A score of more
+        /// than 53 bits, which is one of the eastern limit, loses its last bit: there it may be a cell more.
         #[test]
         fn scores_come_back(position in position()) {
             let back = Position::of_score(position.score() as f64);
             let half_cell = |most: f64| most / f64::from(1 << STEPS) * 1.000_001;
             prop_assert!((back.longitude - position.longitude).abs() <= half_cell(LONGITUDE_MAX));
-            prop_assert!((back.latitude - position.latitude).abs() <= half_cell(LATITUDE_MAX));
+            let halves = if position.longitude == LONGITUDE_MAX { 3.0 } else { 1.0 };
+            prop_assert!((back.latitude - position.latitude).abs() <= halves * half_cell(LATITUDE_MAX));
             prop_assert_eq!(Position::of_score(back.score() as f64).score(), back.score());
         }
 

@@ -217,6 +217,8 @@ const EVENTFUL: &str = "set a 1|set a 1 ex 1000|append a x|setrange a 1 y|incr n
     rpoplpush m l|lpop l|sadd s a b c|srem s a|spop s|smove s t b|smove s t c|sunionstore u t|sinterstore u t none|hset h f 1|hincrby h f 1|\
     hincrbyfloat h f 1|hdel h f|hsetnx h f 1|hsetnx h f 1|zadd z 1 a 2 b 3 c|zincrby z 1 a|zadd z incr 1 b|zrem z a|zpopmin z|\
     zremrangebyrank z 0 -1|zadd z 1 a|zunionstore y 1 z|zinterstore y 1 none|zrangestore y z 0 -1|rpush w 3 1|sort w store v|get none|\
+    geoadd p 1 2 a 3 4 b|geoadd p 1 2 a|geosearchstore q p frommember a byradius 1 m|geosearchstore q p fromlonlat 80 80 byradius 1 m|\
+    georadius p 1 2 1 km store q|georadius p 80 80 1 km store q|georadiusbymember none a 1 km store p|\
     lmpop 1 w left|zmpop 1 y min|sdiffstore u none|pexpireat v 1|flushall";
 
 #[test]
