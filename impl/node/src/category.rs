@@ -44,7 +44,7 @@ pub static CATEGORIES: [Category; 21] = [
     category("string", Member::Of(Groups::STRING)),
     category("bitmap", Member::Of(Groups::BITMAP)),
     category("hyperloglog", Member::Of(Groups::HYPERLOGLOG)),
-    category("geo", Member::Nobody),
+    category("geo", Member::Of(Groups::GEO)),
     category("stream", Member::Of(Groups::STREAM)),
     category("pubsub", Member::With(Traits::PUBSUB)),
     category("admin", Member::Admin),

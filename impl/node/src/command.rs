@@ -84,6 +84,8 @@ bitflags! {
         const HYPERLOGLOG = 1 << 12;
         /// Streams.
         const STREAM = 1 << 13;
+        /// Places on the earth.
+        const GEO = 1 << 14;
     }
 }
 
@@ -109,6 +111,13 @@ pub enum Place {
     /// Behind the word STREAMS, with as many ids behind them.
     Streams {
         /// The word is looked for from this index on.
+        from: usize,
+    },
+    /// One key behind the first of these words from some argument on, if there is one: a target of GEORADIUS.
+    Option {
+        /// The word, in any case.
+        word: &'static str,
+        /// The first argument that may be it.
         from: usize,
     },
     /// In a place that this table cannot tell.
@@ -193,6 +202,31 @@ fn store_option(args: Args<'_>) -> Option<usize> {
     found
 }
 
+/// Where the target of GEORADIUS stands, which is behind the last option of either name. An option's name that is the
+/// target of another one is none.
+fn geo_target(args: Args<'_>) -> Option<usize> {
+    const FIRST: usize = 5;
+    let (mut at, mut found) = (FIRST, None);
+    while at + 1 < args.len() {
+        let option = args.at(at);
+        if option.eq_ignore_ascii_case(b"store") || option.eq_ignore_ascii_case(b"storedist") {
+            found = Some(at + 1);
+            at += 1;
+        }
+        at += 1;
+    }
+    found
+}
+
+/// What keys are looked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// To find the node that has them: those that the command will touch.
+    Routing,
+    /// To tell of them: those that the table describes.
+    Telling,
+}
+
 impl Keys {
     /// Whether the first of these keys would stand behind the last argument.
     #[must_use]
@@ -209,8 +243,16 @@ impl Keys {
     }
 
     /// Where the keys of a request are, and the step from one to the next; none if it is malformed.
-    fn find(&self, args: Args<'_>) -> Option<(Range<usize>, usize)> {
+    fn find(&self, args: Args<'_>, purpose: Purpose) -> Option<(Range<usize>, usize)> {
+        let one = |at: Option<usize>| Some((at.map_or(0..0, |at| at..at + 1), 1));
         match self.place {
+            Place::Option { word, from } => {
+                let is_word = |at: &usize| args.at(*at).eq_ignore_ascii_case(word.as_bytes());
+                one(match purpose {
+                    Purpose::Routing => geo_target(args).filter(|at| is_word(&(at - 1))),
+                    Purpose::Telling => (from..args.len().saturating_sub(1)).find(is_word).map(|at| at + 1),
+                })
+            }
             Place::Range { first, last, step } => {
                 let last = match usize::try_from(last) {
                     Ok(last) => last,
@@ -228,7 +270,7 @@ impl Keys {
                 Some((start.unwrap_or(args.len())..args.len(), 1))
             }
             Place::Streams { from } => streams_option(args, from).map(|keys| (keys, 1)),
-            Place::Hidden if self.flags.contains(&"OW") => Some((store_option(args).map_or(0..0, |at| at..at + 1), 1)),
+            Place::Hidden if self.flags.contains(&"OW") => one(store_option(args)),
             Place::Hidden => Some((0..0, 1)),
         }
     }
@@ -362,6 +404,13 @@ impl Command {
         self.more_keys(Place::Hidden, flags)
     }
 
+    /// Says that there may be a key behind a word from some argument on, and what the command does with it.
+    #[must_use]
+    pub const fn optional_key(mut self, word: &'static str, from: usize, flags: &'static [&'static str]) -> Self {
+        self.traits = self.traits.union(Traits::MOVABLE_KEYS);
+        self.more_keys(Place::Option { word, from }, flags)
+    }
+
     const fn more_keys(mut self, place: Place, flags: &'static [&'static str]) -> Self {
         let index = self.keys_count();
         self.keys[index] = Some(Keys { place, flags, note: "", plain: None });
@@ -441,20 +490,38 @@ impl Command {
         self.keys[0].is_some()
     }
 
-    /// The keys of a request; none if it is malformed.
+    /// The keys that a request will touch; none if it is malformed.
     pub fn keys_of<'a>(&'static self, args: Args<'a>) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
-        self.keys_with_flags(args).map(|(key, _)| key)
+        self.keys_touched(args).map(|(key, _)| key)
     }
 
-    /// The keys of a request, each with what the command does with it; none if the request is malformed.
+    /// The keys that a request will touch, each with what the command does with it; none if the request is malformed.
+    pub fn keys_touched<'a>(
+        &'static self,
+        args: Args<'a>,
+    ) -> impl Iterator<Item = (&'a [u8], &'static [&'static str])> + Clone + use<'a> {
+        self.keys_for(args, Purpose::Routing)
+    }
+
+    /// The keys of a request as the table describes them, each with what the command does with it; none if the request
+    /// is malformed. An option that is given twice may make them others than those that the request will touch.
     pub fn keys_with_flags<'a>(
         &'static self,
         args: Args<'a>,
     ) -> impl Iterator<Item = (&'a [u8], &'static [&'static str])> + Clone + use<'a> {
+        self.keys_for(args, Purpose::Telling)
+    }
+
+    fn keys_for<'a>(
+        &'static self,
+        args: Args<'a>,
+        purpose: Purpose,
+    ) -> impl Iterator<Item = (&'a [u8], &'static [&'static str])> + Clone + use<'a> {
         let keys = self.keys.iter().flatten();
-        let is_sound = keys.clone().all(|keys| keys.find(args).is_some());
-        let places =
-            keys.filter(move |_| is_sound).filter_map(move |keys| Some((keys.find(args)?, keys.flags_in(args))));
+        let is_sound = keys.clone().all(|keys| keys.find(args, purpose).is_some());
+        let places = keys
+            .filter(move |_| is_sound)
+            .filter_map(move |keys| Some((keys.find(args, purpose)?, keys.flags_in(args))));
         let indices =
             places.flat_map(|((range, step), flags)| range.step_by(step.max(1)).map(move |index| (index, flags)));
         // MIGRATE has an empty key where its keys are listed.
@@ -485,6 +552,7 @@ impl Command {
         match self.name.split('|').next() {
             Some("cluster" | "asking" | "readonly" | "readwrite") => "cluster",
             Some("sort" | "sort_ro") => "generic",
+            _ if self.groups.contains(Groups::GEO) => "geo",
             _ if self.groups.contains(Groups::STRING) => "string",
             _ if self.groups.contains(Groups::BITMAP) => "bitmap",
             _ if self.groups.contains(Groups::HASH) => "hash",

@@ -12,6 +12,8 @@ mod config;
 mod connection;
 mod debug;
 mod expiry;
+pub(crate) mod geo;
+mod geo_search;
 pub(crate) mod grant;
 mod hashes;
 mod hyperloglog;
@@ -94,6 +96,7 @@ const SET: Groups = Groups::SET;
 const ZSET: Groups = Groups::SORTED_SET;
 const HLL: Groups = Groups::HYPERLOGLOG;
 const STREAM: Groups = Groups::STREAM;
+const GEO: Groups = Groups::GEO;
 const CONN: Groups = Groups::CONNECTION;
 const TX: Groups = Groups::TRANSACTION;
 const DANGER: Groups = Groups::DANGEROUS;
@@ -163,6 +166,16 @@ pub static COMMANDS: &[Command] = &[
     Command::new("failover", -1, Traits::ADMIN.union(Traits::NOSCRIPT).union(Traits::STALE), replication::failover).about("6.2.0", "Has a replica take over, outside of clusters."),
     Command::data("flushall", -1, Traits::WRITE, keyspace::flush).groups(KEY.union(DANGER)).tips(ON_ALL).about("1.0.0", "Drops every key."),
     Command::data("flushdb", -1, Traits::WRITE, keyspace::flush).groups(KEY.union(DANGER)).tips(ON_ALL).about("1.0.0", "Drops every key."),
+    Command::data("geoadd", -5, FILL, geo::geoadd).keys(1, 1, 1, &["RW", "update"]).groups(GEO).about("3.2.0", "Adds places to a sorted set, or moves them."),
+    Command::data("geodist", -4, Traits::READONLY, geo::geodist).keys(1, 1, 1, &["RO", "access"]).groups(GEO).about("3.2.0", "Tells how far it is from place to place."),
+    Command::data("geohash", -2, Traits::READONLY, geo::geohash).keys(1, 1, 1, &["RO", "access"]).groups(GEO).about("3.2.0", "Tells the geohashes of places."),
+    Command::data("geopos", -2, Traits::READONLY, geo::geopos).keys(1, 1, 1, &["RO", "access"]).groups(GEO).about("3.2.0", "Tells where places are."),
+    Command::data("georadius", -6, FILL, geo_search::georadius).keys(1, 1, 1, &["RO", "access"]).optional_key("STORE", 6, &["OW", "update"]).optional_key("STOREDIST", 6, &["OW", "update"]).groups(GEO).about("3.2.0", "Finds places around a position, and may store them."),
+    Command::data("georadius_ro", -6, Traits::READONLY, geo_search::georadius_ro).keys(1, 1, 1, &["RO", "access"]).groups(GEO).about("3.2.10", "Finds places around a position."),
+    Command::data("georadiusbymember", -5, FILL, geo_search::georadiusbymember).keys(1, 1, 1, &["RO", "access"]).optional_key("STORE", 5, &["OW", "update"]).optional_key("STOREDIST", 5, &["OW", "update"]).groups(GEO).about("3.2.0", "Finds places around another one, and may store them."),
+    Command::data("georadiusbymember_ro", -5, Traits::READONLY, geo_search::georadiusbymember_ro).keys(1, 1, 1, &["RO", "access"]).groups(GEO).about("3.2.10", "Finds places around another one."),
+    Command::data("geosearch", -7, Traits::READONLY, geo_search::geosearch).keys(1, 1, 1, &["RO", "access"]).groups(GEO).about("6.2.0", "Finds places within a circle or a box."),
+    Command::data("geosearchstore", -8, FILL, geo_search::geosearchstore).keys(1, 1, 1, &["OW", "update"]).keys(2, 2, 1, &["RO", "access"]).groups(GEO).about("6.2.0", "Stores places within a circle or a box."),
     Command::data("get", 2, FAST_READ, strings::get).keys(1, 1, 1, &["RO", "access"]).groups(STRING).about("1.0.0", "Reads a string."),
     Command::data("getbit", 3, FAST_READ, bits::getbit).keys(1, 1, 1, &["RO", "access"]).groups(BITMAP).about("2.2.0", "Reads a bit."),
     Command::data("getdel", 2, FAST_WRITE, strings::getdel).keys(1, 1, 1, &["RW", "access", "delete"]).groups(STRING).about("6.2.0", "Reads a string and drops it."),

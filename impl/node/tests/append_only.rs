@@ -127,6 +127,9 @@ fn change(client: &mut Client) {
         "PFMERGE merged estimated another",
         "PFDEBUG TODENSE merged",
         "PFCOUNT merged",
+        "GEOADD places NX CH 2.349014 48.864716 Paris 13.361389 38.115556 Palermo",
+        "GEOSEARCHSTORE near places FROMMEMBER Palermo BYRADIUS 200 km STOREDIST",
+        "GEORADIUS places 15 37 200 km STORE found",
     ] {
         assert!(!client.ask(line).starts_with('-'), "{line}");
     }

@@ -297,6 +297,8 @@ const EVENTFUL: &str = "set a 1|set a 1 ex 1000|append a x|setrange a 1 y|incr n
     rpoplpush m l|lpop l|sadd s a b c|srem s a|spop s|smove s t b|smove s t c|sunionstore u t|sinterstore u t none|hset h f 1|hincrby h f 1|\
     hincrbyfloat h f 1|hdel h f|hsetnx h f 1|hsetnx h f 1|zadd z 1 a 2 b 3 c|zincrby z 1 a|zadd z incr 1 b|zrem z a|zpopmin z|\
     zremrangebyrank z 0 -1|zadd z 1 a|zunionstore y 1 z|zinterstore y 1 none|zrangestore y z 0 -1|rpush w 3 1|sort w store v|get none|\
+    geoadd gp 1 2 a 3 4 b|geoadd gp 1 2 a|geosearchstore gq gp frommember a byradius 1 m|geosearchstore gq gp fromlonlat 80 80 byradius 1 m|\
+    georadius gp 1 2 1 km store gq|georadius gp 80 80 1 km store gq|georadiusbymember none a 1 km store gp|\
     xadd x 1 a b|xadd x 2 a b|xadd x maxlen 2 3 a b|xadd x maxlen ~ 1 4 a b|xdel x 3|xdel x 3|xtrim x maxlen 1|xtrim x maxlen 1|\
     xgroup create x g 0|xgroup createconsumer x g c|xgroup createconsumer x g c|xreadgroup group g d streams x >|xreadgroup group g d streams x 0|\
     xclaim x g e 0 4|xautoclaim x g f 0 0|xack x g 4|xpending x g|xgroup setid x g $|xgroup delconsumer x g c|xgroup delconsumer x g c|\

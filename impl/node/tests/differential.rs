@@ -58,6 +58,11 @@ fn streams() {
 }
 
 #[test]
+fn places() {
+    Pair::start(alone).compare(include_str!("scripts/geo.txt"));
+}
+
+#[test]
 fn the_newer_protocol() {
     let mut pair = Pair::start(alone);
     pair.speak_newer();
@@ -69,10 +74,34 @@ fn the_newer_protocol() {
         include_str!("scripts/sorted_sets.txt"),
         include_str!("scripts/hyperloglog.txt"),
         include_str!("scripts/streams.txt"),
+        include_str!("scripts/geo.txt"),
     ] {
         pair.compare(list);
         pair.compare("flushall");
     }
+}
+
+#[test]
+fn places_in_a_cluster() {
+    Pair::start(Server::alone).compare(
+        "
+        geoadd {g} 13.361389 38.115556 a 15.087269 37.502669 b
+        georadius {g} 15 37 200 km store {g}d
+        georadius {g} 15 37 200 km store other
+        georadius {g} 15 37 200 km storedist other
+        georadius {g} 15 37 200 km store other storedist {g}d
+        georadius {g} 15 37 200 km store {g}d storedist other
+        georadius {g} 15 37 200 km store
+        georadius {g} 15 37 200 store other
+        georadius_ro {g} 15 37 200 km store other
+        georadiusbymember {g} a 200 km count 1 store other
+        georadiusbymember {g} a 200 km count 1 store {g}d
+        georadiusbymember_ro {g} a 200 km count 1 store other
+        geosearchstore other {g} frommember a byradius 1 m
+        geosearchstore {g}d {g} frommember a byradius 1 m
+        zrange {g}d 0 -1 withscores
+        ",
+    );
 }
 
 #[test]

@@ -85,6 +85,22 @@ pub fn format_score(number: f64) -> String {
     format_f64(number)
 }
 
+/// A number with so many digits behind the point, as `%f` with that precision shows it.
+#[must_use]
+pub fn format_fixed(number: f64, decimals: usize) -> String {
+    if number.is_finite() {
+        return format!("{number:.decimals$}");
+    }
+    let name = if number.is_nan() { "nan" } else { "inf" };
+    if number.is_sign_negative() { format!("-{name}") } else { name.to_owned() }
+}
+
+/// A number with the digits behind the point that it has, up to 17 of them: the form of coordinates.
+#[must_use]
+pub fn format_decimal(number: f64) -> String {
+    without_zeros(&format_fixed(number, 17)).to_owned()
+}
+
 /// A fixed-point text without the zeros that end its fraction.
 #[must_use]
 pub fn without_zeros(text: &str) -> &str {
@@ -93,7 +109,7 @@ pub fn without_zeros(text: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::{format_f64, format_score, format_significant, parse_f64};
+    use super::{format_decimal, format_f64, format_fixed, format_score, format_significant, parse_f64};
 
     #[test]
     fn numbers_show_as_seventeen_digits_do() {
@@ -121,6 +137,25 @@ mod tests {
         assert_eq!(format_score(-3.0), "-3");
         assert_eq!(format_score(0.5), "0.5");
         assert_eq!(format_score(-0.0), "0");
+    }
+
+    #[test]
+    fn fixed_points_show_what_is_no_number_too() {
+        for (number, text) in [
+            (0.0, "0.0000"),
+            (314_371.834_849, "314371.8348"),
+            (1e21, "1000000000000000000000.0000"),
+            (f64::INFINITY, "inf"),
+            (f64::NEG_INFINITY, "-inf"),
+            (f64::NAN.copysign(1.0), "nan"),
+            (f64::NAN.copysign(-1.0), "-nan"),
+        ] {
+            assert_eq!(format_fixed(number, 4), text);
+        }
+        for (number, text) in [(0.0, "0"), (180.0, "180"), (2.000_000_185_646_548_8, "2.0000001856465488")] {
+            assert_eq!(format_decimal(number), text);
+        }
+        assert_eq!(format_decimal(13.361_389_338_970_184), "13.36138933897018433");
     }
 
     #[test]

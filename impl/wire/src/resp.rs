@@ -3,7 +3,10 @@
 //! Must not know any command: a request is a list of byte strings, a reply is a value. Nothing here
 //! reserves memory because a length on the wire asks for it; what is held is what has arrived.
 
-use crate::{number::format_f64, words};
+use crate::{
+    number::{format_decimal, format_f64},
+    words,
+};
 use std::{borrow::Cow, fmt, ops::Range};
 
 /// A line that announces something, or an inline request, is at most so long.
@@ -480,6 +483,8 @@ pub enum Reply<'a> {
     Integer(i64),
     /// A floating point number.
     Double(f64),
+    /// A floating point number that is shown without an exponent.
+    Decimal(f64),
     /// Bytes.
     Bulk(Cow<'a, [u8]>),
     /// True or false.
@@ -558,6 +563,7 @@ impl<'a> Reply<'a> {
             Self::Status(_)
             | Self::Integer(_)
             | Self::Double(_)
+            | Self::Decimal(_)
             | Self::Bulk(_)
             | Self::Boolean(_)
             | Self::BigNumber(_)
@@ -593,6 +599,7 @@ impl<'a> Reply<'a> {
             Self::Error(text) => Reply::Error(text.into_owned().into()),
             Self::Integer(number) => Reply::Integer(number),
             Self::Double(number) => Reply::Double(number),
+            Self::Decimal(number) => Reply::Decimal(number),
             Self::Bulk(bytes) => Reply::Bulk(bytes.into_owned().into()),
             Self::Boolean(is) => Reply::Boolean(is),
             Self::BigNumber(digits) => Reply::BigNumber(digits.into_owned().into()),
@@ -621,6 +628,8 @@ impl<'a> Reply<'a> {
             Self::Integer(number) => put_number(out, b':', *number),
             Self::Double(number) if is_three => put_line(out, b',', format_f64(*number).as_bytes()),
             Self::Double(number) => put_bytes(out, b'$', b"", format_f64(*number).as_bytes()),
+            Self::Decimal(number) if is_three => put_line(out, b',', format_decimal(*number).as_bytes()),
+            Self::Decimal(number) => put_bytes(out, b'$', b"", format_decimal(*number).as_bytes()),
             Self::Bulk(bytes) => put_bytes(out, b'$', b"", bytes),
             Self::Boolean(is) if is_three => put_line(out, b'#', if *is { b"t" } else { b"f" }),
             Self::Boolean(is) => put_number(out, b':', (*is).into()),

@@ -194,6 +194,9 @@ fn key_spec(keys: &Keys) -> Reply<'static> {
             // A half of what follows the word.
             (of_kind("keyword", search), part_of_range(-1, 1, 2))
         }
+        Place::Option { word, from } => {
+            (of_kind("keyword", vec![("keyword", Reply::text(word)), ("startfrom", Reply::count(from))]), range(0, 1))
+        }
         Place::Hidden => (of_kind("unknown", vec![]), of_kind("unknown", vec![])),
     };
     let note = (!keys.note.is_empty()).then(|| (Reply::text("notes"), Reply::text(keys.note)));

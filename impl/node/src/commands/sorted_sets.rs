@@ -30,12 +30,12 @@ pub(super) fn pair<'e>((member, score): Scored<'e>) -> (Reply<'e>, Reply<'e>) {
 
 /// Under which conditions ZADD sets a score.
 #[derive(Clone, Copy, Default)]
-struct AddOptions {
-    is_for_new: bool,
-    is_for_known: bool,
+pub(super) struct AddOptions {
+    pub(super) is_for_new: bool,
+    pub(super) is_for_known: bool,
     is_for_greater: bool,
     is_for_less: bool,
-    counts_changes: bool,
+    pub(super) counts_changes: bool,
     increments: bool,
 }
 
@@ -97,7 +97,7 @@ impl AddOptions {
 pub(super) fn zadd<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
     let (options, at) = AddOptions::read(args);
     options.check(args, at)?;
-    add(store, args.at(1), args.skip(at), options)
+    add(store, args.at(1), scored(args.skip(at))?, options)
 }
 
 pub(super) fn zincrby<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
@@ -106,13 +106,20 @@ pub(super) fn zincrby<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
     if after_options > SCORE {
         return Err(syntax_error());
     }
-    add(store, args.at(1), args.skip(SCORE), AddOptions { increments: true, ..AddOptions::default() })
+    let options = AddOptions { increments: true, ..AddOptions::default() };
+    add(store, args.at(1), scored(args.skip(SCORE))?, options)
 }
 
-/// Scores and members in turn.
-fn add<'e>(store: &mut Store, key: &[u8], args: Args<'_>, options: AddOptions) -> Answer<'e> {
-    let scored = args.pairs(0).map(|(score, member)| Ok((float(score)?, member)));
-    let scored = scored.collect::<Result<SmallVec<[_; 1]>, Reply<'static>>>()?;
+/// Members with the scores that they are to get.
+pub(super) type Given<'a> = SmallVec<[(f64, &'a [u8]); 1]>;
+
+/// Scores and members that stand in turn.
+fn scored(args: Args<'_>) -> Result<Given<'_>, Reply<'static>> {
+    args.pairs(0).map(|(score, member)| Ok((float(score)?, member))).collect()
+}
+
+/// Gives members their scores.
+pub(super) fn add<'e>(store: &mut Store, key: &[u8], scored: Given<'_>, options: AddOptions) -> Answer<'e> {
     if options.is_for_known && store.former_of::<SortedSet>(key)?.is_none() {
         return Ok(if options.increments { Reply::Null } else { Reply::Integer(0) });
     }

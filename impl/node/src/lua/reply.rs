@@ -3,7 +3,7 @@
 use super::native::{error_table, plain_number};
 use mlua::{Lua, Table, Value};
 use slotbus_wire::{
-    number::format_f64,
+    number::{format_decimal, format_f64},
     resp::{Protocol, Reply},
 };
 use std::borrow::Cow;
@@ -20,8 +20,9 @@ pub(super) fn to_lua(lua: &Lua, reply: &Reply<'_>, protocol: Protocol) -> mlua::
         Reply::Status(status) => single(lua, "ok", text(status.as_bytes())?),
         Reply::Error(message) => error_table(lua, &**message).map(Value::Table),
         Reply::Integer(number) => Ok(Value::Number(*number as f64)),
-        Reply::Double(number) if is_three => single(lua, "double", Value::Number(*number)),
+        Reply::Double(number) | Reply::Decimal(number) if is_three => single(lua, "double", Value::Number(*number)),
         Reply::Double(number) => text(format_f64(*number).as_bytes()),
+        Reply::Decimal(number) => text(format_decimal(*number).as_bytes()),
         Reply::Bulk(bytes) => text(bytes),
         Reply::Boolean(is) if is_three => Ok(Value::Boolean(*is)),
         Reply::Boolean(is) => Ok(Value::Integer((*is).into())),

@@ -3,7 +3,10 @@
 //!
 //! Must not write the stream.
 
-use crate::{commands::grant, store::Store};
+use crate::{
+    commands::{geo, grant},
+    store::Store,
+};
 use slotbus_wire::resp::{Args, Reply};
 
 type Word = Box<[u8]>;
@@ -30,6 +33,7 @@ pub(super) fn form(name: &str, args: Args<'_>, reply: &Reply<'_>, store: &Store)
         "set" if args.len() == 3 => Form::Same,
         "set" | "setex" | "psetex" | "getset" | "incrbyfloat" => string(key, store),
         "expire" | "pexpire" | "expireat" | "pexpireat" | "getex" => end(key, store),
+        "geoadd" => Form::Other(geo::as_scores(args)),
         "getdel" => other([b"DEL".as_slice(), key]),
         "hincrbyfloat" => {
             text(reply).map_or(Form::Nothing, |value| other([b"HSET".as_slice(), key, args.at(2), value]))
@@ -154,6 +158,9 @@ mod tests {
             ("LPUSH l a b;LMPOP 1 l right", "RPOP l 1"),
             ("ZADD z 1 a 2 b;ZMPOP 1 z MAX", "ZPOPMAX z 1"),
             ("INCR a", "same"),
+            ("GEOADD g CH NX 1 2 a 3 4 b", "zadd g CH NX 3378080408407459 a 3379626039612548 b"),
+            ("GEOADD g 1 2 a;GEOSEARCHSTORE d g FROMMEMBER a BYRADIUS 1 m", "same"),
+            ("GEOADD g 1 2 a;GEORADIUS g 1 2 1 km STORE d", "same"),
         ] {
             assert_eq!(forms(line).last().map(String::as_str), Some(last), "{line}");
         }

@@ -203,8 +203,8 @@ impl Access {
             return Err(Denial::Command);
         }
         if !self.allows_keys {
-            let denied =
-                command.keys_with_flags(args).enumerate().find(|(_, (key, flags))| !self.may_touch(key, flags));
+            let keys = command.keys_with_flags(args).chain(command.keys_touched(args));
+            let denied = keys.enumerate().find(|(_, (key, flags))| !self.may_touch(key, flags));
             if let Some((number, (key, _))) = denied {
                 return Err(Denial::Key(number, key.to_vec()));
             }

@@ -32,7 +32,8 @@ pub(crate) struct Generator {
 }
 
 /// Sections whose requests are about data only.
-const DATA: [&str; 9] = ["strings", "bits", "keys", "hashes", "lists", "sets", "sorted_sets", "hyperloglog", "streams"];
+const DATA: [&str; 10] =
+    ["strings", "bits", "keys", "hashes", "lists", "sets", "sorted_sets", "hyperloglog", "streams", "geo"];
 
 /// Where numbers end, and what is not quite one.
 const ODD_NUMBERS: &[&str] = &[
@@ -217,6 +218,7 @@ impl Generator {
             "hset K M V",
             "zadd K F M",
             "pfadd K M",
+            "geoadd K LON LAT M",
         ];
         let form: Vec<&str> = FORMS[self.rng.usize(..FORMS.len())].split(' ').collect();
         if form[0] == "xadd" {
@@ -377,6 +379,19 @@ impl Generator {
         }
     }
 
+    /// An angle that is no greater than `most`, as a rule.
+    fn angle(&mut self, most: f64) -> String {
+        match self.rng.u8(0..16) {
+            0 => (*self.pick(ODD_FLOATS)).into(),
+            1 => (*self.pick(&["0", "-0", "66", "-66.1", "80.1", "85", "90", "180.0000001", "-85.0511288"])).into(),
+            2 => most.to_string(),
+            3 => (-most).to_string(),
+            4..8 => format!("{}", most * (2.0 * self.rng.f64() - 1.0)),
+            8..12 => format!("{}", 15.0 + self.rng.f64()),
+            _ => self.rng.i8(-9..9).to_string(),
+        }
+    }
+
     /// The word for an argument that a form leaves open.
     fn fill(&mut self, place: &str) -> Vec<u8> {
         match place {
@@ -402,6 +417,14 @@ impl Generator {
                 3..5 => format!("({}", self.member()),
                 _ => format!("[{}", self.member()),
             },
+            "LON" => self.angle(180.0),
+            "LAT" => self.angle(85.051_128_78),
+            "FAR" => match self.rng.u8(0..10) {
+                0 => (*self.pick(ODD_FLOATS)).into(),
+                1 => (*self.pick(&["0", "-0", "-1", "20037726.37", "20037726.36", "1e20", "40000"])).into(),
+                _ => 10_f64.powf(8.0 * self.rng.f64()).to_string(),
+            },
+            "UNIT" => (*self.pick(&["m", "m", "km", "km", "KM", "ft", "mi", "Mi", "x", ""])).into(),
             "SIDE" => (*self.pick(&["left", "right", "LEFT", "up"])).into(),
             "BIT" => (*self.pick(&["0", "1", "1", "2"])).into(),
             "OFF" => self.rng.u32(0..80).to_string(),

@@ -32,6 +32,7 @@ pub(crate) fn fill(client: &mut Client) {
     }
     ask(&[b"RPUSH", b"large element", noise.as_bytes(), b"1", noise.as_bytes()]);
     ask(&[b"ZADD", b"extremes", b"-inf", b"low", b"inf", b"high", b"0.1", b"tenth", b"1e300", b"huge"]);
+    ask(&[b"GEOADD", b"places", b"13.361389", b"38.115556", b"Palermo", b"15.087269", b"37.502669", b"Catania"]);
     ask(&[b"PEXPIREAT", b"few", b"99999999999999"]);
     ask(&[b"PFADD", b"estimated", b"a", b"b", b"c", b"d"]);
     let elements: Vec<String> = (0..3000).map(|number: u32| number.to_string()).collect();
@@ -59,8 +60,6 @@ pub(crate) fn fill_foreign(client: &mut Client) {
         "XDEL stream 2-1",
         "XADD gone 1-1 a b",
         "XDEL gone 1-1",
-        "GEOADD places 13.361389 38.115556 Palermo",
-        "GEOADD places 15.087269 37.502669 Catania",
     ] {
         assert!(!client.ask(line).starts_with('-'), "{line}");
     }
