@@ -16,8 +16,6 @@ enum Member {
     Admin,
     /// For administrators, or able to do harm.
     Dangerous,
-    /// No command of this node.
-    Nobody,
 }
 
 /// One category.
@@ -76,7 +74,6 @@ impl Category {
             Member::Of(wanted) => groups.contains(wanted),
             Member::Admin => is_admin,
             Member::Dangerous => is_admin || groups.contains(Groups::DANGEROUS),
-            Member::Nobody => false,
         }
     }
 }
