@@ -38,17 +38,18 @@ impl Shape {
     /// How far away from its middle a position is, in metres; none if it is not in the shape.
     #[must_use]
     pub fn distance_m(&self, position: Position) -> Option<f64> {
-        let distance = self.center.distance_m(position);
-        let is_outside = match self.form {
-            Form::Circle { radius } => distance > radius * self.unit_m,
-            Form::Box { width, height } => {
-                let same_parallel = Position { longitude: self.center.longitude, ..position };
-                self.center.distance_north_m(position) > height * self.unit_m / 2.0
-                    || position.distance_m(same_parallel) > width * self.unit_m / 2.0
+        if let Form::Box { width, height } = self.form {
+            let same_parallel = Position { longitude: self.center.longitude, ..position };
+            let is_outside = self.center.distance_north_m(position) > height * self.unit_m / 2.0
+                || position.distance_m(same_parallel) > width * self.unit_m / 2.0;
+            if is_outside {
+                return None;
             }
-        };
-        // What is not a number lies in every shape.
-        (!is_outside).then_some(distance)
+        }
+        let distance = self.center.distance_m(position);
+        // What is not a number lies in every circle.
+        let is_too_far = matches!(self.form, Form::Circle { radius } if distance > radius * self.unit_m);
+        (!is_too_far).then_some(distance)
     }
 
     /// From the middle to the farthest point.

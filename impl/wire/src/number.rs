@@ -152,7 +152,7 @@ mod tests {
         ] {
             assert_eq!(format_fixed(number, 4), text);
         }
-        for (number, text) in [(0.0, "0"), (180.0, "180"), (2.000_000_185_646_548_8, "2.0000001856465488")] {
+        for (number, text) in [(0.0, "0"), (180.0, "180"), (2.000_000_185_646_549, "2.0000001856465488")] {
             assert_eq!(format_decimal(number), text);
         }
         assert_eq!(format_decimal(13.361_389_338_970_184), "13.36138933897018433");

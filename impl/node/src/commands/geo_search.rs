@@ -253,7 +253,7 @@ impl<'a> Query<'a> {
     fn show<'e>(&self, place: Place<'e>, unit_m: f64) -> Reply<'e> {
         let details = [
             self.with_distance.then(|| distance(place.distance_m / unit_m)),
-            self.with_score.then(|| Reply::Integer(place.score as i64)),
+            self.with_score.then_some(Reply::Integer(place.score as i64)),
             self.with_position.then(|| coordinates(place.position)),
         ];
         let name = Reply::Bulk(place.member);
