@@ -56,7 +56,7 @@ struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    fn read(args: Args<'a>, is_for_group: bool, is_scripting: bool, now_ms: u64) -> Result<Self, Reply<'static>> {
+    fn read(args: Args<'a>, is_for_group: bool, is_scripting: bool) -> Result<Self, Reply<'static>> {
         let (timeout_ms, group) = (None, None);
         let mut reading = Self { timeout_ms, count: 0, group, is_trusted: false, keys: vec![], ids: vec![] };
         let only_for_group = |option: &str| {
@@ -73,7 +73,7 @@ impl<'a> Reading<'a> {
                             "{name} command is not allowed with BLOCK option from scripts"
                         )));
                     }
-                    reading.timeout_ms = Some(timeout(args.at(at + 1), now_ms)?);
+                    reading.timeout_ms = Some(timeout(args.at(at + 1))?);
                     at += 1;
                 }
                 b"count" if left > 0 => {
@@ -81,7 +81,7 @@ impl<'a> Reading<'a> {
                     at += 1;
                 }
                 b"streams" if left > 0 => {
-                    if left % 2 != 0 {
+                    if !left.is_multiple_of(2) {
                         return Err(Reply::err(
                             "Unbalanced XREAD list of streams: for each stream key an ID or '$' must be specified.",
                         ));
@@ -158,11 +158,9 @@ pub(super) fn no_group(key: &[u8], group: &[u8], where_from: &str) -> Reply<'sta
 }
 
 /// For how many milliseconds to wait; 0 for ever.
-fn timeout(text: &[u8], now_ms: u64) -> Result<u64, Reply<'static>> {
+fn timeout(text: &[u8]) -> Result<u64, Reply<'static>> {
     let millis = parse_i64(text).ok_or_else(|| Reply::err("timeout is not an integer or out of range"))?;
-    let millis = u64::try_from(millis).map_err(|_| Reply::err("timeout is negative"))?;
-    let is_reachable = now_ms.checked_add(millis).is_some_and(|end| i64::try_from(end).is_ok());
-    if is_reachable { Ok(millis) } else { Err(Reply::err("timeout is out of range")) }
+    u64::try_from(millis).map_err(|_| Reply::err("timeout is negative"))
 }
 
 pub(super) fn xread<'e>(server: &'e mut Server, session: &mut Session, args: Args<'e>) -> Reply<'e> {
@@ -176,7 +174,7 @@ pub(super) fn xreadgroup<'e>(server: &'e mut Server, session: &mut Session, args
 }
 
 fn read<'e>(server: &mut Server, session: &mut Session, args: Args<'_>, is_for_group: bool) -> Answer<'e> {
-    let reading = Reading::read(args, is_for_group, session.is_scripting, server.now.0)?;
+    let reading = Reading::read(args, is_for_group, session.is_scripting)?;
     let starts = reading.starts(&mut server.store)?;
     let member = reading.group.map(|(group, name)| Member {
         group: group.into(),

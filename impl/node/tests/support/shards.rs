@@ -159,6 +159,7 @@ fn value(client: &mut Client, key: &str) -> String {
         "+set" => strings(client, &[b"SMEMBERS", name]),
         "+hash" => strings(client, &[b"HGETALL", name]).chunks(2).map(|pair| pair.join("=")).collect(),
         "+zset" => strings(client, &[b"ZRANGE", name, b"0", b"-1", b"WITHSCORES"]),
+        "+stream" => strings(client, &[b"XRANGE", name, b"-", b"+"]),
         other => panic!("{key} is a {other}"),
     };
     if matches!(kind.trim(), "+set" | "+hash") {

@@ -97,13 +97,18 @@ impl Stream {
         self.blocks.values().find_map(live)
     }
 
-    /// Whether ids ascend, and counts are right.
+    /// Whether ids ascend from block to block, and counts are right.
     fn is_sound(&self) -> bool {
         let mut former = None;
         let mut ascends = |id: EntryId| former.replace(id).is_none_or(|former| former < id) && id <= self.last;
         let live: u64 = self.blocks.values().map(|block| block.live() as u64).sum();
-        let mut ids = self.blocks.values().flat_map(Block::entries).filter(|entry| !entry.is_deleted);
-        self.len == live && ids.all(|entry| ascends(entry.id))
+        // An entry is looked for from the block on whose id is the last one that is not behind its own.
+        let nexts = self.blocks.keys().skip(1).map(Some).chain([None]);
+        let are_in_place = self.blocks.values().zip(nexts).all(|(block, next)| {
+            let mut ids = block.entries().filter(|entry| !entry.is_deleted).map(|entry| entry.id);
+            ids.all(|id| ascends(id) && next.is_none_or(|next| id < *next))
+        });
+        self.len == live && are_in_place
     }
 }
 
