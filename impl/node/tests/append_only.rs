@@ -21,7 +21,7 @@ use std::{
 };
 use support::{
     Client, NODE, REDIS, Server, free_port,
-    keys::{fill, fill_foreign},
+    keys::{fill, fill_further},
     request,
     shards::Shard,
     text, wait_for,
@@ -169,7 +169,7 @@ fn files_written_here_are_read_there() {
 #[test]
 fn values_of_foreign_kinds_are_handed_on() {
     let theirs = Server::start(REDIS, AOF);
-    fill_foreign(&mut theirs.client());
+    fill_further(&mut theirs.client());
     rewrite(&mut theirs.client());
     let ours = heir(NODE, &theirs);
     for base in ["yes", "no"] {

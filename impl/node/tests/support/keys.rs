@@ -49,8 +49,8 @@ pub(crate) fn fill(client: &mut Client) {
     }
 }
 
-/// Keys of kinds that this node has no commands for.
-pub(crate) fn fill_foreign(client: &mut Client) {
+/// Streams of which entries are gone or pending, and functions, which this node hands on without commands for them.
+pub(crate) fn fill_further(client: &mut Client) {
     for line in [
         "XADD stream 1-1 field value",
         "XADD stream 2-1 field value other 5",
