@@ -50,7 +50,7 @@ impl Server {
                 let spares_own = |interest: &Interest| by == Some(client) && interest.spares_own;
                 let interest = self.interest_of(session.as_deref(), client);
                 if interest.is_some_and(|interest| interest.scope != Scope::Prefixes && !spares_own(interest)) {
-                    self.invalidate(session.as_deref_mut(), client, &keys_of(&[key.clone()]));
+                    self.invalidate(session.as_deref_mut(), client, &keys_of(std::slice::from_ref(&key)));
                 }
             }
         }
@@ -87,7 +87,7 @@ impl Server {
         }
         while let Some((key, clients)) = self.tracking.forget_beyond(keys_max) {
             for client in clients {
-                self.invalidate(None, client, &keys_of(&[key.clone()]));
+                self.invalidate(None, client, &keys_of(std::slice::from_ref(&key)));
             }
         }
     }
@@ -105,7 +105,7 @@ impl Server {
     }
 
     /// Tells a client, or who is told in its stead, that keys have changed.
-    fn invalidate(&mut self, mut session: Option<&mut Session>, client: Key, keys: &Reply<'static>) {
+    fn invalidate(&mut self, session: Option<&mut Session>, client: Key, keys: &Reply<'static>) {
         let Some(redirect) = self.interest_of(session.as_deref(), client).map(|interest| interest.redirect) else {
             return;
         };
@@ -121,7 +121,7 @@ impl Server {
             }
             Protocol::Two => return,
         };
-        self.push_after(session.as_deref_mut(), to, Reply::Push(message));
+        self.push_after(session, to, Reply::Push(message));
     }
 
     /// The client that was to be told is gone.
