@@ -269,7 +269,12 @@ impl Keys {
                 let start = keys_option(args).filter(|_| args.at(3).is_empty());
                 Some((start.unwrap_or(args.len())..args.len(), 1))
             }
-            Place::Streams { from } => streams_option(args, from).map(|keys| (keys, 1)),
+            Place::Streams { from } => {
+                let keys = streams_option(args, from)?;
+                // Where ids are missing, the command itself says so, wherever the keys are.
+                let is_told = purpose == Purpose::Telling || (args.len() - keys.start).is_multiple_of(2);
+                Some((if is_told { keys } else { 0..0 }, 1))
+            }
             Place::Hidden if self.flags.contains(&"OW") => one(store_option(args)),
             Place::Hidden => Some((0..0, 1)),
         }

@@ -220,6 +220,9 @@ fn a_key_that_expires_or_is_popped_is_told() {
         a lrange l 0 -1
         w lpop l
         <a
+        a xread streams x 0
+        w xadd x 1-1 f v
+        <a
         a smembers s
         w sadd s 1
         <a

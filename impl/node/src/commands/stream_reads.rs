@@ -11,6 +11,7 @@ use super::{
 use crate::{
     client::Session,
     command::Answer,
+    invalidation::note_read,
     server::Server,
     store::{Store, news::Class, stream_entries::Stream},
     waiters::{Waiting, Wish},
@@ -164,7 +165,11 @@ fn timeout(text: &[u8]) -> Result<u64, Reply<'static>> {
 }
 
 pub(super) fn xread<'e>(server: &'e mut Server, session: &mut Session, args: Args<'e>) -> Reply<'e> {
-    read(server, session, args, false).unwrap_or_else(|refusal| refusal)
+    let reply = read(server, session, args, false).unwrap_or_else(|refusal| refusal);
+    if let Some(command) = session.running {
+        note_read(&mut server.tracking, session, command, args);
+    }
+    reply
 }
 
 pub(super) fn xreadgroup<'e>(server: &'e mut Server, session: &mut Session, args: Args<'e>) -> Reply<'e> {

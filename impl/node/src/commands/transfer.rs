@@ -30,6 +30,8 @@ pub(super) fn restore<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
     let end = match ttl_ms {
         0 => None,
         at if options.is_absolute => Some(Millis(at)),
+        // redis-server takes the sum of both for an instant before the epoch.
+        after if i64::try_from(now.0.saturating_add(after)).is_err() => Some(Millis(0)),
         after => Some(now.after(after)),
     };
     if end.is_some_and(|end| end <= now) {
