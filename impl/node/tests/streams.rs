@@ -102,9 +102,10 @@ fn told(server: &Server) -> Vec<String> {
     let (mut at, mut requests) = (0, Vec::new());
     let shown = |word: &Reply| {
         let word = text(word.content().unwrap()).to_ascii_lowercase();
-        let (ms, rest) = word.split_once('-').unwrap_or((&word, ""));
+        let ms = word.split_once('-').map_or(&*word, |(ms, _)| ms);
         match ms.parse::<u64>() {
-            Ok(ms) if (TIME_MIN..99_999_999_999_999).contains(&ms) => format!("NOW-{rest}"),
+            // How many entries there were within one millisecond is chance, too.
+            Ok(ms) if (TIME_MIN..99_999_999_999_999).contains(&ms) => "NOW".to_owned(),
             Ok(_) | Err(_) => word.strip_suffix("-0").unwrap_or(&word).to_owned(),
         }
     };
