@@ -119,7 +119,17 @@ fn told(server: &Server) -> Vec<String> {
     requests
 }
 
-const DIRECTIVES: &[&str] = &["--appendonly", "yes", "--stream-node-max-entries", "3", "--enable-debug-command", "yes"];
+/// With each request on disk before it is answered: redis-server puts off writing the file while it syncs it otherwise.
+const DIRECTIVES: &[&str] = &[
+    "--appendonly",
+    "yes",
+    "--appendfsync",
+    "always",
+    "--stream-node-max-entries",
+    "3",
+    "--enable-debug-command",
+    "yes",
+];
 
 #[test]
 fn what_is_done_is_told_in_the_same_words() {

@@ -98,8 +98,6 @@ impl Options {
             }
             at += 1;
         }
-        // An instant that makes no sense is now.
-        options.delivered_ms = options.delivered_ms.filter(|at| (0..=now_ms).contains(at));
         Ok(options)
     }
 }
@@ -114,12 +112,15 @@ pub(super) fn xclaim<'e>(store: &'e mut Store, args: Args<'e>) -> Answer<'e> {
     let ids: Vec<EntryId> = args.from(IDS_AT).map_while(|text| EntryId::parse(text, 0)).collect();
     let now_ms = store.fresh_ms().cast_signed();
     let options = Options::read(args.skip(IDS_AT + ids.len()), now_ms)?;
+    // An instant that makes no sense is now. What a primary says makes sense: its clock may be ahead of this one.
+    let latest_ms = if store.repeats() { i64::MAX } else { now_ms };
+    let delivered_ms = options.delivered_ms.filter(|at| (0..=latest_ms).contains(at)).unwrap_or(now_ms);
     let mut is_raised = store.alter(key, |stream, _| stream.raise_group(group, options.last))? == Some(true);
     let terms = Terms {
         consumer,
         idle_min_ms,
         now_ms,
-        delivered_ms: options.delivered_ms.unwrap_or(now_ms),
+        delivered_ms,
         count: options.count,
         counts: !options.is_brief,
         is_forced: options.is_forced,
