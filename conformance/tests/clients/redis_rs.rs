@@ -245,7 +245,9 @@ impl Worker {
         listener.recv_response().map_err(text)
     }
 
-    /// A connection to whom the channel belongs: the library follows no redirection there.
+    /// A connection to whom the channel belongs: the library follows no redirection there, and does not ask again where
+    /// it is told that nobody serves the slot, as it does for keys. A redis-server that has heard of the former owner's
+    /// new role, and not yet of the new owner's claim, says so.
     fn subscribed_in_shard(&self, channel: &str, number: u64) -> Result<Connection, String> {
         let request = redis::cmd("SSUBSCRIBE").arg(channel).get_packed_command();
         let mut connection = self.anybody(number)?;
@@ -254,6 +256,7 @@ impl Worker {
             match connection.recv_response().and_then(Reply::extract_error).map_err(redirection) {
                 Ok(reply) => return is_of(&reply, "ssubscribe").map(|()| connection),
                 Err(Ok(port)) => connection = cluster::connect(port, ANSWER_WITHIN)?,
+                Err(Err(error)) if error.contains("Hash slot not served") => thread::sleep(RETRY),
                 Err(Err(error)) => return Err(error),
             }
         }
