@@ -233,15 +233,16 @@ impl Session {
             held + waiting + size_of::<Client>(),
             self.last_command,
             self.user_name(),
-            self.redirection().map_or(-1, |id| i64::try_from(id).unwrap_or(i64::MAX)),
+            self.redirection(),
         );
         line
     }
 
-    /// Where it has others be told of keys that change: none if it is not told of any, 0 if it is told itself.
+    /// The number of the client that is told of keys that change in its stead: 0 if it is told itself, -1 if nobody is.
     #[must_use]
-    pub fn redirection(&self) -> Option<u64> {
-        self.interest.as_ref().map(|interest| interest.redirect.map_or(0, |(id, _)| id))
+    pub fn redirection(&self) -> i64 {
+        let told = self.interest.as_ref().map(|interest| interest.redirect.map_or(0, |(id, _)| id));
+        told.map_or(-1, |id| i64::try_from(id).unwrap_or(i64::MAX))
     }
 
     /// A request, or a whole transaction, is done: what the client said of it ahead is not about the next one.

@@ -409,28 +409,17 @@ impl Store {
         key: &[u8],
         change: impl FnOnce(&mut Vec<u8>) -> (bool, R),
     ) -> Result<R, WrongKind> {
-        let place = self.find(key);
-        if let Some(place) = place
-            && let Some(entry) = self.entry_to_change(place)
-        {
-            let before = entry.bytes();
-            if let Some(value) = entry.value_mut() {
-                let Value::String(text) = value else { return Err(WrongKind) };
-                let (has_changed, outcome) = change(text);
-                let after = entry.bytes();
-                self.bytes = (self.bytes + after).saturating_sub(before);
-                if has_changed {
-                    self.news.changed(key);
-                }
-                return Ok(outcome);
+        let Some(place) = self.find(key) else {
+            let mut text = Vec::new();
+            let (has_changed, outcome) = change(&mut text);
+            if has_changed {
+                self.set_at(None, key, &text, Expiry::Never, Form::Patched);
             }
-        }
-        let mut text = self.former(key)?.unwrap_or_default().to_vec();
-        let (has_changed, outcome) = change(&mut text);
+            return Ok(outcome);
+        };
+        let (has_changed, outcome) = self.patch_at(place, key, change).ok_or(WrongKind)?;
         if has_changed {
-            self.set_in_form(key, &text, Expiry::Keep, Form::Patched);
-        } else if let Some(entry) = place.and_then(|place| self.entry_to_change(place)) {
-            entry.overwrite(&text, Form::Patched);
+            self.news.changed(key);
         }
         Ok(outcome)
     }
@@ -439,6 +428,10 @@ impl Store {
     /// the caller's to [say](Self::note).
     pub fn patch_string<R>(&mut self, key: &[u8], change: impl FnOnce(&mut Vec<u8>) -> R) -> Option<R> {
         let place = self.find(key)?;
+        self.patch_at(place, key, change)
+    }
+
+    fn patch_at<R>(&mut self, place: Place, key: &[u8], change: impl FnOnce(&mut Vec<u8>) -> R) -> Option<R> {
         let entry = self.entry_to_change(place)?;
         let before = entry.bytes();
         if let Some(value) = entry.value_mut() {

@@ -10,11 +10,7 @@ use crate::{
 use slotbus_wire::resp::{Args, Reply, parse_i64};
 
 pub(super) fn getredir<'e>(_: &'e mut Server, session: &mut Session, _: Args<'e>) -> Reply<'e> {
-    redirection(session)
-}
-
-fn redirection(session: &Session) -> Reply<'static> {
-    Reply::Integer(session.redirection().map_or(-1, |id| i64::try_from(id).unwrap_or(i64::MAX)))
+    Reply::Integer(session.redirection())
 }
 
 pub(super) fn trackinginfo<'e>(server: &'e mut Server, session: &mut Session, _: Args<'e>) -> Reply<'e> {
@@ -22,7 +18,7 @@ pub(super) fn trackinginfo<'e>(server: &'e mut Server, session: &mut Session, _:
     let prefixes = server.tracking.prefixes_of(session.key).map(|prefix| Reply::bulk(prefix.to_vec()));
     Reply::Map(vec![
         (Reply::text("flags"), Reply::Set(flags.into_iter().map(Reply::text).collect())),
-        (Reply::text("redirect"), redirection(session)),
+        (Reply::text("redirect"), Reply::Integer(session.redirection())),
         (Reply::text("prefixes"), Reply::Array(prefixes.collect())),
     ])
 }
