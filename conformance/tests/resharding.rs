@@ -1,7 +1,8 @@
 //! Slots with keys of every kind go from server to server by `redis-cli --cluster reshard`, between
 //! redis-server and slotbus-node in each direction, while a client writes to those keys: no client sees an
-//! error, and no key is lost or altered. Some slots, or as many as SLOTBUS_RESHARD says, 100 keys in each:
-//! `SLOTBUS_RESHARD=1000 cargo test --release -p slotbus-conformance --test resharding -- --nocapture`
+//! error, and no key is lost or altered. Some slots, or as many as SLOTBUS_RESHARD says, 100 keys in each, SLOTBUS_ROUNDS
+//! times in each direction, and how long that takes beside redis-server to redis-server:
+//! `SLOTBUS_RESHARD=1000 SLOTBUS_ROUNDS=5 cargo test --release -p slotbus-conformance --test resharding -- --nocapture`
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up ends at once")]
 
@@ -21,6 +22,8 @@ use std::{
 };
 
 const SLOTS: usize = 40;
+/// From which server to which the slots go: from redis-server to redis-server first.
+const LEGS: [(usize, usize); 4] = [(0, 1), (1, 2), (2, 3), (3, 0)];
 const KEYS_PER_SLOT: usize = 100;
 const NODE_TIMEOUT_MS: u64 = 15_000;
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -256,16 +259,36 @@ fn form(folder: &Path) -> Vec<Server> {
 
 #[test]
 fn keys_of_every_kind_travel_in_each_direction() {
-    let slots = std::env::var("SLOTBUS_RESHARD").map_or(SLOTS, |slots| slots.parse().expect("a number of slots"));
+    let number = |name, default| std::env::var(name).map_or(default, |text| text.parse().expect("a number"));
+    let (slots, rounds) = (number("SLOTBUS_RESHARD", SLOTS), number("SLOTBUS_ROUNDS", 1));
     let folder = tempfile::tempdir().unwrap();
     let servers = form(folder.path());
     let client = ClusterClient::new(cluster::seeds(&servers)).unwrap();
     let mut keys = Keys::of(slots);
     keys.load(&servers[0]);
-    for (from, to) in [(0, 1), (1, 2), (2, 3), (3, 0)] {
-        cluster::wait_for_check(&servers[from], PATIENCE).unwrap();
-        keys.travel(&servers[from], &servers[to], &client);
-        cluster::wait_for_check(&servers[to], PATIENCE).unwrap();
-        keys.check(&servers[to]);
+    // By turns, so that whatever else the machine does concerns all directions.
+    let mut took = LEGS.map(|_| Vec::new());
+    for _ in 0..rounds {
+        for ((from, to), took) in iter::zip(LEGS, &mut took) {
+            cluster::wait_for_check(&servers[from], PATIENCE).unwrap();
+            took.push(keys.travel(&servers[from], &servers[to], &client));
+            cluster::wait_for_check(&servers[to], PATIENCE).unwrap();
+            keys.check(&servers[to]);
+        }
     }
+    compare(&servers, &mut took);
+}
+
+/// Prints the median of each direction, and its ratio to that of the first one.
+fn compare(servers: &[Server], took: &mut [Vec<Duration>]) {
+    let medians: Vec<f64> = took.iter_mut().map(|took| median(took).as_secs_f64()).collect();
+    for ((from, to), median) in iter::zip(LEGS, &medians) {
+        let [from, to] = [from, to].map(|index| servers[index].program().name());
+        println!("{from} to {to}: median {median:.2} s, {:.2} of redis-server to redis-server", median / medians[0]);
+    }
+}
+
+fn median(took: &mut [Duration]) -> Duration {
+    took.sort();
+    took[took.len() / 2]
 }

@@ -93,6 +93,8 @@ pub struct Bus {
     queue: VecDeque<Event<CLUSTER_SLOTS>>,
     /// Links with something to write.
     unflushed: Vec<Key>,
+    /// Whether a request was answered since they were last written to.
+    follows_answer: bool,
     /// Links that may have more to read, though no event will say so.
     unread: Vec<Key>,
     replies: BTreeMap<RequestId, Reply>,
@@ -130,6 +132,7 @@ impl Bus {
             counters: BusCounters::default(),
             queue: VecDeque::new(),
             unflushed: Vec::new(),
+            follows_answer: false,
             unread: Vec::new(),
             replies: BTreeMap::new(),
             requests: 0,
@@ -214,6 +217,7 @@ impl Bus {
         let request = RequestId(self.requests);
         self.feed(Event::Admin { request, command });
         self.save();
+        self.follows_answer = true;
         // The core answers within the step; a request without answer has nothing more to wait for.
         self.replies.remove(&request).unwrap_or(Reply::Done)
     }
@@ -343,6 +347,7 @@ impl Bus {
 
     /// Writes what waits to leave. Failing links are reported to the core, whose answer may make more.
     pub fn flush(&mut self) {
+        self.follows_answer = false;
         loop {
             self.save();
             if self.fatal.is_some() {
@@ -359,10 +364,17 @@ impl Bus {
         }
     }
 
-    /// Whether there is more to read at once.
+    /// Whether there is more to do at once: to read, or of what the core wants done.
     #[must_use]
     pub fn has_more(&self) -> bool {
-        !self.unread.is_empty()
+        !self.unread.is_empty() || !self.outbox.is_empty()
+    }
+
+    /// Whether packets wait that follow from a request. An administrator who moves a slot has its former owner told
+    /// next: if that is a redis-server and hears it from a packet first, it answers only after a sync of its disk.
+    #[must_use]
+    pub fn follows_answer(&self) -> bool {
+        self.follows_answer && !self.unflushed.is_empty()
     }
 
     /// Goes on reading what was interrupted to give others their turn.
@@ -509,7 +521,7 @@ impl Bus {
 
     /// Saves what the steps since the last save have made of the node: one image for all of them. If that fails,
     /// nothing more gets out.
-    fn save(&mut self) {
+    pub fn save(&mut self) {
         let Some(Persist { sync, image }) = self.unsaved.take() else { return };
         if let Err(error) = self.file.save(&image, sync) {
             self.fatal = Some(format!("Fatal: can't update cluster config file: {}", reason(&error)));

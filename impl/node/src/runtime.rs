@@ -5,6 +5,7 @@
 //! needs a lock; nothing here waits but the poll.
 
 use crate::{
+    bus::Bus,
     client::{Session, Wait},
     doors::{Readiness, SCRATCH_BYTES},
     latency,
@@ -21,6 +22,8 @@ use std::time::{Duration, Instant};
 const CHORES_MS: u64 = 100;
 /// They may be late by so much.
 const CHORES_SLACK_MS: u64 = 10;
+/// Packets that follow from a request leave so long after its answer at most.
+const ANSWER_LEAD_MS: u64 = 1;
 /// How long one round of chores looks for expired keys ...
 const EXPIRY_BUDGET: Duration = Duration::from_millis(10);
 /// ... and among how many it does before it looks at the clock again.
@@ -62,6 +65,7 @@ impl Runtime {
                 return Stop::Failed(format!("Waiting for events failed: {}", reason(&error)));
             }
             self.server.now = self.server.clock.now();
+            self.send_packets();
             while let Some(readiness) = self.server.doors.pending.pop_front() {
                 self.wake(readiness);
                 self.server.settle();
@@ -115,7 +119,9 @@ impl Runtime {
         let ack_at = self.server.replication.waits.next_end();
         let at = pause_at.into_iter().chain(wait_at).chain(ack_at).fold(rhythm_at, Millis::min);
         // The poll counts whole milliseconds and may wake within the last one: then it is not yet time.
-        Duration::from_millis(at.since(self.server.clock.now()))
+        let patience_ms = at.since(self.server.clock.now());
+        let leads_packets = self.server.bus.as_ref().is_some_and(Bus::follows_answer);
+        Duration::from_millis(if leads_packets { patience_ms.min(ANSWER_LEAD_MS) } else { patience_ms })
     }
 
     fn wake(&mut self, readiness: Readiness) {
@@ -146,6 +152,13 @@ impl Runtime {
         }
     }
 
+    fn send_packets(&mut self) {
+        if let Some(bus) = &mut self.server.bus {
+            bus.flush();
+            bus.flush_trace();
+        }
+    }
+
     /// Goes on with what was interrupted to give others their turn.
     fn go_on(&mut self) {
         self.server.tell_of_prefixes();
@@ -171,8 +184,7 @@ impl Runtime {
         self.server.tell_bus();
         if let Some(bus) = &mut self.server.bus {
             bus.tick();
-            bus.flush();
-            bus.flush_trace();
+            bus.save();
         }
         self.server.settle();
         // What no request has done to keys is told here.
@@ -196,6 +208,9 @@ impl Runtime {
             if let Some(client) = self.server.clients.take_out(key) {
                 self.server.end_client(key, client);
             }
+        }
+        if !self.server.bus.as_ref().is_some_and(Bus::follows_answer) {
+            self.send_packets();
         }
     }
 
