@@ -327,10 +327,11 @@ impl Bus {
         }
     }
 
-    /// Ends the use of files, once the loop has come to its end. If the node cannot go on, they are left as they are.
+    /// Lets out what waits and ends the use of files, once the loop has come to its end. If the node cannot go on, they are
+    /// left as they are.
     pub fn end(&mut self) {
+        self.flush();
         self.flush_trace();
-        self.save();
         if self.fatal.is_none()
             && let Err(error) = self.file.close()
         {
