@@ -113,6 +113,14 @@ variants! {
     loops_opened: 1 0 0 0 0 0, "this project (S16)";
     /// Slots that are being imported are rebound by claims like any other.
     import_rebound: 0 0 0 0 1 1, "valkey 8.1, as probed";
+    /// A claim that takes a slot takes its mark away: a slot that is being imported is so from the claimant, if that is of the shard of its source, and else, like one that is being migrated, is open no more.
+    taken_slots_closed: 0 0 0 0 1 1, "valkey 8.1, as probed";
+    /// A replica that becomes a primary is still of the shard that it was of, even if it never told a shard.
+    promoted_stays_in_shard: 0 0 0 0 1 1, "valkey 8.1, as probed";
+    /// Without replica migration, a claimant of the last slot is followed within the shard only.
+    shard_kept_without_migration: 0 0 0 0 1 1, "valkey 8.1, as probed";
+    /// A replica stands for election even if its primary owns no slot.
+    election_without_slots: 0 0 0 0 1 1, "valkey 8.1, as probed";
     /// An epoch that is taken because of a collision, or on request, is told to every member at once.
     epoch_is_broadcast: 0 0 0 0 1 1, "valkey 8.1, as probed";
     /// A voter gives its second vote about a primary without waiting for twice the node timeout.

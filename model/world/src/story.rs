@@ -290,6 +290,12 @@ impl Teller<'_> {
             let primary = peer.primary.map(|id| format!(" of {}", self.name(&id))).unwrap_or_default();
             let _ = writeln!(text, "  {name}: {}{primary}, epoch {}, {slots}", flags.join(" "), peer.config_epoch);
         }
+        for (slot, to) in node.migrating() {
+            let _ = writeln!(text, "  slot {slot} migrating to {}", self.name(to));
+        }
+        for (slot, from) in node.importing() {
+            let _ = writeln!(text, "  slot {slot} importing from {}", self.name(from));
+        }
     }
 }
 

@@ -124,7 +124,8 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         let failed = &self.node.peers[primary];
         let has_failed = failed.is(Flags::FAIL) || self.is_mutant(Mutant::StandWithoutFailure);
         let may = has_failed && !self.node.config.replica_no_failover;
-        if !(may || is_manual) || failed.slots.is_empty() {
+        let has_use = !failed.slots.is_empty() || self.node.config.profile.election_without_slots;
+        if !(may || is_manual) || !has_use {
             return self.call_off_election();
         }
         if !is_manual && self.is_data_old() {

@@ -127,6 +127,9 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
             return;
         }
         let had_primary = peer.primary.is_some();
+        if self.node.config.profile.promoted_stays_in_shard {
+            self.node.peers[pos].shard = Some(self.node.shard(pos));
+        }
         self.rule(Rule::RolePrimary);
         self.attach(pos, None);
         let flags = &mut self.node.peers[pos].flags;

@@ -66,6 +66,7 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
                     lost.insert(slot);
                 }
                 from_shard += usize::from(owner.is_some() && owner == shard_head);
+                self.close_taken(slot, pos);
                 if self.unless(Mutant::ClaimKeepsLoser) {
                     self.node.unbind(slot);
                 }
@@ -82,6 +83,19 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
             self.broadcast_pong();
         }
         self.after_claim(pos, shard_head.filter(|_| from_shard > 0), from_shard == claimed.len(), lost);
+    }
+
+    /// Whoever moves a slot that another node takes has nothing to move any more, unless its source's shard goes on with
+    /// another primary.
+    fn close_taken(&mut self, slot: Slot, claimant: Pos) {
+        if !self.node.config.profile.taken_slots_closed {
+            return;
+        }
+        self.node.migrating.remove(&slot);
+        let source = self.node.importing.remove(&slot).and_then(|id| self.node.peers.find(&id));
+        if source.is_some_and(|source| self.node.shard(source) == self.node.shard(claimant)) {
+            self.node.importing.insert(slot, self.node.peers[claimant].id);
+        }
     }
 
     /// Takes the marks off slots that their owner had let go and claims again.
@@ -119,10 +133,11 @@ impl<const SLOTS: usize> Turn<'_, SLOTS> {
         let primary = self.node.my_primary();
         let grand_primary = primary.and_then(|pos| self.node.peers[pos].primary);
         let grand_primary = grand_primary.and_then(|id| self.node.peers.find(&id));
-        if is_emptied
-            && self.unless(Mutant::LoserNotDemoted)
-            && (self.node.config.allow_replica_migration || took_all_from_it)
-        {
+        let keeps_shard = self.node.config.profile.shard_kept_without_migration;
+        let is_of_shard = self.node.shard(claimant) == self.node.shard(self.node.me);
+        let may_follow =
+            self.node.config.allow_replica_migration || (took_all_from_it && (is_of_shard || !keeps_shard));
+        if is_emptied && self.unless(Mutant::LoserNotDemoted) && may_follow {
             self.rule(Rule::SlotDemoted);
             self.follow(claimant);
             self.save(Save::Sync);
