@@ -139,7 +139,9 @@ impl Loader {
         match record {
             Record::Head(_) | Record::Sizes(..) | Record::End(_) => {}
             Record::Aux(name, value) => self.note(&name, &value),
-            Record::Function(library) => store.functions.push(library),
+            Record::Function(text) => {
+                store.libraries.put(&text).map_err(|fault| format!("Failed loading a library of functions: {fault}"))?;
+            }
             Record::Database(number) => self.database = number,
             Record::Entry(entry) => self.put_entry(store, *entry)?,
         }

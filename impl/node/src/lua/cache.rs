@@ -19,6 +19,11 @@ impl Script {
     pub(super) fn new(name: String, flags: Flags, code: Function, text: &[u8]) -> Self {
         Self { bytes: text.len() + name.len() + size_of::<Self>(), name, flags, code }
     }
+
+    /// About how many bytes it takes.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
 }
 
 /// All of them.

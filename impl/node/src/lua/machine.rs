@@ -7,6 +7,7 @@ use super::{
     bit, cjson, cmsgpack,
     native::{Raised, error_table},
     random, redis,
+    registration::{self, Registration},
     running::Terms,
     structs,
 };
@@ -19,18 +20,39 @@ const STEPS: u32 = 100_000;
 /// The most that scripts may hold.
 const BYTES_MAX: usize = 1 << 30;
 const PRELUDE: &str = "=prelude";
-/// The name that the code of every script has.
-const SCRIPT: &str = "@user_script";
 /// The name under which the hook finds the function that looks after the node meanwhile.
 const LOOK_AFTER: &str = "look_after";
 const UNKNOWN: &str = "ERR unknown error";
 const KILLED: &str = "ERR Script killed by user with SCRIPT KILL...";
+const LOADS_TOO_LONG: &str = "ERR FUNCTION LOAD timeout";
+
+/// What a machine is for.
+#[derive(Clone, Debug)]
+pub(super) enum Purpose {
+    /// Scripts that clients send.
+    Scripts,
+    /// Functions of libraries, which are registered there while they are loaded.
+    Functions(Registration),
+}
+
+impl Purpose {
+    /// The name that all code has.
+    fn chunk_name(&self) -> &'static str {
+        match self {
+            Self::Scripts => "@user_script",
+            Self::Functions(_) => "@user_function",
+        }
+    }
+}
 
 /// The machine.
 #[derive(Debug)]
 pub(super) struct Machine {
     lua: Lua,
+    purpose: Purpose,
     start: Function,
+    /// Runs the code of a library; none where no libraries are.
+    load: Option<Function>,
     terms: Rc<Terms>,
 }
 
@@ -57,7 +79,7 @@ pub(super) struct Start<'a> {
 
 impl Machine {
     /// A machine without any script.
-    pub(super) fn new(log: &Log, terms: Rc<Terms>) -> mlua::Result<Self> {
+    pub(super) fn new(purpose: Purpose, log: &Log, terms: Rc<Terms>) -> mlua::Result<Self> {
         let options = LuaOptions::new().catch_rust_panics(false);
         let lua = Lua::new_with(StdLib::TABLE | StdLib::STRING | StdLib::MATH, options)?;
         lua.set_memory_limit(BYTES_MAX)?;
@@ -68,14 +90,25 @@ impl Machine {
         given.raw_set("struct", structs::library(&lua)?)?;
         given.raw_set("random", random::library(&lua)?)?;
         given.raw_set("redis", redis::library(&lua, log, &terms)?)?;
+        match &purpose {
+            Purpose::Scripts => redis::put_what_scripts_have(&lua, &given.raw_get("redis")?)?,
+            Purpose::Functions(registration) => {
+                given.raw_set("loading", registration::library(&lua, log, registration)?)?;
+            }
+        }
         given.raw_set("locate", lua.create_function(locate)?)?;
         given.raw_set("plain", lua.create_function(plain)?)?;
         let prelude = lua.load(include_str!("prelude.lua")).set_name(PRELUDE).into_function()?;
-        let (globals, start): (Table, Function) = prelude.call(given)?;
+        let (globals, start, load): (Table, Function, Option<Function>) = prelude.call(given)?;
         lua.set_globals(globals)?;
-        let machine = Self { lua, start, terms };
+        let machine = Self { lua, purpose, start, load, terms };
         machine.look_after_scripts()?;
         Ok(machine)
+    }
+
+    /// What it is for.
+    pub(super) fn purpose(&self) -> &Purpose {
+        &self.purpose
     }
 
     /// The machine itself.
@@ -91,8 +124,22 @@ impl Machine {
     /// The code of a text; if there is none, why.
     pub(super) fn compile(&self, text: &[u8]) -> Result<Function, String> {
         // Compiled code is not read: it could do anything.
-        let code = self.lua.load(text).set_name(SCRIPT).set_mode(ChunkMode::Text).into_function();
+        let code = self.lua.load(text).set_name(self.purpose.chunk_name()).set_mode(ChunkMode::Text).into_function();
         code.map_err(|error| message(&error))
+    }
+
+    /// Runs the code of a library, which registers functions; an error is told.
+    pub(super) fn load_library(&self, code: &Function) -> Result<(), String> {
+        let Some(load) = &self.load else { return Ok(()) };
+        self.terms.begin_loading();
+        let outcome = load.call::<(bool, Value)>(code);
+        self.terms.end_loading();
+        let ended = outcome.and_then(|(is_well, value)| if is_well { Ok(Ended::Well(value)) } else { badly(&value) });
+        match ended {
+            Ok(Ended::Well(_)) => Ok(()),
+            Ok(Ended::Badly(text, _)) => Err(text),
+            Err(error) => Err(message(&error)),
+        }
     }
 
     /// Runs a script to its end.
@@ -121,6 +168,9 @@ impl Machine {
     fn look_after_scripts(&self) -> mlua::Result<()> {
         let terms = Rc::clone(&self.terms);
         self.lua.set_global_hook(HookTriggers::new().every_nth_instruction(STEPS), move |lua, _| {
+            if terms.loads_too_long() {
+                return Err(mlua::Error::external(Raised::Table(LOADS_TOO_LONG.into())));
+            }
             if !terms.is_killed.get() && terms.is_late() {
                 lua.named_registry_value::<Function>(LOOK_AFTER)?.call::<()>(())?;
             }

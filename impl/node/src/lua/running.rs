@@ -4,11 +4,14 @@
 
 use super::shebang::Flags;
 use slotbus_core::Slot;
-use slotbus_wire::resp::Protocol;
+use slotbus_wire::resp::{OwnedArgs, Protocol};
 use std::{
     cell::Cell,
     time::{Duration, Instant},
 };
+
+/// A library that is loaded for longer is given up.
+const LOADING_MAX: Duration = Duration::from_millis(500);
 
 /// What both the node and the functions that the script calls look at.
 #[derive(Debug)]
@@ -23,6 +26,8 @@ pub(crate) struct Terms {
     pub(crate) patience: Cell<Option<Duration>>,
     /// Whether it is to end.
     pub(crate) is_killed: Cell<bool>,
+    /// When the library that is loaded is given up.
+    loading_end: Cell<Option<Instant>>,
 }
 
 impl Terms {
@@ -34,6 +39,7 @@ impl Terms {
             since: Cell::new(Instant::now()),
             patience: Cell::new(None),
             is_killed: Cell::new(false),
+            loading_end: Cell::new(None),
         }
     }
 
@@ -49,6 +55,23 @@ impl Terms {
     /// What holds again once it has ended.
     pub(super) fn end(&self) {
         self.replicates.set(true);
+        self.patience.set(None);
+    }
+
+    /// A library begins to be loaded.
+    pub(super) fn begin_loading(&self) {
+        self.is_killed.set(false);
+        self.loading_end.set(Some(Instant::now() + LOADING_MAX));
+    }
+
+    /// The library is loaded, or given up.
+    pub(super) fn end_loading(&self) {
+        self.loading_end.set(None);
+    }
+
+    /// Whether a library has been loaded for too long.
+    pub(super) fn loads_too_long(&self) -> bool {
+        self.loading_end.get().is_some_and(|end| Instant::now() >= end)
     }
 
     /// Whether the script has run for too long.
@@ -62,6 +85,8 @@ impl Terms {
 pub(crate) struct Running {
     /// Its name.
     pub(crate) name: String,
+    /// The request by which it was called, if it is a function of a library.
+    pub(crate) call: Option<OwnedArgs>,
     /// What it says of itself.
     pub(crate) flags: Flags,
     /// Whether it must not write.
@@ -74,4 +99,11 @@ pub(crate) struct Running {
     pub(crate) slot: Option<Slot>,
     /// Whether it has run for so long that others are told.
     pub(crate) is_late: bool,
+}
+
+impl Running {
+    /// The command that ends it.
+    pub(crate) fn remedy(&self) -> &'static str {
+        if self.call.is_some() { "FUNCTION KILL" } else { "SCRIPT KILL" }
+    }
 }

@@ -1,0 +1,148 @@
+//! Owns what a library finds while it is loaded: it registers functions there, by name.
+//!
+//! Must not know which other libraries there are.
+
+use super::{
+    native::{Arguments, Fault, Outcome, function, refusal},
+    redis,
+    shebang::Flags,
+};
+use crate::{
+    libraries::{NAME_RULE, is_name},
+    log::Log,
+};
+use mlua::{Function, Lua, Table, Value};
+use std::{cell::RefCell, rc::Rc};
+
+/// A function that a library has registered.
+#[derive(Debug)]
+pub(super) struct Registered {
+    /// Its name.
+    pub(super) name: String,
+    /// What it is for.
+    pub(super) description: Option<Vec<u8>>,
+    /// What it says of itself.
+    pub(super) flags: Flags,
+    /// Its code.
+    pub(super) code: Function,
+}
+
+/// The functions of the library that is loaded; none while none is.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Registration(Rc<RefCell<Option<Vec<Registered>>>>);
+
+impl Registration {
+    /// A library begins to be loaded.
+    pub(super) fn begin(&self) {
+        *self.0.borrow_mut() = Some(Vec::new());
+    }
+
+    /// The library is loaded, or given up: the functions that it has registered.
+    pub(super) fn end(&self) -> Vec<Registered> {
+        self.0.borrow_mut().take().unwrap_or_default()
+    }
+
+    fn add(&self, registered: Registered) -> Outcome<()> {
+        let mut present = self.0.borrow_mut();
+        let Some(present) = present.as_mut() else {
+            return Err(refusal("redis.register_function can only be called on FUNCTION LOAD command"));
+        };
+        // Callers need not mind the case of a name, so that no two may differ in nothing else.
+        if present.iter().any(|other| other.name.eq_ignore_ascii_case(&registered.name)) {
+            return Err(refusal("Function already exists in the library"));
+        }
+        present.push(registered);
+        Ok(())
+    }
+}
+
+/// The functions and constants that a library finds.
+pub(super) fn library(lua: &Lua, log: &Log, registration: &Registration) -> mlua::Result<Table> {
+    let table = lua.create_table()?;
+    redis::put_version(&table)?;
+    redis::put_log(lua, &table, log)?;
+    let registration = registration.clone();
+    let register = move |lua: &Lua, args: Arguments<'_>| registration.add(registered(lua, &args)?);
+    table.raw_set("register_function", function(lua, "register_function", register)?)?;
+    Ok(table)
+}
+
+/// What is registered, from the arguments of the call.
+fn registered(lua: &Lua, args: &Arguments<'_>) -> Outcome<Registered> {
+    let registered = match (args.len(), args.at(0)) {
+        (1, Value::Table(table)) => of_table(lua, table)?,
+        (1, _) => {
+            return Err(refusal(
+                "calling redis.register_function with a single argument is only applicable to Lua table (representing \
+                 named arguments).",
+            ));
+        }
+        (2, _) => of_two(args)?,
+        _ => return Err(refusal("wrong number of arguments to redis.register_function")),
+    };
+    if is_name(registered.name.as_bytes()) { Ok(registered) } else { Err(refusal(NAME_RULE)) }
+}
+
+fn of_two(args: &Arguments<'_>) -> Outcome<Registered> {
+    let name = args.text(0).map_err(|_| refusal("first argument to redis.register_function must be a string"))?;
+    let Value::Function(code) = args.at(1) else {
+        return Err(refusal("second argument to redis.register_function must be a function"));
+    };
+    Ok(Registered { name: name_of(&name), description: None, flags: Flags::empty(), code: code.clone() })
+}
+
+/// What cannot be a name stays none.
+fn name_of(text: &[u8]) -> String {
+    String::from_utf8_lossy(text).into_owned()
+}
+
+/// What a table names.
+fn of_table(lua: &Lua, table: &Table) -> Outcome<Registered> {
+    let (mut name, mut description, mut flags, mut code) = (None, None, Flags::empty(), None);
+    for pair in table.pairs::<Value, Value>() {
+        let (key, value) = pair?;
+        let key =
+            text(lua, key, || refusal("named argument key given to redis.register_function is not a string"))?;
+        let must_be = |what: &str, kind: &str| {
+            refusal(&format!("{what} argument given to redis.register_function must be a {kind}"))
+        };
+        match key.to_ascii_lowercase().as_slice() {
+            b"function_name" => name = Some(text(lua, value, || must_be("function_name", "string"))?),
+            b"description" => description = Some(text(lua, value, || must_be("description", "string"))?),
+            b"callback" => match value {
+                Value::Function(function) => code = Some(function),
+                _ => return Err(must_be("callback", "function")),
+            },
+            b"flags" => match value {
+                Value::Table(list) => flags = flags_of(lua, &list)?,
+                _ => {
+                    return Err(refusal(
+                        "flags argument to redis.register_function must be a table representing function flags",
+                    ));
+                }
+            },
+            _ => return Err(refusal("unknown argument given to redis.register_function")),
+        }
+    }
+    let name = name.ok_or_else(|| refusal("redis.register_function must get a function name argument"))?;
+    let code = code.ok_or_else(|| refusal("redis.register_function must get a callback argument"))?;
+    Ok(Registered { name: name_of(&name), description, flags, code })
+}
+
+/// The bytes of a text, or of a number.
+fn text(lua: &Lua, value: Value, refuse: impl FnOnce() -> Fault) -> Outcome<Vec<u8>> {
+    lua.coerce_string(value)?.map(|text| text.as_bytes().to_vec()).ok_or_else(refuse)
+}
+
+fn flags_of(lua: &Lua, list: &Table) -> Outcome<Flags> {
+    let unknown = || refusal("unknown flag given");
+    let mut flags = Flags::empty();
+    for index in 1_i64.. {
+        let value: Value = list.raw_get(index)?;
+        if value == Value::Nil {
+            break;
+        }
+        flags |= Flags::named(&text(lua, value, unknown)?).ok_or_else(unknown)?;
+    }
+    Ok(flags)
+}
