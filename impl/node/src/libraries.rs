@@ -38,8 +38,8 @@ impl<'t> Head<'t> {
         let mut name = None;
         for option in options {
             let value = option.split_at_checked(OPTION.len()).filter(|(word, _)| word.eq_ignore_ascii_case(OPTION));
-            let (_, value) = value
-                .ok_or_else(|| format!("Invalid metadata value given: {}", String::from_utf8_lossy(option)))?;
+            let (_, value) =
+                value.ok_or_else(|| format!("Invalid metadata value given: {}", String::from_utf8_lossy(option)))?;
             if name.replace(value).is_some() {
                 return Err("Invalid metadata value, name argument was given multiple times".into());
             }

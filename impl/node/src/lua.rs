@@ -104,7 +104,8 @@ impl Scripts {
         let Some(flags) = flags.filter(|flags| !flags.contains(Flags::SILENT)) else { return command.traits };
         let mut traits = command.traits;
         traits.set(Traits::WRITE, !flags.contains(Flags::NO_WRITES));
-        traits.set(Traits::DENYOOM, !flags.contains(Flags::ALLOW_OOM));
+        // What changes no key needs no memory.
+        traits.set(Traits::DENYOOM, !flags.intersects(Flags::ALLOW_OOM | Flags::NO_WRITES));
         traits.set(Traits::STALE, flags.contains(Flags::ALLOW_STALE));
         traits
     }

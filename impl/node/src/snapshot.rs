@@ -140,7 +140,10 @@ impl Loader {
             Record::Head(_) | Record::Sizes(..) | Record::End(_) => {}
             Record::Aux(name, value) => self.note(&name, &value),
             Record::Function(text) => {
-                store.libraries.put(&text).map_err(|fault| format!("Failed loading a library of functions: {fault}"))?;
+                store
+                    .libraries
+                    .put(&text)
+                    .map_err(|fault| format!("Failed loading a library of functions: {fault}"))?;
             }
             Record::Database(number) => self.database = number,
             Record::Entry(entry) => self.put_entry(store, *entry)?,

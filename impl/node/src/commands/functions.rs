@@ -6,9 +6,9 @@
 use super::{help_of, scripting};
 use crate::{
     client::Session,
-    dispatch::{busy, shown},
+    dispatch::{self, busy, shown},
     glob,
-    libraries::{Libraries, Policy},
+    libraries::Policy,
     lua::{Call, Library},
     server::Server,
 };
@@ -36,9 +36,7 @@ fn call(
     let words = scripting::split_words(args, count)?;
     match server.refuse_script(&script, is_readonly) {
         Some(refusal) => Err(refusal),
-        None => {
-            Ok(server.run_script(session, Call { script: &script, request: Some(args), is_readonly, words }))
-        }
+        None => Ok(server.run_script(session, Call { script: &script, request: Some(args), is_readonly, words })),
     }
 }
 
@@ -121,7 +119,8 @@ pub(super) fn list<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>) 
         Err(refusal) => return refusal,
     };
     let libraries = server.scripts.functions.libraries().iter();
-    let wanted = libraries.filter(|(name, _)| pattern.is_none_or(|pattern| glob::matches(pattern, name.as_bytes(), true)));
+    let wanted =
+        libraries.filter(|(name, _)| pattern.is_none_or(|pattern| glob::matches(pattern, name.as_bytes(), true)));
     Reply::Array(wanted.map(|(name, library)| about_library(name, library, has_code)).collect())
 }
 
@@ -222,11 +221,21 @@ impl Server {
 
     /// Carries out a request about libraries that the primary has carried out.
     pub(crate) fn follow_change_of_functions(&mut self, args: Args<'_>) -> Result<(), String> {
-        let words: Vec<&[u8]> = args.from(1).collect();
-        let mut libraries: Libraries = self.store.libraries.clone();
-        libraries.follow(&words)?;
-        self.scripts.functions.become_those_of(&libraries)?;
-        self.store.libraries = libraries;
+        let refused = |reply: Reply<'_>| reply.error_text().unwrap_or_default().to_owned();
+        let command = dispatch::look_up(args).map_err(refused)?;
+        let name = command.name;
+        if !command.takes(args.len()) {
+            return Err(format!("'{name}' has the wrong number of arguments"));
+        }
+        let outcome = match name {
+            "function|load" => load_library(self, args).map(drop),
+            "function|delete" => delete_library(self, args),
+            "function|flush" => flush_libraries(self, args),
+            "function|restore" => restore_libraries(self, args),
+            _ => Err("it changes no library".into()),
+        };
+        outcome.map_err(|fault| format!("'{name}' fails: {fault}"))?;
+        self.keep_libraries();
         self.store.news.changes += 1;
         Ok(())
     }

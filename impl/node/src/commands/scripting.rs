@@ -62,9 +62,7 @@ fn evaluate<'e>(
         server.refuse_script(&script, is_readonly).map_or(Ok((script, words)), Err)
     });
     match outcome {
-        Ok((script, words)) => {
-            server.run_script(session, Call { script: &script, request: None, is_readonly, words })
-        }
+        Ok((script, words)) => server.run_script(session, Call { script: &script, request: None, is_readonly, words }),
         Err(refusal) => refusal,
     }
 }

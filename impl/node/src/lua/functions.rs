@@ -16,7 +16,11 @@ use crate::{
 use std::{
     collections::{BTreeMap, HashMap},
     rc::Rc,
+    time::Duration,
 };
+
+/// A library that takes longer to be loaded is given up.
+const LOADING_MAX: Duration = Duration::from_millis(500);
 
 /// A function of a library.
 #[derive(Debug)]
@@ -91,7 +95,7 @@ impl Functions {
         if self.libraries.contains_key(&head.name) && !replaces {
             return Err(taken(&head.name));
         }
-        let library = self.compile(&head, text)?;
+        let library = self.compile(&head, text, Some(LOADING_MAX))?;
         let mut libraries = self.libraries.clone();
         libraries.remove(&head.name);
         // Which function is told to be there already is one of the new library.
@@ -118,13 +122,17 @@ impl Functions {
 
     /// Loads several libraries.
     pub(crate) fn restore(&mut self, texts: &[Vec<u8>], policy: Policy) -> Result<(), String> {
+        self.take(texts, policy, Some(LOADING_MAX))
+    }
+
+    fn take(&mut self, texts: &[Vec<u8>], policy: Policy, patience: Option<Duration>) -> Result<(), String> {
         let (mut restored, mut names) = (ByName::new(), Index::new());
         for text in texts {
             let head = Head::of(text)?;
             if restored.contains_key(&head.name) {
                 return Err(taken(&head.name));
             }
-            let library = self.compile(&head, text)?;
+            let library = self.compile(&head, text, patience)?;
             add_to(&mut names, &library)?;
             restored.insert(head.name, library);
         }
@@ -150,16 +158,22 @@ impl Functions {
         if texts.is_empty() && self.libraries.is_empty() {
             return Ok(());
         }
-        self.restore(&texts, Policy::Flush)
+        // They were loaded elsewhere in time, and this machine may be a slower one.
+        self.take(&texts, Policy::Flush, None)
     }
 
     /// The library that a text makes.
-    fn compile(&mut self, head: &Head<'_>, text: &[u8]) -> Result<Rc<Library>, String> {
+    fn compile(
+        &mut self,
+        head: &Head<'_>,
+        text: &[u8],
+        patience: Option<Duration>,
+    ) -> Result<Rc<Library>, String> {
         let machine = self.machine().map_err(|error| error.to_string())?;
         let Purpose::Functions(registration) = machine.purpose() else { return Err("this is no place for it".into()) };
         let code = machine.compile(head.code).map_err(|fault| format!("Error compiling function: {fault}"))?;
         registration.begin();
-        let outcome = machine.load_library(&code);
+        let outcome = machine.load_library(&code, patience);
         let registered = registration.end();
         outcome.map_err(|fault| format!("Error registering functions: {fault}"))?;
         if registered.is_empty() {

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::log::Log;
 use mlua::{ChunkMode, Function, HookTriggers, Lua, LuaOptions, StdLib, Table, Value, VmState};
-use std::rc::Rc;
+use std::{rc::Rc, time::Duration};
 
 /// A script is looked after each time that it has taken so many steps.
 const STEPS: u32 = 100_000;
@@ -129,9 +129,9 @@ impl Machine {
     }
 
     /// Runs the code of a library, which registers functions; an error is told.
-    pub(super) fn load_library(&self, code: &Function) -> Result<(), String> {
+    pub(super) fn load_library(&self, code: &Function, patience: Option<Duration>) -> Result<(), String> {
         let Some(load) = &self.load else { return Ok(()) };
-        self.terms.begin_loading();
+        self.terms.begin_loading(patience);
         let outcome = load.call::<(bool, Value)>(code);
         self.terms.end_loading();
         let ended = outcome.and_then(|(is_well, value)| if is_well { Ok(Ended::Well(value)) } else { badly(&value) });

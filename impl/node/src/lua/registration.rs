@@ -101,8 +101,7 @@ fn of_table(lua: &Lua, table: &Table) -> Outcome<Registered> {
     let (mut name, mut description, mut flags, mut code) = (None, None, Flags::empty(), None);
     for pair in table.pairs::<Value, Value>() {
         let (key, value) = pair?;
-        let key =
-            text(lua, key, || refusal("named argument key given to redis.register_function is not a string"))?;
+        let key = text(lua, key, || refusal("named argument key given to redis.register_function is not a string"))?;
         let must_be = |what: &str, kind: &str| {
             refusal(&format!("{what} argument given to redis.register_function must be a {kind}"))
         };

@@ -10,9 +10,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A library that is loaded for longer is given up.
-const LOADING_MAX: Duration = Duration::from_millis(500);
-
 /// What both the node and the functions that the script calls look at.
 #[derive(Debug)]
 pub(crate) struct Terms {
@@ -58,10 +55,10 @@ impl Terms {
         self.patience.set(None);
     }
 
-    /// A library begins to be loaded.
-    pub(super) fn begin_loading(&self) {
+    /// A library begins to be loaded, and is given up after so long, if ever.
+    pub(super) fn begin_loading(&self, patience: Option<Duration>) {
         self.is_killed.set(false);
-        self.loading_end.set(Some(Instant::now() + LOADING_MAX));
+        self.loading_end.set(patience.map(|patience| Instant::now() + patience));
     }
 
     /// The library is loaded, or given up.
