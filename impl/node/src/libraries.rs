@@ -93,9 +93,12 @@ impl FromIterator<(String, Vec<u8>)> for Libraries {
 }
 
 impl Libraries {
-    /// Keeps a text, in the place of one of the same name.
-    pub(crate) fn put(&mut self, text: &[u8]) -> Result<(), String> {
+    /// Keeps a text; one of the same name gives way, or must not be there.
+    pub(crate) fn put(&mut self, text: &[u8], replaces: bool) -> Result<(), String> {
         let name = Head::of(text)?.name;
+        if self.texts.contains_key(&name) && !replaces {
+            return Err(format!("Library '{name}' already exists"));
+        }
         self.texts.insert(name, text.to_vec());
         Ok(())
     }
@@ -119,7 +122,7 @@ impl Libraries {
     pub(crate) fn follow(&mut self, words: &[&[u8]]) -> Result<(), String> {
         let kind = words.first().map(|word| word.to_ascii_lowercase());
         match (kind.as_deref(), words) {
-            (Some(b"load"), [_, text] | [_, _, text]) => self.put(text),
+            (Some(b"load"), [_, .., text]) => self.put(text, true),
             (Some(b"delete"), [_, name]) => {
                 self.texts.remove(&*String::from_utf8_lossy(name));
                 Ok(())
@@ -133,7 +136,7 @@ impl Libraries {
                 if Policy::named(policy.first().copied())? == Policy::Flush {
                     self.clear();
                 }
-                texts.iter().try_for_each(|text| self.put(text))
+                texts.iter().try_for_each(|text| self.put(text, true))
             }
             _ => Err("a request about functions makes no sense".into()),
         }

@@ -255,6 +255,13 @@ fn a_reload_keeps_what_was_saved() {
         told.push(client.ask("DEBUG LOADAOF"));
         told.push(format!("{:?}", libraries(&server)));
         told.push(ask(&mut client, "FCALL set 1 k 5"));
+        // What was not flushed is in the way, unless it is to give way.
+        for line in ["DEBUG RELOAD NOFLUSH", "DEBUG RELOAD NOFLUSH MERGE", "FCALL set 1 k 7"] {
+            told.push(ask(&mut client, line));
+        }
+        told.push(ask(&mut client, LIBRARIES[1]));
+        told.push(client.ask("DEBUG RELOAD NOSAVE NOFLUSH MERGE"));
+        told.push(format!("{:?}", libraries(&server)));
         told
     });
     assert_eq!(told[0], told[1]);

@@ -216,6 +216,7 @@ impl Server {
     /// Loads the libraries that are kept, after they came from a file.
     pub(crate) fn adopt_libraries(&mut self) -> Result<(), String> {
         let outcome = self.scripts.functions.become_those_of(&self.store.libraries);
+        self.keep_libraries();
         outcome.map_err(|fault| format!("A library of functions cannot be loaded: {fault}"))
     }
 

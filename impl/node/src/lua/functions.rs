@@ -137,13 +137,18 @@ impl Functions {
             restored.insert(head.name, library);
         }
         let mut libraries = if policy == Policy::Flush { ByName::new() } else { self.libraries.clone() };
-        for (name, library) in restored {
-            if libraries.insert(name.clone(), library).is_some() && policy != Policy::Replace {
+        for name in restored.keys() {
+            if libraries.remove(name).is_some() && policy != Policy::Replace {
                 return Err(format!("Library {name} already exists"));
             }
         }
-        self.index = index_of(&libraries)?;
-        self.libraries = libraries;
+        // Which function is told to be there already is a restored one.
+        let mut index = index_of(&libraries)?;
+        for (name, library) in restored {
+            add_to(&mut index, &library)?;
+            libraries.insert(name, library);
+        }
+        (self.libraries, self.index) = (libraries, index);
         Ok(())
     }
 
@@ -163,12 +168,7 @@ impl Functions {
     }
 
     /// The library that a text makes.
-    fn compile(
-        &mut self,
-        head: &Head<'_>,
-        text: &[u8],
-        patience: Option<Duration>,
-    ) -> Result<Rc<Library>, String> {
+    fn compile(&mut self, head: &Head<'_>, text: &[u8], patience: Option<Duration>) -> Result<Rc<Library>, String> {
         let machine = self.machine().map_err(|error| error.to_string())?;
         let Purpose::Functions(registration) = machine.purpose() else { return Err("this is no place for it".into()) };
         let code = machine.compile(head.code).map_err(|fault| format!("Error compiling function: {fault}"))?;

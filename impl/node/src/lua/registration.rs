@@ -42,11 +42,12 @@ impl Registration {
         self.0.borrow_mut().take().unwrap_or_default()
     }
 
-    fn add(&self, registered: Registered) -> Outcome<()> {
+    fn add(&self, lua: &Lua, args: &Arguments<'_>) -> Outcome<()> {
         let mut present = self.0.borrow_mut();
         let Some(present) = present.as_mut() else {
             return Err(refusal("redis.register_function can only be called on FUNCTION LOAD command"));
         };
+        let registered = registered(lua, args)?;
         // Callers need not mind the case of a name, so that no two may differ in nothing else.
         if present.iter().any(|other| other.name.eq_ignore_ascii_case(&registered.name)) {
             return Err(refusal("Function already exists in the library"));
@@ -62,7 +63,7 @@ pub(super) fn library(lua: &Lua, log: &Log, registration: &Registration) -> mlua
     redis::put_version(&table)?;
     redis::put_log(lua, &table, log)?;
     let registration = registration.clone();
-    let register = move |lua: &Lua, args: Arguments<'_>| registration.add(registered(lua, &args)?);
+    let register = move |lua: &Lua, args: Arguments<'_>| registration.add(lua, &args);
     table.raw_set("register_function", function(lua, "register_function", register)?)?;
     Ok(table)
 }
