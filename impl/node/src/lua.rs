@@ -32,7 +32,7 @@ use crate::{
 };
 use host::Host;
 use machine::{Ended, Machine, Purpose, Start};
-use mlua::{Function, MultiValue};
+use mlua::{MultiValue, RegistryKey};
 use sha1::{Digest as _, Sha1};
 use slotbus_core::route::Keys;
 use slotbus_wire::resp::{Args, OwnedArgs, Reply};
@@ -90,6 +90,7 @@ impl Scripts {
         let (flags, code) = parse_shebang(text)?;
         let machine = self.machine().map_err(|error| error.to_string())?;
         let code = machine.compile(code).map_err(|fault| format!("Error compiling script (new function): {fault}"))?;
+        let code = machine.keep(code).map_err(|error| error.to_string())?;
         Ok(self.cache.add(Script::new(name, flags, code, text)))
     }
 
@@ -198,7 +199,7 @@ impl Server {
         &mut self,
         session: &mut Session,
         machine: &Machine,
-        code: &Function,
+        code: &RegistryKey,
         words: [Vec<&[u8]>; 2],
     ) -> mlua::Result<Ended> {
         let terms = Rc::clone(&self.scripts.terms);

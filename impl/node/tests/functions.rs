@@ -93,6 +93,20 @@ fn a_library_that_takes_too_long_is_given_up() {
 }
 
 #[test]
+fn there_may_be_more_functions_than_values_that_the_machine_lends_at_once() {
+    let told = [NODE, REDIS].map(|program| {
+        let server = alone(program);
+        let mut client = server.client();
+        let line = "FUNCTION LOAD \"#!lua name=many\\nfor i = 1, 9000 do redis.register_function('f' .. i, function() return \
+                    i end) end\"";
+        let mut told = vec![ask(&mut client, line)];
+        told.push(ask(&mut client, "FCALL f8999 0"));
+        told
+    });
+    assert_eq!(told[0], told[1]);
+}
+
+#[test]
 fn what_functions_differ_in_is_more_than_the_case_of_their_names() {
     // Such a library ends redis-server once it is replaced.
     let node = alone(NODE);
@@ -239,6 +253,7 @@ fn snapshots_hold_libraries_both_ways() {
         let folder = tempfile::tempdir().unwrap();
         fs::copy(first.folder().join("dump.rdb"), folder.path().join("dump.rdb")).unwrap();
         let second = Server::start_in(folder, reader, free_port(), &[]);
+        wait_for("the file to be loaded", || (second.client().ask("PING") == "+PONG\r\n").then_some(()));
         assert_eq!(libraries(&second), libraries(&first));
         assert_eq!(ask(&mut second.client(), "FCALL set 1 k 5"), ":6\r\n");
     }
@@ -297,6 +312,7 @@ fn append_only_files_hold_libraries_both_ways() {
                     fs::copy(file.path(), copy.path().join("appendonlydir").join(file.file_name())).unwrap();
                 }
                 let second = Server::start_in(copy, reader, free_port(), &APPEND);
+                wait_for("the files to be loaded", || (second.client().ask("PING") == "+PONG\r\n").then_some(()));
                 assert_eq!(libraries(&second), expected, "{writer} {reader} {base}");
                 assert_eq!(second.client().ask("GET k"), "$1\r\n6\r\n");
                 first

@@ -155,7 +155,7 @@ fn reload(server: &mut Server, args: Args<'_>) -> Reply<'static> {
     let loaded = load(&server.settings.path("dbfilename"), &mut server.store);
     match loaded.and_then(|_| server.adopt_libraries()) {
         Ok(_) => Reply::OK,
-        Err(_) => Reply::err("Error trying to load the RDB dump, check server logs."),
+        Err(_) => Reply::err("Error trying to load the RDB dump"),
     }
 }
 

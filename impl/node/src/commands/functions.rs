@@ -47,8 +47,7 @@ fn change<T>(
     change: impl FnOnce(&mut Server, Args<'_>) -> Result<T, String>,
 ) -> Result<T, Reply<'static>> {
     let done = change(server, args).map_err(Reply::err)?;
-    server.keep_libraries();
-    server.store.news.changes += 1;
+    server.keep_change(args).map_err(Reply::err)?;
     server.record_request(args);
     Ok(done)
 }
@@ -208,15 +207,17 @@ pub(super) fn help<'e>(_: &'e mut Server, _: &mut Session, _: Args<'e>) -> Reply
 }
 
 impl Server {
-    /// Keeps the libraries that are loaded, so that they are saved and copied.
-    fn keep_libraries(&mut self) {
-        self.store.libraries = self.scripts.functions.kept();
+    /// Keeps the libraries as a request has changed them, so that they are saved and copied.
+    fn keep_change(&mut self, args: Args<'_>) -> Result<(), String> {
+        let words: Vec<&[u8]> = args.from(1).collect();
+        self.store.news.changes += 1;
+        self.store.libraries.follow(&words)
     }
 
     /// Loads the libraries that are kept, after they came from a file.
     pub(crate) fn adopt_libraries(&mut self) -> Result<(), String> {
         let outcome = self.scripts.functions.become_those_of(&self.store.libraries);
-        self.keep_libraries();
+        self.store.libraries = self.scripts.functions.kept();
         outcome.map_err(|fault| format!("A library of functions cannot be loaded: {fault}"))
     }
 
@@ -236,8 +237,6 @@ impl Server {
             _ => Err("it changes no library".into()),
         };
         outcome.map_err(|fault| format!("'{name}' fails: {fault}"))?;
-        self.keep_libraries();
-        self.store.news.changes += 1;
-        Ok(())
+        self.keep_change(args)
     }
 }

@@ -96,13 +96,17 @@ impl Functions {
             return Err(taken(&head.name));
         }
         let library = self.compile(&head, text, Some(LOADING_MAX))?;
-        let mut libraries = self.libraries.clone();
-        libraries.remove(&head.name);
-        // Which function is told to be there already is one of the new library.
-        let mut index = index_of(&libraries)?;
-        add_to(&mut index, &library)?;
-        libraries.insert(head.name.clone(), library);
-        (self.libraries, self.index) = (libraries, index);
+        let former = self.libraries.get(&head.name).map_or(&[] as &[Function], |library| library.functions.as_slice());
+        let is_taken = |function: &&Function| {
+            let present = self.index.get(&function.script.name.to_ascii_lowercase());
+            present.is_some_and(|present| !former.iter().any(|function| Rc::ptr_eq(&function.script, present)))
+        };
+        if let Some(function) = library.functions.iter().find(is_taken) {
+            return Err(is_there(&function.script.name));
+        }
+        self.delete(head.name.as_bytes());
+        add_to(&mut self.index, &library)?;
+        self.libraries.insert(head.name.clone(), library);
         Ok(head.name)
     }
 
@@ -170,6 +174,7 @@ impl Functions {
     /// The library that a text makes.
     fn compile(&mut self, head: &Head<'_>, text: &[u8], patience: Option<Duration>) -> Result<Rc<Library>, String> {
         let machine = self.machine().map_err(|error| error.to_string())?;
+        machine.lua().expire_registry_values();
         let Purpose::Functions(registration) = machine.purpose() else { return Err("this is no place for it".into()) };
         let code = machine.compile(head.code).map_err(|fault| format!("Error compiling function: {fault}"))?;
         registration.begin();
@@ -198,6 +203,10 @@ impl Functions {
     }
 }
 
+fn is_there(function: &str) -> String {
+    format!("Function {function} already exists")
+}
+
 fn taken(name: &str) -> String {
     format!("Library '{name}' already exists")
 }
@@ -212,7 +221,7 @@ fn add_to(index: &mut Index, library: &Library) -> Result<(), String> {
     for function in &library.functions {
         let name = &function.script.name;
         if index.insert(name.to_ascii_lowercase(), Rc::clone(&function.script)).is_some() {
-            return Err(format!("Function {name} already exists"));
+            return Err(is_there(name));
         }
     }
     Ok(())

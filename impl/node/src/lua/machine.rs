@@ -12,8 +12,12 @@ use super::{
     structs,
 };
 use crate::log::Log;
-use mlua::{ChunkMode, Function, HookTriggers, Lua, LuaOptions, StdLib, Table, Value, VmState};
-use std::{rc::Rc, time::Duration};
+use mlua::{ChunkMode, Function, HookTriggers, Lua, LuaOptions, RegistryKey, StdLib, Table, Value, VmState};
+use std::{
+    panic::{self, AssertUnwindSafe},
+    rc::Rc,
+    time::Duration,
+};
 
 /// A script is looked after each time that it has taken so many steps.
 const STEPS: u32 = 100_000;
@@ -51,6 +55,8 @@ pub(super) struct Machine {
     lua: Lua,
     purpose: Purpose,
     start: Function,
+    /// Puts right what code leaves behind that was cut off.
+    recover: Function,
     /// Runs the code of a library; none where no libraries are.
     load: Option<Function>,
     terms: Rc<Terms>,
@@ -67,7 +73,7 @@ pub(super) enum Ended {
 /// What a script is started with.
 pub(super) struct Start<'a> {
     /// Its code.
-    pub(super) code: &'a Function,
+    pub(super) code: &'a RegistryKey,
     /// Keys, and other arguments.
     pub(super) words: [Vec<&'a [u8]>; 2],
     /// What carries out a request and raises errors, what carries one out and answers errors, what tells
@@ -99,9 +105,9 @@ impl Machine {
         given.raw_set("locate", lua.create_function(locate)?)?;
         given.raw_set("plain", lua.create_function(plain)?)?;
         let prelude = lua.load(include_str!("prelude.lua")).set_name(PRELUDE).into_function()?;
-        let (globals, start, load): (Table, Function, Option<Function>) = prelude.call(given)?;
+        let (globals, start, recover, load): (Table, Function, Function, Option<Function>) = prelude.call(given)?;
         lua.set_globals(globals)?;
-        let machine = Self { lua, purpose, start, load, terms };
+        let machine = Self { lua, purpose, start, recover, load, terms };
         machine.look_after_scripts()?;
         Ok(machine)
     }
@@ -132,7 +138,7 @@ impl Machine {
     pub(super) fn load_library(&self, code: &Function, patience: Option<Duration>) -> Result<(), String> {
         let Some(load) = &self.load else { return Ok(()) };
         self.terms.begin_loading(patience);
-        let outcome = load.call::<(bool, Value)>(code);
+        let outcome = self.protected(|| load.call::<(bool, Value)>(code));
         self.terms.end_loading();
         let ended = outcome.and_then(|(is_well, value)| if is_well { Ok(Ended::Well(value)) } else { badly(&value) });
         match ended {
@@ -144,13 +150,12 @@ impl Machine {
 
     /// Runs a script to its end.
     pub(super) fn run(&self, start: Start<'_>) -> mlua::Result<Ended> {
-        let [keys, argv] = start.words.map(|words| {
-            let words = words.into_iter().map(|word| self.lua.create_string(word));
-            self.lua.create_sequence_from(words.collect::<mlua::Result<Vec<_>>>()?)
-        });
+        let code: Function = self.lua.registry_value(start.code)?;
+        let [keys, argv] = start.words.map(|words| self.sequence(&words));
         self.lua.set_named_registry_value(LOOK_AFTER, start.look_after)?;
         let [call, try_call, check] = start.requests;
-        let outcome = self.start.call::<(bool, Value)>((start.code, keys?, argv?, call, try_call, check));
+        let words = (keys?, argv?);
+        let outcome = self.protected(|| self.start.call((code, words.0, words.1, call, try_call, check)));
         if self.terms.is_killed.get() {
             self.look_after_scripts()?;
         }
@@ -162,6 +167,34 @@ impl Machine {
             (true, value) => Ended::Well(value),
             (false, error) => badly(&error)?,
         })
+    }
+
+    /// Runs code. The machine lends only so many values at once, and panics beyond that: code that hands over more ends as it
+    /// does without memory.
+    fn protected(&self, run: impl FnOnce() -> mlua::Result<(bool, Value)>) -> mlua::Result<(bool, Value)> {
+        const BEYOND: &str = "cannot create a Lua reference";
+        panic::catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|payload| {
+            if !payload.downcast_ref::<String>().is_some_and(|text| text.starts_with(BEYOND)) {
+                panic::resume_unwind(payload);
+            }
+            self.recover.call::<()>(())?;
+            Ok((false, Value::String(self.lua.create_string("too many values at once")?)))
+        })
+    }
+
+    /// Keeps code for as long as somebody has the key: the machine lends only so many values at once.
+    pub(super) fn keep(&self, code: Function) -> mlua::Result<RegistryKey> {
+        self.lua.expire_registry_values();
+        self.lua.create_registry_value(code)
+    }
+
+    /// Words as a script has them.
+    fn sequence(&self, words: &[&[u8]]) -> mlua::Result<Table> {
+        let table = self.lua.create_table_with_capacity(words.len(), 0)?;
+        for (index, word) in (1_i64..).zip(words) {
+            table.raw_set(index, self.lua.create_string(word)?)?;
+        }
+        Ok(table)
     }
 
     /// Has the hook look after scripts now and then.

@@ -228,4 +228,10 @@ if given.loading then
   end
 end
 
-return globals, start, load_library
+-- Puts right what code leaves behind that was cut off from outside.
+local function recover()
+  ways[globals].__index = world
+  clear_stand_ins()
+end
+
+return globals, start, recover, load_library

@@ -11,8 +11,8 @@ use crate::{
     libraries::{NAME_RULE, is_name},
     log::Log,
 };
-use mlua::{Function, Lua, Table, Value};
-use std::{cell::RefCell, rc::Rc};
+use mlua::{Function, Lua, RegistryKey, Table, Value};
+use std::{cell::RefCell, collections::HashSet, rc::Rc};
 
 /// A function that a library has registered.
 #[derive(Debug)]
@@ -24,22 +24,30 @@ pub(super) struct Registered {
     /// What it says of itself.
     pub(super) flags: Flags,
     /// Its code.
-    pub(super) code: Function,
+    pub(super) code: RegistryKey,
+}
+
+/// What has been registered so far.
+#[derive(Debug, Default)]
+struct Present {
+    functions: Vec<Registered>,
+    /// Their names in lower case.
+    names: HashSet<String>,
 }
 
 /// The functions of the library that is loaded; none while none is.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Registration(Rc<RefCell<Option<Vec<Registered>>>>);
+pub(super) struct Registration(Rc<RefCell<Option<Present>>>);
 
 impl Registration {
     /// A library begins to be loaded.
     pub(super) fn begin(&self) {
-        *self.0.borrow_mut() = Some(Vec::new());
+        *self.0.borrow_mut() = Some(Present::default());
     }
 
     /// The library is loaded, or given up: the functions that it has registered.
     pub(super) fn end(&self) -> Vec<Registered> {
-        self.0.borrow_mut().take().unwrap_or_default()
+        self.0.borrow_mut().take().unwrap_or_default().functions
     }
 
     fn add(&self, lua: &Lua, args: &Arguments<'_>) -> Outcome<()> {
@@ -49,10 +57,10 @@ impl Registration {
         };
         let registered = registered(lua, args)?;
         // Callers need not mind the case of a name, so that no two may differ in nothing else.
-        if present.iter().any(|other| other.name.eq_ignore_ascii_case(&registered.name)) {
+        if !present.names.insert(registered.name.to_ascii_lowercase()) {
             return Err(refusal("Function already exists in the library"));
         }
-        present.push(registered);
+        present.functions.push(registered);
         Ok(())
     }
 }
@@ -78,18 +86,23 @@ fn registered(lua: &Lua, args: &Arguments<'_>) -> Outcome<Registered> {
                  named arguments).",
             ));
         }
-        (2, _) => of_two(args)?,
+        (2, _) => of_two(lua, args)?,
         _ => return Err(refusal("wrong number of arguments to redis.register_function")),
     };
     if is_name(registered.name.as_bytes()) { Ok(registered) } else { Err(refusal(NAME_RULE)) }
 }
 
-fn of_two(args: &Arguments<'_>) -> Outcome<Registered> {
+fn of_two(lua: &Lua, args: &Arguments<'_>) -> Outcome<Registered> {
     let name = args.text(0).map_err(|_| refusal("first argument to redis.register_function must be a string"))?;
     let Value::Function(code) = args.at(1) else {
         return Err(refusal("second argument to redis.register_function must be a function"));
     };
-    Ok(Registered { name: name_of(&name), description: None, flags: Flags::empty(), code: code.clone() })
+    Ok(Registered { name: name_of(&name), description: None, flags: Flags::empty(), code: kept(lua, code.clone())? })
+}
+
+/// Code that is kept for as long as somebody has the key: the machine lends only so many values at once.
+fn kept(lua: &Lua, code: Function) -> Outcome<RegistryKey> {
+    Ok(lua.create_registry_value(code)?)
 }
 
 /// What cannot be a name stays none.
@@ -126,7 +139,7 @@ fn of_table(lua: &Lua, table: &Table) -> Outcome<Registered> {
     }
     let name = name.ok_or_else(|| refusal("redis.register_function must get a function name argument"))?;
     let code = code.ok_or_else(|| refusal("redis.register_function must get a callback argument"))?;
-    Ok(Registered { name: name_of(&name), description, flags, code })
+    Ok(Registered { name: name_of(&name), description, flags, code: kept(lua, code)? })
 }
 
 /// The bytes of a text, or of a number.
