@@ -173,6 +173,7 @@ impl Server {
     fn begin_script(&mut self, call: &Call<'_>) {
         let (script, keys) = (call.script, &call.words[0]);
         self.scripts.terms.begin(self.limits.script_patience);
+        self.store.serves_script = true;
         self.scripts.running = Some(Running {
             name: script.name.clone(),
             call: call.request.map(|request| OwnedArgs::collect(request.from(0))),
@@ -192,6 +193,7 @@ impl Server {
         }
         self.scripts.running = None;
         self.scripts.terms.end();
+        self.store.serves_script = false;
     }
 
     /// Lends the node to the functions that the script calls, until it has ended.

@@ -114,6 +114,8 @@ pub struct Store {
     pub news: News,
     /// What has been counted.
     pub tally: Tally,
+    /// Whether a script asks.
+    pub serves_script: bool,
     image: Option<Image>,
     image_mark: bool,
     /// Libraries of functions, which are saved and copied with the keys.
@@ -151,6 +153,7 @@ impl Store {
             eviction: Eviction::new(settings),
             news: News::default(),
             tally: Tally::default(),
+            serves_script: false,
             image: None,
             image_mark: false,
             libraries: Libraries::default(),

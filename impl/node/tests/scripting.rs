@@ -122,8 +122,8 @@ fn nothing_that_a_script_does_harms_the_node_or_the_next_script() {
             "-ERR too many values at once",
         ),
         (
-            "eval 'local function f(n, ...) if n > 0 then return f(n - 1, \"x\", ...) end return pcall(redis.call, ...) end \
-             table.insert(redis, 1) return f(9000)' 0",
+            "eval 'local function f(n, ...) if n > 0 then return f(n - 1, \"x\", ...) end return redis.call(\"rpush\", \"l\", ...) \
+             end table.insert(redis, 1) return pcall(f, 9000)' 0",
             "-ERR too many values at once",
         ),
         ("eval 'return redis[1]' 0", "$-1\r\n"),

@@ -172,7 +172,7 @@ impl<'a> Reader<'a> {
         let mut values = Vec::new();
         while !self.rest.is_empty() && values.len() < most {
             if values.len() >= VALUES_MAX {
-                return Err(Fault::Said("Too many values to return at once.".into()));
+                return Err(Fault::Said("too many values at once".into()));
             }
             values.push(self.value(0)?);
         }

@@ -116,24 +116,14 @@ fn of_table(lua: &Lua, table: &Table) -> Outcome<Registered> {
     for pair in table.pairs::<Value, Value>() {
         let (key, value) = pair?;
         let key = text(lua, key, || refusal("named argument key given to redis.register_function is not a string"))?;
-        let must_be = |what: &str, kind: &str| {
-            refusal(&format!("{what} argument given to redis.register_function must be a {kind}"))
-        };
         match key.to_ascii_lowercase().as_slice() {
             b"function_name" => name = Some(text(lua, value, || must_be("function_name", "string"))?),
             b"description" => description = Some(text(lua, value, || must_be("description", "string"))?),
-            b"callback" => match value {
-                Value::Function(function) => code = Some(function),
-                _ => return Err(must_be("callback", "function")),
-            },
-            b"flags" => match value {
-                Value::Table(list) => flags = flags_of(lua, &list)?,
-                _ => {
-                    return Err(refusal(
-                        "flags argument to redis.register_function must be a table representing function flags",
-                    ));
-                }
-            },
+            b"callback" => {
+                let Value::Function(function) = value else { return Err(must_be("callback", "function")) };
+                code = Some(function);
+            }
+            b"flags" => flags = flags_of(lua, &value)?,
             _ => return Err(refusal("unknown argument given to redis.register_function")),
         }
     }
@@ -142,12 +132,19 @@ fn of_table(lua: &Lua, table: &Table) -> Outcome<Registered> {
     Ok(Registered { name: name_of(&name), description, flags, code: kept(lua, code)? })
 }
 
+fn must_be(what: &str, kind: &str) -> Fault {
+    refusal(&format!("{what} argument given to redis.register_function must be a {kind}"))
+}
+
 /// The bytes of a text, or of a number.
 fn text(lua: &Lua, value: Value, refuse: impl FnOnce() -> Fault) -> Outcome<Vec<u8>> {
     lua.coerce_string(value)?.map(|text| text.as_bytes().to_vec()).ok_or_else(refuse)
 }
 
-fn flags_of(lua: &Lua, list: &Table) -> Outcome<Flags> {
+fn flags_of(lua: &Lua, list: &Value) -> Outcome<Flags> {
+    let Value::Table(list) = list else {
+        return Err(refusal("flags argument to redis.register_function must be a table representing function flags"));
+    };
     let unknown = || refusal("unknown flag given");
     let mut flags = Flags::empty();
     for index in 1_i64.. {
