@@ -12,6 +12,7 @@ mod config;
 mod connection;
 mod debug;
 mod expiry;
+mod functions;
 pub(crate) mod geo;
 mod geo_search;
 pub(crate) mod grant;
@@ -80,6 +81,8 @@ const EVALUATE: Traits = Traits::NOSCRIPT
     .union(Traits::NO_MANDATORY_KEYS)
     .union(Traits::MAY_REPLICATE);
 const EVALUATE_READ: Traits = EVALUATE.difference(Traits::MAY_REPLICATE).union(Traits::READONLY);
+const CHANGE_FUNCTIONS: Traits = Traits::WRITE.union(Traits::NOSCRIPT);
+const ADD_FUNCTIONS: Traits = CHANGE_FUNCTIONS.union(Traits::DENYOOM);
 const BRACKET: Traits = SESSION.union(Traits::FAST).union(Traits::ALLOW_BUSY);
 const CLUSTER_READ: Traits = Traits::STALE;
 const CLUSTER_ADMIN_READ: Traits = Traits::STALE.union(Traits::ADMIN);
@@ -164,8 +167,11 @@ pub static COMMANDS: &[Command] = &[
     Command::data("expireat", -3, FAST_WRITE, expiry::expireat).keys(1, 1, 1, &["RW", "update"]).groups(KEY).about("1.2.0", "Has a key expire at a Unix time in seconds."),
     Command::data("expiretime", 2, FAST_READ, expiry::expiretime).keys(1, 1, 1, &["RO", "access"]).groups(KEY).about("7.0.0", "Tells when a key expires, in seconds."),
     Command::new("failover", -1, Traits::ADMIN.union(Traits::NOSCRIPT).union(Traits::STALE), replication::failover).about("6.2.0", "Has a replica take over, outside of clusters."),
+    Command::new("fcall", -3, EVALUATE, functions::fcall).counted_keys(2, &["RW", "access", "update"]).note("We cannot tell how the keys will be used so we assume the worst, RW and UPDATE").groups(SCRIPT_GROUP).about("7.0.0", "Calls a function."),
+    Command::new("fcall_ro", -3, EVALUATE_READ, functions::fcall_ro).counted_keys(2, &["RO", "access"]).note("We cannot tell how the keys will be used so we assume the worst, RO and ACCESS").groups(SCRIPT_GROUP).about("7.0.0", "Calls a function that only reads."),
     Command::data("flushall", -1, Traits::WRITE, keyspace::flush).groups(KEY.union(DANGER)).tips(ON_ALL).about("1.0.0", "Drops every key."),
     Command::data("flushdb", -1, Traits::WRITE, keyspace::flush).groups(KEY.union(DANGER)).tips(ON_ALL).about("1.0.0", "Drops every key."),
+    Command::new("function", -2, Traits::empty(), functions::help).subcommands(FUNCTION).about("7.0.0", "Commands about functions."),
     Command::data("geoadd", -5, FILL, geo::geoadd).keys(1, 1, 1, &["RW", "update"]).groups(GEO).about("3.2.0", "Adds places to a sorted set, or moves them."),
     Command::data("geodist", -4, Traits::READONLY, geo::geodist).keys(1, 1, 1, &["RO", "access"]).groups(GEO).about("3.2.0", "Tells how far it is from place to place."),
     Command::data("geohash", -2, Traits::READONLY, geo::geohash).keys(1, 1, 1, &["RO", "access"]).groups(GEO).about("3.2.0", "Tells the geohashes of places."),
@@ -446,6 +452,19 @@ static CONFIG: &[Command] = &[
     Command::new("config|resetstat", 2, ADMIN, config::resetstat).about("2.0.0", "Resets what INFO counts."),
     Command::new("config|rewrite", 2, ADMIN, config::rewrite).about("2.8.0", "Writes the configuration to its file."),
     Command::new("config|set", -4, ADMIN, config::set).tips(&["request_policy:all_nodes", "response_policy:all_succeeded"]).about("2.0.0", "Changes directives."),
+];
+
+#[rustfmt::skip]
+static FUNCTION: &[Command] = &[
+    Command::new("function|delete", 3, CHANGE_FUNCTIONS, functions::delete).groups(SCRIPT_GROUP).tips(ON_ALL).about("7.0.0", "Drops a library."),
+    Command::new("function|dump", 2, Traits::NOSCRIPT, functions::dump).groups(SCRIPT_GROUP).about("7.0.0", "Packs all libraries to be restored elsewhere."),
+    Command::new("function|flush", -2, CHANGE_FUNCTIONS, functions::flush).groups(SCRIPT_GROUP).tips(ON_ALL).about("7.0.0", "Drops all libraries."),
+    Command::new("function|help", 2, ALWAYS, functions::help).groups(SCRIPT_GROUP).about("7.0.0", "Lists the subcommands."),
+    Command::new("function|kill", 2, Traits::NOSCRIPT.union(Traits::ALLOW_BUSY), functions::kill).groups(SCRIPT_GROUP).tips(&["request_policy:all_shards", "response_policy:one_succeeded"]).about("7.0.0", "Ends the function that runs."),
+    Command::new("function|list", -2, Traits::NOSCRIPT, functions::list).groups(SCRIPT_GROUP).tips(VARIES_IN_ORDER).about("7.0.0", "Tells the libraries."),
+    Command::new("function|load", -3, ADD_FUNCTIONS, functions::load).groups(SCRIPT_GROUP).tips(ON_ALL).about("7.0.0", "Loads a library."),
+    Command::new("function|restore", -3, ADD_FUNCTIONS, functions::restore).groups(SCRIPT_GROUP).tips(ON_ALL).about("7.0.0", "Loads libraries that were packed."),
+    Command::new("function|stats", 2, Traits::NOSCRIPT.union(Traits::ALLOW_BUSY), functions::stats).groups(SCRIPT_GROUP).tips(OF_ALL_SHARDS).about("7.0.0", "Tells which function runs."),
 ];
 
 #[rustfmt::skip]

@@ -9,6 +9,7 @@ use crate::{
     command::{Command, Groups, Run, RunData, Traits},
     commands::{self, has_watched_change, refuse_debug},
     invalidation::note_read,
+    lua::Running,
     server::Server,
     users::Denial,
 };
@@ -439,11 +440,15 @@ fn refuse_to_listener(server: &Server, session: &Session, command: &Command) -> 
 
 /// What is refused while a script runs for too long.
 fn refuse_during_script(server: &Server, command: &Command) -> Option<Reply<'static>> {
-    (server.scripts.is_late() && !command.traits.contains(Traits::ALLOW_BUSY)).then(|| Reply::error(BUSY))
+    let running = server.scripts.running.as_ref().filter(|running| running.is_late)?;
+    (!command.traits.contains(Traits::ALLOW_BUSY)).then(|| busy(running))
 }
 
 /// What is told to others while a script runs for too long.
-pub(crate) const BUSY: &str = "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.";
+pub(crate) fn busy(running: &Running) -> Reply<'static> {
+    let remedy = running.remedy();
+    Reply::error(format!("BUSY Redis is busy running a script. You can only call {remedy} or SHUTDOWN NOSAVE."))
+}
 
 /// Whether a request has to wait: clients are paused, or its keys are on their way to another node.
 fn must_wait(server: &Server, session: &Session, command: &'static Command, args: Args<'_>) -> bool {

@@ -34,6 +34,7 @@ pub mod glob;
 pub mod image_file;
 pub mod invalidation;
 pub mod latency;
+pub mod libraries;
 pub mod link;
 pub mod listeners;
 pub mod log;

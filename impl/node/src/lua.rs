@@ -1,4 +1,5 @@
-//! Owns scripts: the machine that they run in, those that are known, and the one that runs.
+//! Owns scripts and the functions of libraries: the machines that they run in, those that are known, and the one that
+//! runs.
 //!
 //! Must not know any command, nor how a client asks for a script.
 
@@ -6,17 +7,20 @@ mod bit;
 mod cache;
 mod cjson;
 mod cmsgpack;
+mod functions;
 mod host;
 mod machine;
 mod native;
 mod random;
 mod redis;
+mod registration;
 mod reply;
 mod running;
 mod shebang;
 mod structs;
 
 pub(crate) use cache::{Cache, Script};
+pub(crate) use functions::{Functions, Library};
 pub(crate) use running::{Running, Terms};
 pub(crate) use shebang::{Flags, parse as parse_shebang};
 
@@ -27,11 +31,11 @@ use crate::{
     server::Server,
 };
 use host::Host;
-use machine::{Ended, Machine, Start};
-use mlua::{Function, MultiValue};
+use machine::{Ended, Machine, Purpose, Start};
+use mlua::{MultiValue, RegistryKey};
 use sha1::{Digest as _, Sha1};
 use slotbus_core::route::Keys;
-use slotbus_wire::resp::{Args, Reply};
+use slotbus_wire::resp::{Args, OwnedArgs, Reply};
 use std::{cell::RefCell, rc::Rc};
 
 /// Everything about scripts.
@@ -41,6 +45,8 @@ pub struct Scripts {
     machine: Option<Rc<Machine>>,
     /// Those that are known.
     pub(crate) cache: Cache,
+    /// The functions of libraries.
+    pub(crate) functions: Functions,
     /// The one that runs.
     pub(crate) running: Option<Running>,
     /// What the one that runs and the node both look at.
@@ -52,7 +58,9 @@ impl Scripts {
     /// None are known.
     #[must_use]
     pub fn new(log: Log) -> Self {
-        Self { machine: None, cache: Cache::default(), running: None, terms: Rc::new(Terms::new()), log }
+        let terms = Rc::new(Terms::new());
+        let functions = Functions::new(log.clone(), Rc::clone(&terms));
+        Self { machine: None, cache: Cache::default(), functions, running: None, terms, log }
     }
 
     /// How many bytes the machine holds.
@@ -82,6 +90,7 @@ impl Scripts {
         let (flags, code) = parse_shebang(text)?;
         let machine = self.machine().map_err(|error| error.to_string())?;
         let code = machine.compile(code).map_err(|fault| format!("Error compiling script (new function): {fault}"))?;
+        let code = machine.keep(code).map_err(|error| error.to_string())?;
         Ok(self.cache.add(Script::new(name, flags, code, text)))
     }
 
@@ -90,12 +99,14 @@ impl Scripts {
         let flags = match command.name {
             "eval" | "eval_ro" => parse_shebang(args.at(1)).ok().map(|(flags, _)| flags),
             "evalsha" | "evalsha_ro" => self.cache.named(args.at(1)).map(|script| script.flags),
+            "fcall" | "fcall_ro" => self.functions.named(args.at(1)).map(|script| script.flags),
             _ => None,
         };
         let Some(flags) = flags.filter(|flags| !flags.contains(Flags::SILENT)) else { return command.traits };
         let mut traits = command.traits;
         traits.set(Traits::WRITE, !flags.contains(Flags::NO_WRITES));
-        traits.set(Traits::DENYOOM, !flags.contains(Flags::ALLOW_OOM));
+        // What changes no key needs no memory.
+        traits.set(Traits::DENYOOM, !flags.intersects(Flags::ALLOW_OOM | Flags::NO_WRITES));
         traits.set(Traits::STALE, flags.contains(Flags::ALLOW_STALE));
         traits
     }
@@ -104,10 +115,22 @@ impl Scripts {
         if let Some(machine) = &self.machine {
             return Ok(Rc::clone(machine));
         }
-        let machine = Rc::new(Machine::new(&self.log, Rc::clone(&self.terms))?);
+        let machine = Rc::new(Machine::new(Purpose::Scripts, &self.log, Rc::clone(&self.terms))?);
         self.machine = Some(Rc::clone(&machine));
         Ok(machine)
     }
+}
+
+/// What is to run.
+pub(crate) struct Call<'c> {
+    /// The script, or the function.
+    pub(crate) script: &'c Script,
+    /// The request for it, if it is a function.
+    pub(crate) request: Option<Args<'c>>,
+    /// Whether it must not write.
+    pub(crate) is_readonly: bool,
+    /// Keys, and other arguments.
+    pub(crate) words: [Vec<&'c [u8]>; 2],
 }
 
 impl Server {
@@ -125,19 +148,18 @@ impl Server {
             .then(|| Reply::err("Can not execute a script with write flag using *_ro command."))
     }
 
-    /// Runs a script for a client, with keys and other arguments.
-    pub(crate) fn run_script(
-        &mut self,
-        session: &mut Session,
-        script: &Script,
-        is_readonly: bool,
-        words: [Vec<&[u8]>; 2],
-    ) -> Reply<'static> {
-        let machine = match self.scripts.machine() {
+    /// Runs a script for a client.
+    pub(crate) fn run_script(&mut self, session: &mut Session, call: Call<'_>) -> Reply<'static> {
+        let machine = match &call.request {
+            Some(_) => self.scripts.functions.machine(),
+            None => self.scripts.machine(),
+        };
+        let machine = match machine {
             Ok(machine) => machine,
             Err(error) => return Reply::err(error),
         };
-        self.begin_script(script, is_readonly, &words[0]);
+        self.begin_script(&call);
+        let (script, words) = (call.script, call.words);
         let before = (session.running, session.is_executing, self.lap);
         (session.is_executing, session.is_scripting) = (true, true);
         let outcome = self.run_code(session, &machine, &script.code, words);
@@ -148,12 +170,15 @@ impl Server {
         outcome.unwrap_or_else(Reply::err)
     }
 
-    fn begin_script(&mut self, script: &Script, is_readonly: bool, keys: &[&[u8]]) {
+    fn begin_script(&mut self, call: &Call<'_>) {
+        let (script, keys) = (call.script, &call.words[0]);
         self.scripts.terms.begin(self.limits.script_patience);
+        self.store.serves_script = true;
         self.scripts.running = Some(Running {
             name: script.name.clone(),
+            call: call.request.map(|request| OwnedArgs::collect(request.from(0))),
             flags: script.flags,
-            is_readonly: is_readonly || script.flags.contains(Flags::NO_WRITES),
+            is_readonly: call.is_readonly || script.flags.contains(Flags::NO_WRITES),
             has_written: false,
             is_out_of_memory: self.is_out_of_memory(),
             slot: self.bus.as_ref().and_then(|_| Keys::of(keys.iter().copied()).slot),
@@ -168,6 +193,7 @@ impl Server {
         }
         self.scripts.running = None;
         self.scripts.terms.end();
+        self.store.serves_script = false;
     }
 
     /// Lends the node to the functions that the script calls, until it has ended.
@@ -175,7 +201,7 @@ impl Server {
         &mut self,
         session: &mut Session,
         machine: &Machine,
-        code: &Function,
+        code: &RegistryKey,
         words: [Vec<&[u8]>; 2],
     ) -> mlua::Result<Ended> {
         let terms = Rc::clone(&self.scripts.terms);

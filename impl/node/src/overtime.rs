@@ -46,7 +46,8 @@ impl Server {
         running.is_late = true;
         self.log.warning(format_args!(
             "Slow script detected: still in execution after {duration_ms} milliseconds. You can try killing the script \
-             using the SCRIPT KILL command. Script name is: {}.",
+             using the {} command. Script name is: {}.",
+            running.remedy(),
             running.name
         ));
     }

@@ -32,12 +32,20 @@ pub struct Loaded {
 /// Reads a file into the store; none if there is no file. An error says what is wrong, as redis-server
 /// does, and leaves the file as it is.
 pub fn load(path: &Path, store: &mut Store) -> Result<Option<Loaded>, String> {
+    load_by(Loader::default(), path, store)
+}
+
+/// The same, but that what is there already gives way.
+pub(crate) fn merge(path: &Path, store: &mut Store) -> Result<Option<Loaded>, String> {
+    load_by(Loader { merges: true, ..Loader::default() }, path, store)
+}
+
+fn load_by(mut loader: Loader, path: &Path, store: &mut Store) -> Result<Option<Loaded>, String> {
     let mut file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(format!("Fatal error loading the DB: {}. Exiting.", reason(&error))),
     };
-    let mut loader = Loader::default();
     let mut chunk = vec![0; CHUNK_BYTES];
     while !loader.is_complete {
         match file.read(&mut chunk) {
@@ -62,6 +70,8 @@ pub struct Loader {
     /// So much has to be held before it is worth another attempt.
     wanted: usize,
     is_complete: bool,
+    /// Whether what is there already gives way; else it must not be there.
+    merges: bool,
     stream_id: Option<StreamId>,
     stream_offset: Option<u64>,
 }
@@ -139,7 +149,10 @@ impl Loader {
         match record {
             Record::Head(_) | Record::Sizes(..) | Record::End(_) => {}
             Record::Aux(name, value) => self.note(&name, &value),
-            Record::Function(library) => store.functions.push(library),
+            Record::Function(text) => {
+                let outcome = store.libraries.put(&text, self.merges);
+                outcome.map_err(|fault| format!("Failed loading a library of functions: {fault}"))?;
+            }
             Record::Database(number) => self.database = number,
             Record::Entry(entry) => self.put_entry(store, *entry)?,
         }
@@ -169,7 +182,7 @@ impl Loader {
         let value = Value::of_snapshot(entry.value, &store.limits).ok_or_else(|| {
             format!("The value of key '{key}' contradicts itself. Unrecoverable error, aborting now.")
         })?;
-        if store.contains(&entry.key, store.now) {
+        if store.contains(&entry.key, store.now) && !(self.merges && store.remove(&entry.key)) {
             return Err(format!("RDB has duplicated key '{key}' in DB 0"));
         }
         store.put_entry(Entry::new(&entry.key, value, end, store.fresh_use()));

@@ -171,6 +171,7 @@ fn load_snapshot(server: &mut Server) -> Result<(), String> {
     let expired = if server.is_replica() { Expired::There } else { Expired::Dropped };
     server.store.set_time(server.now, expired);
     let loaded = snapshot::load(&server.settings.path("dbfilename"), &mut server.store)?;
+    server.adopt_libraries()?;
     if let Some(snapshot::Loaded { keys, stream }) = loaded {
         let seconds = start.elapsed().as_secs_f64();
         server.log.notice(format_args!("DB loaded from disk: {seconds:.3} seconds, {keys} keys"));

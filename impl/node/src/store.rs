@@ -37,7 +37,7 @@ use self::{
     tables::Tables,
     value::{Kind, Value, View},
 };
-use crate::config::Settings;
+use crate::{config::Settings, libraries::Libraries};
 use foldhash::quality::RandomState;
 use slotbus_core::{CLUSTER_SLOTS, Millis, Slot, SlotSet, route::key_slot};
 use std::hash::BuildHasher;
@@ -114,10 +114,12 @@ pub struct Store {
     pub news: News,
     /// What has been counted.
     pub tally: Tally,
+    /// Whether a script asks.
+    pub serves_script: bool,
     image: Option<Image>,
     image_mark: bool,
-    /// Libraries of functions, met in a snapshot: kept, and handed on.
-    pub functions: Vec<Vec<u8>>,
+    /// Libraries of functions, which are saved and copied with the keys.
+    pub libraries: Libraries,
 }
 
 /// Where a key is.
@@ -151,9 +153,10 @@ impl Store {
             eviction: Eviction::new(settings),
             news: News::default(),
             tally: Tally::default(),
+            serves_script: false,
             image: None,
             image_mark: false,
-            functions: Vec::new(),
+            libraries: Libraries::default(),
         }
     }
 
@@ -183,7 +186,7 @@ impl Store {
         self.hasher = other.hasher;
         (self.len, self.expiring, self.bytes) = (other.len, other.expiring, other.bytes);
         self.image_mark = other.image_mark;
-        self.functions = other.functions;
+        self.libraries = other.libraries;
         self.expiry_slot = 0;
         for key in self.news.watched() {
             if self.peek(&key).is_some() {

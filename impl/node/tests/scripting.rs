@@ -19,8 +19,12 @@ fn request(line: &str) -> Vec<u8> {
     bytes_of(&words_of(line))
 }
 
-fn ask(client: &mut Client, line: &str) -> String {
+fn send(client: &mut Client, line: &str) {
     client.send(&request(line));
+}
+
+fn ask(client: &mut Client, line: &str) -> String {
+    send(client, line);
     client.reply().map_or_else(|| "nothing: the connection ended".to_owned(), |reply| text(&reply))
 }
 
@@ -112,11 +116,53 @@ fn nothing_that_a_script_does_harms_the_node_or_the_next_script() {
             "-ERR user_script:1: Bad data format",
         ),
         ("eval 'return loadstring(\"\\\\27Lua\")' 0", "$-1\r\n"),
+        (
+            "eval 'local function f(n, ...) if n > 0 then return f(n - 1, \"x\", ...) end return redis.call(\"rpush\", \"l\", ...) \
+             end return f(9000)' 0",
+            "-ERR too many values at once",
+        ),
+        (
+            "eval 'local function f(n, ...) if n > 0 then return f(n - 1, \"x\", ...) end return redis.call(\"rpush\", \"l\", ...) \
+             end table.insert(redis, 1) return pcall(f, 9000)' 0",
+            "-ERR too many values at once",
+        ),
+        ("eval 'return redis[1]' 0", "$-1\r\n"),
         ("eval 'return redis.call(\"echo\", \"well\")' 0", "$4\r\nwell\r\n"),
     ] {
         let reply = ask(&mut client, line);
         assert!(reply.starts_with(beginning), "{line}: {:?}", &reply[..reply.len().min(200)]);
     }
+}
+
+#[test]
+fn scripts_may_hold_more_values_than_the_machine_lends_at_once() {
+    const MANY: usize = 9000;
+    let (node, server) = (alone(NODE), alone(REDIS));
+    let told = [node, server].map(|server| {
+        let mut client = server.client();
+        let words: Vec<String> = (0..MANY).map(|number| format!("word{number}")).collect();
+        let head = ["eval", "return {#KEYS, #ARGV, KEYS[2], ARGV[5000]}", "100"];
+        let request: Vec<&[u8]> = head.into_iter().chain(words.iter().map(String::as_str)).map(str::as_bytes).collect();
+        client.send_request(&request);
+        let mut told = vec![text(&client.reply().unwrap())];
+        for line in [
+            "eval 'local t = {} for i = 1, 9000 do t[\"k\" .. i] = \"v\" .. i end return #cmsgpack.pack(t)' 0",
+            "eval 'local t = {} for i = 1, 9000 do t[i] = \"v\" .. i end return #cmsgpack.unpack(cmsgpack.pack(t))' 0",
+            "eval 'local t = {} for i = 1, 9000 do t[i] = \"v\" .. i end return #cjson.decode(cjson.encode(t))' 0",
+            "eval 'for i = 1, 9000 do redis.call(\"zadd\", \"z\", i, \"m\" .. i) end return 1' 0",
+            "eval 'redis.setresp(3) return #redis.call(\"zrange\", \"z\", 0, -1, \"withscores\")' 0",
+            "eval 'return #redis.call(\"zrange\", \"z\", 0, -1, \"withscores\")' 0",
+        ] {
+            told.push(ask(&mut client, line));
+        }
+        for number in 0..MANY {
+            send(&mut client, &format!("eval 'return {number}' 0"));
+        }
+        let all = (0..MANY).map(|_| text(&client.reply().unwrap()));
+        told.extend(all);
+        told
+    });
+    assert!(told[0] == told[1], "{:?}", told[0].iter().zip(&told[1]).find(|(ours, theirs)| ours != theirs));
 }
 
 #[test]

@@ -1,9 +1,12 @@
 //! Owns the form in which one value travels between servers, as DUMP writes it and RESTORE reads
-//! it: a kind, the value as a snapshot holds it, the version of that format, a checksum.
+//! it: a kind, the value as a snapshot holds it, the version of that format, a checksum. Libraries of
+//! functions travel in the same form, one behind the other.
 //!
 //! Must not know keys.
 
-use crate::rdb::{Body, Fault, Value, checksum, is_readable, read_value, version_of};
+use crate::rdb::{
+    Body, Fault, FunctionFault, VERSION, Value, checksum, functions, is_readable, put_function, read_value, version_of,
+};
 use std::fmt;
 
 const FOOTER_BYTES: usize = 10;
@@ -15,6 +18,12 @@ pub enum DumpError {
     VersionOrChecksum,
     /// The value's bytes make no sense.
     BadFormat,
+    /// A library of functions is not complete.
+    CutLibrary,
+    /// A library of functions has a form of which no release of redis reads the name of the engine.
+    OldLibrary,
+    /// What is there is no library of functions.
+    NoLibrary,
 }
 
 impl fmt::Display for DumpError {
@@ -22,6 +31,9 @@ impl fmt::Display for DumpError {
         f.write_str(match self {
             Self::VersionOrChecksum => "DUMP payload version or checksum are wrong",
             Self::BadFormat => "Bad data format",
+            Self::CutLibrary => "Failed loading library payload",
+            Self::OldLibrary => "Failed loading engine name",
+            Self::NoLibrary => "given type is not a function",
         })
     }
 }
@@ -34,10 +46,33 @@ pub fn dump(body: Body<'_>, compresses: bool) -> Vec<u8> {
     let kind = body.kind();
     let mut out = vec![kind];
     body.put(&mut out, compresses);
-    out.extend_from_slice(&version_of(kind).to_le_bytes());
-    let checksum = checksum(&out);
-    out.extend_from_slice(&checksum.to_le_bytes());
-    out
+    sealed(out, version_of(kind))
+}
+
+/// Libraries of functions, by their texts, in the form of FUNCTION DUMP.
+#[must_use]
+pub fn dump_functions<'t>(texts: impl IntoIterator<Item = &'t [u8]>, compresses: bool) -> Vec<u8> {
+    let mut out = Vec::new();
+    texts.into_iter().for_each(|text| put_function(&mut out, text, compresses));
+    sealed(out, VERSION)
+}
+
+/// A payload with its footer.
+fn sealed(mut payload: Vec<u8>, version: u16) -> Vec<u8> {
+    payload.extend_from_slice(&version.to_le_bytes());
+    let checksum = checksum(&payload);
+    payload.extend_from_slice(&checksum.to_le_bytes());
+    payload
+}
+
+/// The texts of the libraries of functions that a payload holds.
+pub fn restore_functions(payload: &[u8]) -> Result<Vec<Vec<u8>>, DumpError> {
+    let body = verified(payload).ok_or(DumpError::VersionOrChecksum)?;
+    functions(body).map_err(|fault| match fault {
+        FunctionFault::Cut => DumpError::CutLibrary,
+        FunctionFault::OfCandidate => DumpError::OldLibrary,
+        FunctionFault::Other => DumpError::NoLibrary,
+    })
 }
 
 /// The value that a payload holds.
@@ -61,7 +96,7 @@ fn verified(payload: &[u8]) -> Option<&[u8]> {
 
 #[cfg(test)]
 mod tests {
-    use super::{DumpError, dump, restore};
+    use super::{DumpError, dump, dump_functions, restore, restore_functions};
     use crate::{
         entry_block::Block,
         entry_id::EntryId,
@@ -71,9 +106,26 @@ mod tests {
     };
 
     fn sealed(body: &[u8], version: u16) -> Vec<u8> {
-        let mut payload = [body, &version.to_le_bytes()].concat();
-        payload.extend(checksum(&payload).to_le_bytes());
-        payload
+        super::sealed(body.to_vec(), version)
+    }
+
+    #[test]
+    fn libraries_come_back() {
+        let texts = [b"#!lua name=a\n".as_slice(), &[b'x'; 20_000], b""];
+        for compresses in [false, true] {
+            let payload = dump_functions(texts, compresses);
+            assert_eq!(restore_functions(&payload), Ok(texts.map(<[u8]>::to_vec).to_vec()));
+        }
+        assert_eq!(dump_functions([], true), [10, 0, 0x5d, 0x9b, 0x5c, 0x40, 0x0f, 0x7f, 0xa2, 0xda]);
+        for (body, fault) in [
+            (b"\xf5".as_slice(), DumpError::CutLibrary),
+            (b"\xf5\x01x\xf5\x05x", DumpError::CutLibrary),
+            (b"\xf6\x01x", DumpError::OldLibrary),
+            (b"\x00\x01a\x01b", DumpError::NoLibrary),
+        ] {
+            assert_eq!(restore_functions(&sealed(body, 10)), Err(fault));
+        }
+        assert_eq!(restore_functions(b"\x0a\0"), Err(DumpError::VersionOrChecksum));
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod value;
 
 pub use body::Body;
 pub use file::{Entry, Header, Record, RecordReader, put_end, put_entry, put_function, put_header, put_sizes};
+pub(crate) use file::{FunctionFault, functions};
 pub use stream::{Consumer, Group, Name, Pending, Stream};
 pub use value::Value;
 

@@ -180,9 +180,9 @@ impl Loader {
         match args.len() {
             2 if is(0, "select") && args.at(1) == b"0" => return Ok(()),
             2 if is(0, "select") => return Err(Fault::Other("A database that this node does not have".into())),
-            3 | 4 if is(0, "function") && is(1, "load") => {
-                store.functions.push(args.at(args.len() - 1).to_vec());
-                return Ok(());
+            _ if is(0, "function") => {
+                let words: Vec<&[u8]> = args.from(1).collect();
+                return store.libraries.follow(&words).map_err(Fault::Other);
             }
             _ => {}
         }
@@ -340,6 +340,7 @@ impl Server {
         let start = Instant::now();
         self.store.set_time(self.now, Expired::There);
         let bytes = self.aof.load(&mut self.store, &self.log)?;
+        self.adopt_libraries()?;
         if !self.aof.manifest.is_empty() {
             let seconds = start.elapsed().as_secs_f64();
             self.log.notice(format_args!("DB loaded from append only file: {seconds:.3} seconds"));
@@ -361,9 +362,10 @@ impl Server {
     pub fn reload_aof(&mut self) -> Result<(), String> {
         self.write_aof();
         self.store.clear();
-        self.store.functions.clear();
+        self.store.libraries.clear();
         self.store.set_time(self.now, Expired::There);
-        self.aof.load(&mut self.store, &self.log).map(drop)
+        self.aof.load(&mut self.store, &self.log)?;
+        self.adopt_libraries()
     }
 }
 

@@ -149,10 +149,13 @@ fn reload(server: &mut Server, args: Args<'_>) -> Reply<'static> {
     }
     if !has(b"noflush") {
         server.store.clear();
+        server.store.libraries.clear();
     }
-    match snapshot::load(&server.settings.path("dbfilename"), &mut server.store) {
+    let load = if has(b"merge") { snapshot::merge } else { snapshot::load };
+    let loaded = load(&server.settings.path("dbfilename"), &mut server.store);
+    match loaded.and_then(|_| server.adopt_libraries()) {
         Ok(_) => Reply::OK,
-        Err(_) => Reply::err("Error trying to load the RDB dump, check server logs."),
+        Err(_) => Reply::err("Error trying to load the RDB dump"),
     }
 }
 

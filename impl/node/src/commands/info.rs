@@ -104,6 +104,7 @@ fn about_clients(server: &Server, fields: &mut Fields) {
 
 fn about_memory(server: &Server, fields: &mut Fields) {
     let Figures { used, resident, peak, machine } = Figures::of(server);
+    let functions = &server.scripts.functions;
     let percent = |part: usize, whole: usize| format!("{:.2}%", part as f64 * 100.0 / whole.max(1) as f64);
     for (name, bytes) in [
         ("used_memory", used),
@@ -111,8 +112,8 @@ fn about_memory(server: &Server, fields: &mut Fields) {
         ("used_memory_peak", peak),
         ("total_system_memory", machine),
         ("used_memory_lua", server.scripts.bytes()),
-        ("used_memory_vm_total", server.scripts.bytes()),
-        ("used_memory_scripts", server.scripts.cache.bytes()),
+        ("used_memory_vm_total", server.scripts.bytes() + functions.machine_bytes()),
+        ("used_memory_scripts", server.scripts.cache.bytes() + functions.bytes()),
         ("maxmemory", usize::try_from(server.settings.number("maxmemory")).unwrap_or_default()),
     ] {
         fields.put(name, bytes);
@@ -124,12 +125,10 @@ fn about_memory(server: &Server, fields: &mut Fields) {
     fields.put("used_memory_vm_eval", server.scripts.bytes());
     fields.put("used_memory_scripts_eval", server.scripts.cache.bytes());
     fields.put("number_of_cached_scripts", server.scripts.cache.len());
-    fields.put_none(&[
-        "number_of_functions",
-        "number_of_libraries",
-        "used_memory_vm_functions",
-        "used_memory_functions",
-    ]);
+    fields.put("number_of_functions", functions.len());
+    fields.put("number_of_libraries", functions.libraries().len());
+    fields.put("used_memory_vm_functions", functions.machine_bytes());
+    fields.put("used_memory_functions", functions.bytes());
     fields.put("maxmemory_policy", server.settings.text("maxmemory-policy"));
     fields.put("mem_fragmentation_ratio", format_args!("{:.2}", resident as f64 / used.max(1) as f64));
     fields.put("mem_fragmentation_bytes", resident.saturating_sub(used));

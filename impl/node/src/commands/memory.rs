@@ -87,7 +87,7 @@ pub(super) fn stats<'e>(server: &'e mut Server, _: &mut Session, _: Args<'e>) ->
         ("cluster.links", Reply::count(server.bus.as_ref().map_or(0, Bus::buffered_bytes))),
         ("aof.buffer", Reply::count(server.aof.waiting())),
         ("lua.caches", Reply::count(server.scripts.cache.bytes())),
-        ("functions.caches", Reply::count(0)),
+        ("functions.caches", Reply::count(server.scripts.functions.bytes())),
         ("keys.count", Reply::count(keys)),
         ("keys.bytes-per-key", Reply::count(used / keys.max(1))),
         ("dataset.bytes", Reply::count(used)),

@@ -22,7 +22,7 @@ pub(super) fn replconf<'e>(server: &'e mut Server, session: &mut Session, args: 
             (b"ack", Some(offset)) => return acknowledge(server, session, offset),
             (b"ack" | b"getack", _) => return Reply::Silence,
             (b"listening-port" | b"rdb-only", None) => return not_an_integer(),
-            // What is listed is all that the copy is to have, and there are no functions here.
+            // What is listed is all that the copy is to have.
             (b"rdb-filter-only", _) => match value.split(|byte| *byte == b' ').find(|part| !is_filter(part)) {
                 None => Some(Introduction::NoKeys),
                 Some(unknown) => {

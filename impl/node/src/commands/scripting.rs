@@ -1,7 +1,12 @@
 //! Owns the commands about scripts: EVAL with its variants, SCRIPT.
 
 use super::{help_of, not_an_integer};
-use crate::{client::Session, lua::Script, server::Server};
+use crate::{
+    client::Session,
+    dispatch,
+    lua::{Call, Script},
+    server::Server,
+};
 use slotbus_wire::resp::{Args, Reply, parse_i64};
 use std::rc::Rc;
 
@@ -57,15 +62,19 @@ fn evaluate<'e>(
         server.refuse_script(&script, is_readonly).map_or(Ok((script, words)), Err)
     });
     match outcome {
-        Ok((script, words)) => server.run_script(session, &script, is_readonly, words),
+        Ok((script, words)) => server.run_script(session, Call { script: &script, request: None, is_readonly, words }),
         Err(refusal) => refusal,
     }
 }
 
 /// The keys of a request, and what comes behind them.
 fn keys_and_others(args: Args<'_>) -> Result<[Vec<&[u8]>; 2], Reply<'static>> {
+    parse_i64(args.at(2)).ok_or_else(not_an_integer).and_then(|count| split_words(args, count))
+}
+
+/// The keys of a request, which are so many, and what comes behind them.
+pub(super) fn split_words(args: Args<'_>, count: i64) -> Result<[Vec<&[u8]>; 2], Reply<'static>> {
     const FIRST: usize = 3;
-    let count = parse_i64(args.at(2)).ok_or_else(not_an_integer)?;
     let most = args.len().saturating_sub(FIRST);
     if count > i64::try_from(most).unwrap_or(i64::MAX) {
         return Err(Reply::err("Number of keys can't be greater than number of args"));
@@ -93,12 +102,18 @@ pub(super) fn flush<'e>(server: &'e mut Server, _: &mut Session, args: Args<'e>)
 }
 
 pub(super) fn kill<'e>(server: &'e mut Server, _: &mut Session, _: Args<'e>) -> Reply<'e> {
+    end_running(server, "SCRIPT KILL")
+}
+
+/// Ends what runs, if it may be ended, and by this command.
+pub(super) fn end_running(server: &mut Server, command: &str) -> Reply<'static> {
     match &server.scripts.running {
         None => Reply::error("NOTBUSY No scripts in execution right now."),
         Some(running) if running.has_written => Reply::error(
             "UNKILLABLE Sorry the script already executed write commands against the dataset. You can either wait the \
              script termination or kill the server in a hard way using the SHUTDOWN NOSAVE command.",
         ),
+        Some(running) if running.remedy() != command => dispatch::busy(running),
         Some(_) => {
             server.scripts.terms.is_killed.set(true);
             server.log.warning(format_args!("Lua script killed by user with SCRIPT KILL."));

@@ -1,7 +1,7 @@
 //! Owns the commands about the process: TIME, SHUTDOWN.
 
 use super::syntax_error;
-use crate::{client::Session, dispatch::BUSY, server::Server};
+use crate::{client::Session, dispatch::busy, server::Server};
 use slotbus_wire::resp::{Args, Reply};
 
 pub(super) fn time<'e>(server: &'e mut Server, _: &mut Session, _: Args<'e>) -> Reply<'e> {
@@ -17,8 +17,9 @@ pub(super) fn shutdown<'e>(server: &'e mut Server, session: &mut Session, args: 
     if !args.from(1).all(is_known) || is_contradictory {
         return syntax_error();
     }
-    if server.scripts.is_late() && !has(b"nosave") {
-        return Reply::error(BUSY);
+    let running = server.scripts.running.as_ref().filter(|running| running.is_late && !has(b"nosave"));
+    if let Some(running) = running {
+        return busy(running);
     }
     if has(b"abort") {
         return Reply::err("No shutdown in progress.");

@@ -121,7 +121,7 @@ fn put(store: &mut Store, target: &[u8], found: Vec<Option<Vec<u8>>>) -> usize {
 
 /// The items of a collection, in the order that they have without sorting.
 fn items(store: &mut Store, key: &[u8], query: &mut Query<'_>) -> Result<Vec<Vec<u8>>, WrongKind> {
-    let is_descending = query.is_descending;
+    let (is_descending, serves_script) = (query.is_descending, store.serves_script);
     match store.view(key) {
         None => Ok(vec![]),
         Some(View::Other(Value::List(list))) => {
@@ -129,8 +129,8 @@ fn items(store: &mut Store, key: &[u8], query: &mut Query<'_>) -> Result<Vec<Vec
             Ok(if !query.sorts() && is_descending { items.rev().collect() } else { items.collect() })
         }
         Some(View::Other(Value::Set(set))) => {
-            // What is stored must not depend on chance.
-            if !query.sorts() && query.target.is_some() {
+            // What is stored, or what a script goes on with, must not depend on chance.
+            if !query.sorts() && (query.target.is_some() || serves_script) {
                 (query.by, query.is_by_text) = (None, true);
             }
             Ok(set.iter().map(|member| member.into_owned()).collect())

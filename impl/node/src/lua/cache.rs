@@ -1,7 +1,7 @@
 //! Owns the scripts that are known, by their names: the hashes of their texts.
 
 use super::shebang::Flags;
-use mlua::Function;
+use mlua::RegistryKey;
 use std::{collections::HashMap, rc::Rc};
 
 /// One script.
@@ -11,13 +11,18 @@ pub(crate) struct Script {
     pub(crate) name: String,
     /// What it says of itself.
     pub(crate) flags: Flags,
-    pub(super) code: Function,
+    pub(super) code: RegistryKey,
     bytes: usize,
 }
 
 impl Script {
-    pub(super) fn new(name: String, flags: Flags, code: Function, text: &[u8]) -> Self {
+    pub(super) fn new(name: String, flags: Flags, code: RegistryKey, text: &[u8]) -> Self {
         Self { bytes: text.len() + name.len() + size_of::<Self>(), name, flags, code }
+    }
+
+    /// About how many bytes it takes.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
     }
 }
 

@@ -5,6 +5,8 @@ use mlua::{Lua, MultiValue, Table, Value};
 
 /// Tables within tables beyond this are written as nothing.
 const WRITE_DEPTH_MAX: usize = 16;
+/// The machine lends no more values at once than about this.
+const VALUES_MAX: usize = 7000;
 /// What is nested deeper is not read.
 const READ_DEPTH_MAX: usize = 1000;
 
@@ -136,19 +138,22 @@ fn put_integer(out: &mut Vec<u8>, number: i64) {
 }
 
 fn put_table(out: &mut Vec<u8>, table: &Table, depth: usize) -> mlua::Result<()> {
-    let pairs = table.pairs::<Value, Value>().collect::<mlua::Result<Vec<_>>>()?;
-    let greatest = pairs.iter().try_fold(0, |greatest: i64, (key, _)| match key.as_integer() {
-        Some(index @ 1..) => Some(greatest.max(index)),
-        Some(_) | None => None,
-    });
-    if greatest.is_some_and(|greatest| usize::try_from(greatest) == Ok(pairs.len())) {
-        put_len(out, pairs.len(), (0x90, 16), [None, Some(0xdc), Some(0xdd)]);
-        return (1..=pairs.len()).try_for_each(|index| put(out, &table.raw_get(index)?, depth));
+    // The machine lends only so many values at once: a table is gone through twice.
+    let (mut len, mut greatest) = (0_usize, Some(0));
+    for pair in table.pairs::<Value, Value>() {
+        let (key, _) = pair?;
+        len += 1;
+        greatest = greatest.zip(key.as_integer().filter(|&index| index > 0)).map(|(former, index)| index.max(former));
     }
-    put_len(out, pairs.len(), (0x80, 16), [None, Some(0xde), Some(0xdf)]);
-    pairs.iter().try_for_each(|(key, value)| {
-        put(out, key, depth)?;
-        put(out, value, depth)
+    if greatest.is_some_and(|greatest| usize::try_from(greatest) == Ok(len)) {
+        put_len(out, len, (0x90, 16), [None, Some(0xdc), Some(0xdd)]);
+        return (1..=len).try_for_each(|index| put(out, &table.raw_get(index)?, depth));
+    }
+    put_len(out, len, (0x80, 16), [None, Some(0xde), Some(0xdf)]);
+    table.pairs::<Value, Value>().try_for_each(|pair| {
+        let (key, value) = pair?;
+        put(out, &key, depth)?;
+        put(out, &value, depth)
     })
 }
 
@@ -166,6 +171,9 @@ impl<'a> Reader<'a> {
     fn values(&mut self, most: usize) -> Outcome<Vec<Value>> {
         let mut values = Vec::new();
         while !self.rest.is_empty() && values.len() < most {
+            if values.len() >= VALUES_MAX {
+                return Err(Fault::Said("too many values at once".into()));
+            }
             values.push(self.value(0)?);
         }
         Ok(values)

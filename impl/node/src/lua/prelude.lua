@@ -10,17 +10,20 @@ local plain = given.plain
 
 local READONLY = "Attempt to modify a readonly table"
 
--- The tables behind the stand-ins.
+-- The tables behind the stand-ins, and what leads from these to those.
 local behind = {}
 local stand_ins = {}
+local ways = {}
 
 local function refuse_change()
   error(READONLY, 2)
 end
 
 local function protect(content)
-  local stand_in = setmetatable({}, { __index = content, __newindex = refuse_change, __metatable = false })
+  local way = { __index = content, __newindex = refuse_change, __metatable = false }
+  local stand_in = setmetatable({}, way)
   behind[stand_in] = content
+  ways[stand_in] = way
   stand_ins[#stand_ins + 1] = stand_in
   return stand_in
 end
@@ -171,11 +174,11 @@ for name, library in next, libraries do
   world[name] = protect(library)
 end
 
-setmetatable(world, {
-  __index = function(_, name)
-    error("Script attempted to access nonexistent global variable '" .. tostring(name) .. "'", 2)
-  end,
-})
+local function refuse_name(_, name)
+  error("Script attempted to access nonexistent global variable '" .. tostring(name) .. "'", 2)
+end
+
+setmetatable(world, { __index = refuse_name })
 local globals = protect(world)
 world._G = globals
 metatables[globals] = protect({ __index = function() end })
@@ -183,11 +186,7 @@ getmetatable("").__metatable = protect({ __index = world.string })
 
 local locate = given.locate
 
--- Runs a script; says whether it ended well, and its value or an error.
-local function start(script, keys, argv, call, try, check)
-  world.KEYS, world.ARGV = keys, argv
-  redis.call, redis.pcall, redis.acl_check_cmd = call, try, check
-  local has_succeeded, value = xpcall(script, locate)
+local function clear_stand_ins()
   for index = 1, #stand_ins do
     -- Functions that do not ask for the content's own way can leave something in a stand-in.
     local stand_in = stand_ins[index]
@@ -197,7 +196,42 @@ local function start(script, keys, argv, call, try, check)
       key = next(stand_in)
     end
   end
+end
+
+-- Runs a script, or a function of a library, which is handed its words; says whether it ended well, and its value
+-- or an error.
+local function start(script, keys, argv, call, try, check)
+  redis.call, redis.pcall, redis.acl_check_cmd = call, try, check
+  local run = script
+  if given.loading then
+    run = function() return script(keys, argv) end
+  else
+    world.KEYS, world.ARGV = keys, argv
+  end
+  local has_succeeded, value = xpcall(run, locate)
+  clear_stand_ins()
   return has_succeeded, value
 end
 
-return globals, start
+local load_library
+
+-- While a library is loaded it finds what it registers functions with, and nothing else.
+if given.loading then
+  local loading = setmetatable({ redis = protect(setmetatable(given.loading, { __index = refuse_name })) }, { __index = refuse_name })
+
+  function load_library(code)
+    ways[globals].__index = loading
+    local has_succeeded, value = xpcall(code, locate)
+    ways[globals].__index = world
+    clear_stand_ins()
+    return has_succeeded, value
+  end
+end
+
+-- Puts right what code leaves behind that was cut off from outside.
+local function recover()
+  ways[globals].__index = world
+  clear_stand_ins()
+end
+
+return globals, start, recover, load_library

@@ -28,24 +28,38 @@ const TO_REPLICAS: i64 = 2;
 /// The functions and constants of the library.
 pub(super) fn library(lua: &Lua, log: &Log, terms: &Rc<Terms>) -> mlua::Result<Table> {
     let table = lua.create_table()?;
-    put_constants(&table)?;
+    put_targets(&table)?;
+    put_version(&table)?;
     put_texts(lua, &table)?;
     put_settings(lua, &table, terms)?;
-    let log = log.clone();
-    table.raw_set("log", function(lua, "log", move |_, args| write_line(&log, &args))?)?;
-    // There is no debugger: to wait for one is not to wait, and to tell it something is to tell nobody.
-    table.raw_set("breakpoint", function(lua, "breakpoint", |_, _| Ok(false))?)?;
-    table.raw_set("debug", function(lua, "debug", |_, _| Ok(()))?)?;
+    put_log(lua, &table, log)?;
     Ok(table)
 }
 
-fn put_constants(table: &Table) -> mlua::Result<()> {
+/// What functions of libraries do not find.
+pub(super) fn put_what_scripts_have(lua: &Lua, table: &Table) -> mlua::Result<()> {
+    // There is no debugger: to wait for one is not to wait, and to tell it something is to tell nobody.
+    table.raw_set("breakpoint", function(lua, "breakpoint", |_, _| Ok(false))?)?;
+    table.raw_set("debug", function(lua, "debug", |_, _| Ok(()))?)?;
+    // Writes are always replicated as what came of them.
+    table.raw_set("replicate_commands", function(lua, "replicate_commands", |_, _| Ok(true))?)
+}
+
+/// What writes to the log, and its levels.
+pub(super) fn put_log(lua: &Lua, table: &Table, log: &Log) -> mlua::Result<()> {
     for (number, (name, _)) in LEVELS.iter().enumerate() {
         table.raw_set(*name, number)?;
     }
-    for (name, target) in TARGETS {
-        table.raw_set(name, target)?;
-    }
+    let log = log.clone();
+    table.raw_set("log", function(lua, "log", move |_, args| write_line(&log, &args))?)
+}
+
+fn put_targets(table: &Table) -> mlua::Result<()> {
+    TARGETS.iter().try_for_each(|(name, target)| table.raw_set(*name, *target))
+}
+
+/// The version that scripts are told.
+pub(super) fn put_version(table: &Table) -> mlua::Result<()> {
     table.raw_set("REDIS_VERSION", REDIS_VERSION)?;
     let parts = REDIS_VERSION.split('.').map(|part| part.parse::<u32>().unwrap_or_default());
     table.raw_set("REDIS_VERSION_NUM", parts.fold(0, |number, part| number << 8 | part))
@@ -117,9 +131,7 @@ fn put_settings(lua: &Lua, table: &Table, terms: &Rc<Terms>) -> mlua::Result<()>
         shared.replicates.set(target & TO_REPLICAS != 0);
         Ok(())
     };
-    table.raw_set("set_repl", function(lua, "set_repl", choose)?)?;
-    // Writes are always replicated as what came of them.
-    table.raw_set("replicate_commands", function(lua, "replicate_commands", |_, _| Ok(true))?)
+    table.raw_set("set_repl", function(lua, "set_repl", choose)?)
 }
 
 fn write_line(log: &Log, args: &Arguments<'_>) -> Outcome<MultiValue> {

@@ -63,8 +63,11 @@ pub(super) fn to_lua(lua: &Lua, reply: &Reply<'_>, protocol: Protocol) -> mlua::
 
 /// A sequence of sequences of two.
 fn nested(lua: &Lua, pairs: &[(Reply<'_>, Reply<'_>)], protocol: Protocol) -> mlua::Result<Value> {
-    let pair = |(first, second): &(Reply<'_>, Reply<'_>)| to_sequence(lua, [first, second], protocol);
-    lua.create_sequence_from(pairs.iter().map(pair).collect::<mlua::Result<Vec<_>>>()?).map(Value::Table)
+    let table = lua.create_table()?;
+    for (index, (first, second)) in (1_i64..).zip(pairs) {
+        table.raw_set(index, to_sequence(lua, [first, second], protocol)?)?;
+    }
+    Ok(Value::Table(table))
 }
 
 fn to_sequence<'r, 'b: 'r>(

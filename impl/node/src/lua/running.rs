@@ -4,7 +4,7 @@
 
 use super::shebang::Flags;
 use slotbus_core::Slot;
-use slotbus_wire::resp::Protocol;
+use slotbus_wire::resp::{OwnedArgs, Protocol};
 use std::{
     cell::Cell,
     time::{Duration, Instant},
@@ -23,6 +23,8 @@ pub(crate) struct Terms {
     pub(crate) patience: Cell<Option<Duration>>,
     /// Whether it is to end.
     pub(crate) is_killed: Cell<bool>,
+    /// When the library that is loaded is given up.
+    loading_end: Cell<Option<Instant>>,
 }
 
 impl Terms {
@@ -34,6 +36,7 @@ impl Terms {
             since: Cell::new(Instant::now()),
             patience: Cell::new(None),
             is_killed: Cell::new(false),
+            loading_end: Cell::new(None),
         }
     }
 
@@ -49,6 +52,23 @@ impl Terms {
     /// What holds again once it has ended.
     pub(super) fn end(&self) {
         self.replicates.set(true);
+        self.patience.set(None);
+    }
+
+    /// A library begins to be loaded, and is given up after so long, if ever.
+    pub(super) fn begin_loading(&self, patience: Option<Duration>) {
+        self.is_killed.set(false);
+        self.loading_end.set(patience.map(|patience| Instant::now() + patience));
+    }
+
+    /// The library is loaded, or given up.
+    pub(super) fn end_loading(&self) {
+        self.loading_end.set(None);
+    }
+
+    /// Whether a library has been loaded for too long.
+    pub(super) fn loads_too_long(&self) -> bool {
+        self.loading_end.get().is_some_and(|end| Instant::now() >= end)
     }
 
     /// Whether the script has run for too long.
@@ -62,6 +82,8 @@ impl Terms {
 pub(crate) struct Running {
     /// Its name.
     pub(crate) name: String,
+    /// The request by which it was called, if it is a function of a library.
+    pub(crate) call: Option<OwnedArgs>,
     /// What it says of itself.
     pub(crate) flags: Flags,
     /// Whether it must not write.
@@ -74,4 +96,11 @@ pub(crate) struct Running {
     pub(crate) slot: Option<Slot>,
     /// Whether it has run for so long that others are told.
     pub(crate) is_late: bool,
+}
+
+impl Running {
+    /// The command that ends it.
+    pub(crate) fn remedy(&self) -> &'static str {
+        if self.call.is_some() { "FUNCTION KILL" } else { "SCRIPT KILL" }
+    }
 }

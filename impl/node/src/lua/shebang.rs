@@ -1,4 +1,5 @@
-//! Owns the first line of a script, in which it may say what it does and does not do.
+//! Owns the first line of a script, in which it may say what it does and does not do, and the words for that, which
+//! functions of libraries have, too.
 
 use bitflags::bitflags;
 
@@ -21,13 +22,25 @@ bitflags! {
     }
 }
 
-const NAMES: [(&[u8], Flags); 5] = [
-    (b"no-writes", Flags::NO_WRITES),
-    (b"allow-oom", Flags::ALLOW_OOM),
-    (b"allow-stale", Flags::ALLOW_STALE),
-    (b"no-cluster", Flags::NO_CLUSTER),
-    (b"allow-cross-slot-keys", Flags::ALLOW_CROSS_SLOT),
+const NAMES: [(&str, Flags); 5] = [
+    ("no-writes", Flags::NO_WRITES),
+    ("allow-oom", Flags::ALLOW_OOM),
+    ("allow-stale", Flags::ALLOW_STALE),
+    ("no-cluster", Flags::NO_CLUSTER),
+    ("allow-cross-slot-keys", Flags::ALLOW_CROSS_SLOT),
 ];
+
+impl Flags {
+    /// The one of this name.
+    pub(super) fn named(name: &[u8]) -> Option<Self> {
+        NAMES.iter().find(|(known, _)| known.as_bytes() == name).map(|(_, flag)| *flag)
+    }
+
+    /// The names of those that are set.
+    pub(crate) fn names(self) -> impl Iterator<Item = &'static str> {
+        NAMES.iter().filter(move |(_, flag)| self.contains(*flag)).map(|(name, _)| *name)
+    }
+}
 
 /// What a script says of itself, and where its code begins. The end of the line belongs to the code, so that
 /// its lines are counted from the first.
@@ -49,10 +62,8 @@ pub(crate) fn parse(script: &[u8]) -> Result<(Flags, &[u8]), String> {
             .strip_prefix(b"flags=")
             .ok_or_else(|| format!("Unknown lua shebang option: {}", String::from_utf8_lossy(word)))?;
         for name in list.split(|&byte| byte == b',').filter(|_| !list.is_empty()) {
-            let known = NAMES.iter().find(|(known, _)| *known == name);
-            let (_, flag) =
-                known.ok_or_else(|| format!("Unexpected flag in script shebang: {}", String::from_utf8_lossy(name)))?;
-            flags |= *flag;
+            let unknown = || format!("Unexpected flag in script shebang: {}", String::from_utf8_lossy(name));
+            flags |= Flags::named(name).ok_or_else(unknown)?;
         }
     }
     Ok((flags, code))

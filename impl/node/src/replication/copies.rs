@@ -56,10 +56,11 @@ impl Server {
         self.replication.copies.under_way.is_none() && !self.store.has_image()
     }
 
-    /// Sends a copy that has no keys.
+    /// Sends a copy that has no keys: what is left are the libraries of functions.
     pub(super) fn send_empty_copy(&mut self, replica: ReplicaId) {
         let (mark, mut copy) = (fresh_mark(), Vec::new());
         rdb::put_header(&mut copy, self.header());
+        self.store.put_libraries(&mut copy);
         let mut checksum = Checksum::default();
         checksum.update(&copy);
         rdb::put_end(&mut copy, Some(checksum));

@@ -12,7 +12,7 @@ use crate::{
     store::{Expired, Store},
 };
 use slotbus_replication::Event;
-use slotbus_wire::resp::{Args, OwnedArgs};
+use slotbus_wire::resp::{Args, OwnedArgs, Reply};
 
 /// A copy of the primary's keys that is arriving.
 #[derive(Debug)]
@@ -63,6 +63,9 @@ impl Server {
         let Some(intake) = self.replication.intake.take() else { return Done::InVain };
         match intake.finish() {
             Ok(store) => {
+                if let Err(fault) = self.scripts.functions.become_those_of(&store.libraries) {
+                    return self.refuse_copy(&format!("a library of functions cannot be loaded: {fault}"));
+                }
                 self.store.take_over(store);
                 self.rebase_aof();
                 self.log.notice(format_args!("MASTER <-> REPLICA sync: {} keys loaded", self.store.len()));
@@ -76,7 +79,7 @@ impl Server {
     /// Carries out requests of the primary.
     pub(super) fn apply(&mut self, requests: &[OwnedArgs]) -> Done {
         self.store.set_time(self.now, Expired::There);
-        let outcome = requests.iter().try_for_each(|request| apply_one(&mut self.store, request.args()));
+        let outcome = requests.iter().try_for_each(|request| self.apply_one(request.args()));
         if outcome.is_ok() {
             self.record_applied(requests);
         }
@@ -91,11 +94,19 @@ impl Server {
             }
         }
     }
+
+    fn apply_one(&mut self, args: Args<'_>) -> Result<(), String> {
+        if args.at(0).eq_ignore_ascii_case(b"function") {
+            return self.follow_change_of_functions(args);
+        }
+        let run = dispatch::look_up_data(args).map_err(|unfit| unfit.to_string())?;
+        answered(args, run(&mut self.store, args))
+    }
 }
 
-fn apply_one(store: &mut Store, args: Args<'_>) -> Result<(), String> {
-    let run = dispatch::look_up_data(args).map_err(|unfit| unfit.to_string())?;
-    match run(store, args) {
+/// A primary has had its own requests carried out.
+fn answered(args: Args<'_>, outcome: Result<Reply<'_>, Reply<'_>>) -> Result<(), String> {
+    match outcome {
         Ok(_) => Ok(()),
         Err(refusal) => Err(format!("'{}' is answered with {refusal:?}", String::from_utf8_lossy(args.at(0)))),
     }

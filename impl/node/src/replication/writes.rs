@@ -71,6 +71,13 @@ impl Server {
         }
     }
 
+    /// Records a request that does the same on any node.
+    pub fn record_request(&mut self, args: Args<'_>) {
+        if self.is_recording() {
+            self.replication.writes.add(args.from(0));
+        }
+    }
+
     /// Records requests of the primary that were carried out here: they are in the stream already.
     pub(super) fn record_applied(&mut self, requests: &[OwnedArgs]) {
         if self.aof.is_on() {

@@ -28,13 +28,18 @@ impl Store {
     /// Begins an image of all keys as they are now. One that is under way is given up.
     pub fn begin_image(&mut self) {
         let mut bytes = Vec::new();
-        self.functions.iter().for_each(|library| rdb::put_function(&mut bytes, library));
+        self.put_libraries(&mut bytes);
         if !self.is_empty() {
             rdb::put_sizes(&mut bytes, self.len(), self.expiring());
         }
         // Every entry has the mark of the image before, and none that of this one.
         self.image_mark = !self.image_mark;
         self.image = Some(Image { slot: 0, within: usize::MAX, bytes, compresses: self.limits.compresses });
+    }
+
+    /// Writes the libraries of functions as an image has them.
+    pub(crate) fn put_libraries(&self, out: &mut Vec<u8>) {
+        self.libraries.iter().for_each(|(_, text)| rdb::put_function(out, text, self.limits.compresses));
     }
 
     /// Gives an image up.

@@ -49,7 +49,7 @@ pub(crate) fn fill(client: &mut Client) {
     }
 }
 
-/// Streams of which entries are gone or pending, and functions, which this node hands on without commands for them.
+/// Streams of which entries are gone or pending, and functions.
 pub(crate) fn fill_further(client: &mut Client) {
     for line in [
         "XADD stream 1-1 field value",

@@ -9,6 +9,8 @@ pub(crate) enum Likeness {
     Same,
     /// The same parts, so many at a time, in any order.
     Parts(usize),
+    /// The same parts, and theirs, in any order.
+    AllParts,
     /// The same cursor, and the same parts, so many at a time, in any order.
     Scanned(usize),
     /// As many parts.
@@ -21,7 +23,7 @@ pub(crate) enum Likeness {
     Timed,
 }
 
-use Likeness::{Kind, Length, Near, Parts, Same, Scanned, Timed};
+use Likeness::{AllParts, Kind, Length, Near, Parts, Same, Scanned, Timed};
 
 /// The commands whose replies are not compared byte by byte, which arguments that takes, and why.
 const TABLE: &[(&[&str], &[&str], Likeness, &str)] = &[
@@ -52,6 +54,8 @@ const TABLE: &[(&[&str], &[&str], Likeness, &str)] = &[
     (&["client"], &["info"], Kind, "connections are numbered"),
     (&["client"], &["list"], Kind, "connections are numbered"),
     (&["config"], &["get"], Parts(2), "tables have no order"),
+    (&["function"], &["list"], AllParts, "tables have no order"),
+    (&["function"], &["dump"], Kind, "compression may differ; what comes of RESTORE is compared"),
     (&["command"], &["list"], Parts(1), "tables have no order"),
     (&["acl"], &["genpass"], Kind, "made by chance"),
     (&["acl"], &["log"], Length, "has times and addresses"),
@@ -85,6 +89,7 @@ impl Likeness {
         !is_error
             && match self {
                 Same => false,
+                AllParts => ours.ordered_throughout() == theirs.ordered_throughout(),
                 Parts(size) => ours.ordered(size) == theirs.ordered(size),
                 Scanned(size) => match (ours.parts(), theirs.parts()) {
                     (Some([our_cursor, ours]), Some([their_cursor, theirs])) => {

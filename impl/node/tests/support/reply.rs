@@ -84,6 +84,23 @@ impl Reply {
     }
 }
 
+impl Reply {
+    /// The same with all of its parts in order, and theirs; maps keep each value behind its key.
+    pub(crate) fn ordered_throughout(&self) -> Self {
+        let Self::Parts(kind, parts) = self else { return self.clone() };
+        let has_keys = parts.len() % 2 == 0 && parts.iter().step_by(2).all(|part| part.content().is_some());
+        let size = if *kind == b'%' || has_keys { 2 } else { 1 };
+        Self::Parts(*kind, parts.iter().map(Self::ordered_throughout).collect()).ordered_in_groups(size)
+    }
+
+    fn ordered_in_groups(&self, size: usize) -> Self {
+        let Self::Parts(kind, parts) = self else { return self.clone() };
+        let mut groups: Vec<&[Self]> = parts.chunks(size).collect();
+        groups.sort();
+        Self::Parts(*kind, groups.concat())
+    }
+}
+
 impl fmt::Debug for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -65,10 +65,36 @@ pub fn put_header(out: &mut Vec<u8>, header: Header<'_>) {
     }
 }
 
-/// Writes a library of functions, as it was read.
-pub fn put_function(out: &mut Vec<u8>, library: &[u8]) {
+/// Writes a library of functions.
+pub fn put_function(out: &mut Vec<u8>, library: &[u8], compresses: bool) {
     out.push(code::FUNCTION);
-    put_string(out, library, true);
+    put_string(out, library, compresses);
+}
+
+/// Reads libraries of functions up to the end of the bytes.
+pub(crate) fn functions(bytes: &[u8]) -> Result<Vec<Vec<u8>>, FunctionFault> {
+    let (mut input, mut libraries) = (Input(bytes), Vec::new());
+    while let Ok(kind) = input.byte() {
+        match kind {
+            code::FUNCTION => {
+                libraries.push(input.string().map_err(|_| FunctionFault::Cut)?.into_owned());
+            }
+            code::FUNCTION_OF_CANDIDATE => return Err(FunctionFault::OfCandidate),
+            _ => return Err(FunctionFault::Other),
+        }
+    }
+    Ok(libraries)
+}
+
+/// Why bytes are not libraries of functions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FunctionFault {
+    /// A library is not complete.
+    Cut,
+    /// A library has the form of a release candidate of 7.0.
+    OfCandidate,
+    /// Something else stands there.
+    Other,
 }
 
 /// Says how many keys follow, and how many of them expire.
