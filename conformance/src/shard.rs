@@ -117,8 +117,7 @@ impl Shard {
         let laggard = (replicas.len() > 1).then(|| replicas[round % replicas.len()]);
         let confirmed = Manner::Confirmed(replicas.len() - usize::from(laggard.is_some()));
         let manners = [Manner::Closed, Manner::Closed, Manner::Pipelined, Manner::Pipelined, confirmed];
-        // What it saves here lets it come back without a copy of all keys.
-        self.members[former].text(&["SAVE"])?;
+        self.save(former)?;
         let load = Load::start(self.members[former].port(), &format!("{TAG}:{round}"), &manners);
         thread::sleep(CALM);
         if let Some(laggard) = laggard {
@@ -143,6 +142,12 @@ impl Shard {
         }
         let is_partial = self.bring_back(former)?;
         Ok(Replaced { former, successor, took, counts, is_partial })
+    }
+
+    /// Has a member save, which lets it come back without a copy of all keys. It refuses while it sends such a copy itself.
+    fn save(&self, member: usize) -> Result<(), String> {
+        let saves = || self.members[member].text(&["SAVE"]).is_ok();
+        wait_until(PATIENCE, saves).map(drop).map_err(|why| format!("a primary does not save: {why}"))
     }
 
     /// Has a replica fall behind: it shows a password that its primary does not know, whenever it connects.

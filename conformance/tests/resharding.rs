@@ -1,7 +1,7 @@
 //! Slots with keys of every kind go from server to server by `redis-cli --cluster reshard`, between
 //! redis-server and slotbus-node in each direction, while a client writes to those keys: no client sees an
 //! error, and no key is lost or altered. Some slots, or as many as SLOTBUS_RESHARD says, 100 keys in each, SLOTBUS_ROUNDS
-//! times in each direction, and how long that takes beside redis-server to redis-server:
+//! times in each direction, and how long that takes beside redis-server to redis-server, without traces:
 //! `SLOTBUS_RESHARD=1000 SLOTBUS_ROUNDS=5 cargo test --release -p slotbus-conformance --test resharding -- --nocapture`
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up ends at once")]
@@ -10,11 +10,14 @@ use redis::{
     Connection, Pipeline, Value,
     cluster::{ClusterClient, ClusterConnection},
 };
-use slotbus_conformance::cluster::{self, Program, Server};
+use slotbus_conformance::{
+    cluster::{self, Program, Server, Template},
+    verify::verify_file,
+};
 use slotbus_core::{Slot, route::key_slot};
 use std::{
     collections::BTreeMap,
-    iter,
+    env, iter,
     path::Path,
     sync::atomic::{AtomicBool, Ordering},
     thread,
@@ -245,11 +248,33 @@ fn connection(server: &Server) -> Connection {
     cluster::connect(server.port(), PATIENCE).unwrap()
 }
 
+/// This node. Where time counts it records no trace: redis-server does not either.
+fn node(is_timed: bool) -> Program {
+    let path = cluster::sibling("slotbus-node").unwrap();
+    if is_timed {
+        let line = format!("\"{}\" --port {{port}} --dir {{dir}}", path.display());
+        Program::Template(Template::parse(&line).unwrap())
+    } else {
+        Program::Slotbus(path)
+    }
+}
+
+/// Ends all servers and holds their traces to the model.
+fn verify(servers: Vec<Server>) {
+    for mut server in servers {
+        server.shut_down();
+        for trace in server.trace_files() {
+            let verified = verify_file(&trace, None).unwrap_or_else(|error| panic!("{}: {error}", trace.display()));
+            assert_eq!(verified.difference, None, "{}", trace.display());
+        }
+    }
+}
+
 /// Three redis-servers and three of ours, all primaries. The first one owns the slots that travel, which are
 /// then the first slots of whoever has them, and so the next to go.
-fn form(folder: &Path) -> Vec<Server> {
+fn form(folder: &Path, is_timed: bool) -> Vec<Server> {
     let redis = Program::Redis(cluster::installed("redis-server").unwrap());
-    let node = Program::Slotbus(cluster::sibling("slotbus-node").unwrap());
+    let node = node(is_timed);
     let programs = [&redis, &redis, &node, &node, &redis, &node];
     let start = |program: &&Program| Server::start(program, folder, NODE_TIMEOUT_MS, &[]).unwrap();
     let servers: Vec<Server> = programs.iter().map(start).collect();
@@ -259,10 +284,10 @@ fn form(folder: &Path) -> Vec<Server> {
 
 #[test]
 fn keys_of_every_kind_travel_in_each_direction() {
-    let number = |name, default| std::env::var(name).map_or(default, |text| text.parse().expect("a number"));
+    let number = |name, default| env::var(name).map_or(default, |text| text.parse().expect("a number"));
     let (slots, rounds) = (number("SLOTBUS_RESHARD", SLOTS), number("SLOTBUS_ROUNDS", 1));
     let folder = tempfile::tempdir().unwrap();
-    let servers = form(folder.path());
+    let servers = form(folder.path(), env::var("SLOTBUS_ROUNDS").is_ok());
     let client = ClusterClient::new(cluster::seeds(&servers)).unwrap();
     let mut keys = Keys::of(slots);
     keys.load(&servers[0]);
@@ -277,6 +302,7 @@ fn keys_of_every_kind_travel_in_each_direction() {
         }
     }
     compare(&servers, &mut took);
+    verify(servers);
 }
 
 /// Prints the median of each direction, and its ratio to that of the first one.
