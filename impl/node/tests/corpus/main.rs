@@ -304,8 +304,11 @@ fn generated_sequences_are_answered_the_same() {
 const LEFT_OUT: &[(&str, &str)] = &[
     ("bgrewriteaof", "the disk's time: append_only.rs"),
     ("bgsave", "the disk's time: snapshots.rs"),
+    ("fcall", "needs a library: functions.rs"),
+    ("fcall_ro", "as FCALL"),
     ("flushall", "comes before every sequence"),
     ("flushdb", "as FLUSHALL"),
+    ("function", "outlives a sequence: functions.rs"),
     ("info", "its fields are compared in commands.rs"),
     ("migrate", "needs a second server: resharding.rs"),
     ("monitor", "changes what the connection is: observing.rs"),
