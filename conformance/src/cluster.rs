@@ -1,6 +1,7 @@
 //! Real server processes on loopback: started, asked, killed and started again. Owns the processes
 //! that it starts and ends no other. Knows the client port only, nothing of the bus.
 
+use crate::verify::verify_file;
 use redis::{Connection, FromRedisValue, Value};
 use serde::{
     Deserialize,
@@ -296,6 +297,20 @@ impl Server {
             let _ = wait_until(SHUTDOWN_TIMEOUT, || !matches!(child.try_wait(), Ok(None)));
         }
         self.kill();
+    }
+
+    /// Has it shut down, and holds the traces of all its starts to the model; says how many steps they have.
+    pub fn shut_down_verified(&mut self) -> Result<u64, String> {
+        self.shut_down();
+        let mut steps = 0;
+        for trace in self.trace_files() {
+            let verified = verify_file(&trace, None).map_err(|error| format!("{}: {error}", trace.display()))?;
+            match verified.difference {
+                None => steps += verified.steps,
+                Some(difference) => return Err(format!("{}: {difference:?}", trace.display())),
+            }
+        }
+        Ok(steps)
     }
 
     /// What it runs.

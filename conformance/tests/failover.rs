@@ -7,7 +7,6 @@ use slotbus_conformance::{
     cluster::{self, Program},
     load::Manner,
     shard::{Replaced, Shard, TAG},
-    verify::verify_file,
 };
 use std::{
     env, fmt,
@@ -46,16 +45,7 @@ fn form(members: &str) -> (Shard, TempDir) {
 
 /// Ends all servers and holds their traces to the model.
 fn verify(mut shard: Shard) -> u64 {
-    let mut steps = 0;
-    for server in shard.all() {
-        server.shut_down();
-        for trace in server.trace_files() {
-            let verified = verify_file(&trace, None).unwrap_or_else(|error| panic!("{}: {error}", trace.display()));
-            assert_eq!(verified.difference, None, "{}", trace.display());
-            steps += verified.steps;
-        }
-    }
-    steps
+    shard.all().map(|server| server.shut_down_verified().unwrap_or_else(|why| panic!("{why}"))).sum()
 }
 
 /// Least, median and greatest of some times.

@@ -13,58 +13,54 @@ use support::{
     text,
 };
 
-fn alone(program: &str) -> Server {
-    Server::start(program, &[])
-}
-
 #[test]
 fn strings_and_bits() {
-    Pair::start(alone).compare(include_str!("scripts/strings.txt"));
+    Pair::start(Server::single).compare(include_str!("scripts/strings.txt"));
 }
 
 #[test]
 fn keys() {
-    Pair::start(alone).compare(include_str!("scripts/keys.txt"));
+    Pair::start(Server::single).compare(include_str!("scripts/keys.txt"));
 }
 
 #[test]
 fn hashes() {
-    Pair::start(alone).compare(include_str!("scripts/hashes.txt"));
+    Pair::start(Server::single).compare(include_str!("scripts/hashes.txt"));
 }
 
 #[test]
 fn lists() {
-    Pair::start(alone).compare(include_str!("scripts/lists.txt"));
+    Pair::start(Server::single).compare(include_str!("scripts/lists.txt"));
 }
 
 #[test]
 fn sets() {
-    Pair::start(alone).compare(include_str!("scripts/sets.txt"));
+    Pair::start(Server::single).compare(include_str!("scripts/sets.txt"));
 }
 
 #[test]
 fn sorted_sets() {
-    Pair::start(alone).compare(include_str!("scripts/sorted_sets.txt"));
+    Pair::start(Server::single).compare(include_str!("scripts/sorted_sets.txt"));
 }
 
 #[test]
 fn estimates() {
-    Pair::start(alone).compare(include_str!("scripts/hyperloglog.txt"));
+    Pair::start(Server::single).compare(include_str!("scripts/hyperloglog.txt"));
 }
 
 #[test]
 fn streams() {
-    Pair::start(alone).compare(include_str!("scripts/streams.txt"));
+    Pair::start(Server::single).compare(include_str!("scripts/streams.txt"));
 }
 
 #[test]
 fn places() {
-    Pair::start(alone).compare(include_str!("scripts/geo.txt"));
+    Pair::start(Server::single).compare(include_str!("scripts/geo.txt"));
 }
 
 #[test]
 fn the_newer_protocol() {
-    let mut pair = Pair::start(alone);
+    let mut pair = Pair::start(Server::single);
     pair.speak_newer();
     for list in [
         include_str!("scripts/strings.txt"),
@@ -141,7 +137,7 @@ fn estimates_in_a_cluster() {
 /// The keys of which all kinds and forms there are come out of the other server's dump as they were.
 #[test]
 fn dumps_are_exchanged() {
-    let mut pair = Pair::start(alone);
+    let mut pair = Pair::start(Server::single);
     keys::fill(&mut pair.ours);
     keys::fill(&mut pair.theirs);
     for key in names(&mut pair.ours) {
@@ -191,7 +187,7 @@ fn walked(client: &mut Client, command: &str, options: &str) -> Vec<Reply> {
 
 #[test]
 fn walks_come_to_the_same_end() {
-    let mut pair = Pair::start(alone);
+    let mut pair = Pair::start(Server::single);
     keys::fill(&mut pair.ours);
     keys::fill(&mut pair.theirs);
     for (command, options) in [
@@ -265,7 +261,7 @@ fn about_registers(pair: &mut Pair, rng: &mut Rng, elements: u32) -> Request {
 #[test]
 fn registers_are_raised_to_the_same_bytes() {
     const ROUNDS: u64 = 200;
-    let mut pair = Pair::start(alone);
+    let mut pair = Pair::start(Server::single);
     for seed in 0..ROUNDS {
         let mut rng = Rng::with_seed(seed);
         let limit = *rng.choice(&[0, 18, 30, 100, 500, 3000, 3000, 20_000]).unwrap();

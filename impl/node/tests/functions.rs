@@ -9,24 +9,11 @@ mod support;
 use std::{fs, process::Command, thread::sleep, time::Duration};
 use support::{
     Client, NODE, REDIS, Server, free_port,
-    pair::{Pair, bytes_of, words_of},
+    pair::{Pair, ask, send},
     reply::Reply,
     shards::Shard,
     text, wait_for,
 };
-
-fn send(client: &mut Client, line: &str) {
-    client.send(&bytes_of(&words_of(line)));
-}
-
-fn ask(client: &mut Client, line: &str) -> String {
-    send(client, line);
-    client.reply().map_or_else(|| "nothing: the connection ended".to_owned(), |reply| text(&reply))
-}
-
-fn alone(program: &str) -> Server {
-    Server::start(program, &[])
-}
 
 /// What FUNCTION LIST tells, in the order of names.
 fn libraries(server: &Server) -> Reply {
@@ -39,29 +26,20 @@ const LISTS: [&str; 2] = [include_str!("scripts/functions.txt"), include_str!("s
 
 #[test]
 fn functions_do_the_same_as_those_of_redis_server() {
-    let mut pair = Pair::start(alone);
+    let mut pair = Pair::start(Server::single);
     LISTS.iter().for_each(|list| pair.compare(list));
 }
 
 #[test]
 fn functions_do_the_same_in_the_newer_protocol() {
-    let mut pair = Pair::start(alone);
+    let mut pair = Pair::start(Server::single);
     pair.speak_newer();
     LISTS.iter().for_each(|list| pair.compare(list));
 }
 
-/// A server of all slots but the last two.
-fn almost_whole(program: &str) -> Server {
-    let server = Server::start(program, &["--cluster-enabled", "yes", "--cluster-require-full-coverage", "no"]);
-    let mut client = server.client();
-    assert_eq!(client.ask("CLUSTER ADDSLOTSRANGE 0 16381"), "+OK\r\n");
-    wait_for("the cluster to be up", || client.ask("CLUSTER INFO").contains("cluster_state:ok").then_some(()));
-    server
-}
-
 #[test]
 fn functions_stay_within_what_a_node_of_a_cluster_serves() {
-    Pair::start(almost_whole).compare(include_str!("scripts/functions_cluster.txt"));
+    Pair::start(Server::almost_whole).compare(include_str!("scripts/functions_cluster.txt"));
 }
 
 /// Libraries, as lines that load them.
@@ -82,7 +60,7 @@ fn load_all(client: &mut Client) {
 #[test]
 fn a_library_that_takes_too_long_is_given_up() {
     let told = [NODE, REDIS].map(|program| {
-        let server = alone(program);
+        let server = Server::single(program);
         let mut client = server.client();
         let told = ask(&mut client, "FUNCTION LOAD \"#!lua name=a\\nwhile true do end\"");
         assert_eq!(ask(&mut client, "EVAL 'return 1' 0"), ":1\r\n");
@@ -95,7 +73,7 @@ fn a_library_that_takes_too_long_is_given_up() {
 #[test]
 fn there_may_be_more_functions_than_values_that_the_machine_lends_at_once() {
     let told = [NODE, REDIS].map(|program| {
-        let server = alone(program);
+        let server = Server::single(program);
         let mut client = server.client();
         let line = "FUNCTION LOAD \"#!lua name=many\\nfor i = 1, 9000 do redis.register_function('f' .. i, function() return \
                     i end) end\"";
@@ -109,7 +87,7 @@ fn there_may_be_more_functions_than_values_that_the_machine_lends_at_once() {
 #[test]
 fn what_functions_differ_in_is_more_than_the_case_of_their_names() {
     // Such a library ends redis-server once it is replaced.
-    let node = alone(NODE);
+    let node = Server::single(NODE);
     let line = "FUNCTION LOAD \"#!lua name=a\\nredis.register_function('f', function() end) \
                 redis.register_function('F', function() end)\"";
     let reply = ask(&mut node.client(), line);
@@ -130,7 +108,7 @@ fn restore(client: &mut Client, payload: &[u8], policy: &str) -> String {
 #[test]
 fn packed_libraries_are_restored_there_and_back() {
     for (giver, taker) in [(NODE, REDIS), (REDIS, NODE)] {
-        let (giver, taker) = (alone(giver), alone(taker));
+        let (giver, taker) = (Server::single(giver), Server::single(taker));
         let (mut from, mut to) = (giver.client(), taker.client());
         load_all(&mut from);
         let packed = payload(&mut from);
@@ -142,7 +120,7 @@ fn packed_libraries_are_restored_there_and_back() {
 
 /// What a server answers to payloads under every policy, beside a library that has a name in common with them.
 fn restored(program: &str, payloads: &[Vec<u8>]) -> Vec<String> {
-    let server = alone(program);
+    let server = Server::single(program);
     let mut client = server.client();
     let mut told = Vec::new();
     for beside in ["name=first\\nredis.register_function('a', ", "name=other\\nredis.register_function('SET', "] {
@@ -160,7 +138,7 @@ fn restored(program: &str, payloads: &[Vec<u8>]) -> Vec<String> {
 
 #[test]
 fn libraries_are_restored_all_or_none() {
-    let giver = alone(REDIS);
+    let giver = Server::single(REDIS);
     let mut client = giver.client();
     let mut payloads = vec![payload(&mut client)];
     load_all(&mut client);
@@ -393,7 +371,7 @@ fn a_script_is_not_ended_as_a_function_is() {
 #[test]
 fn a_new_member_of_a_cluster_gets_the_libraries() {
     for (present, new) in [(NODE, REDIS), (REDIS, NODE), (NODE, NODE)] {
-        let present = almost_whole(present);
+        let present = Server::almost_whole(present);
         assert_eq!(present.client().ask("CLUSTER ADDSLOTSRANGE 16382 16383"), "+OK\r\n");
         load_all(&mut present.client());
         let new = Server::start(new, &["--cluster-enabled", "yes"]);
@@ -407,7 +385,7 @@ fn a_new_member_of_a_cluster_gets_the_libraries() {
 #[test]
 fn libraries_can_be_had_without_keys() {
     for program in [NODE, REDIS] {
-        let server = alone(program);
+        let server = Server::single(program);
         load_all(&mut server.client());
         assert_eq!(server.client().ask("SET k v"), "+OK\r\n");
         let folder = tempfile::tempdir().unwrap();
@@ -422,7 +400,7 @@ fn libraries_can_be_had_without_keys() {
 
 #[test]
 fn the_node_tells_what_functions_hold() {
-    let node = alone(NODE);
+    let node = Server::single(NODE);
     let mut client = node.client();
     let has = |client: &mut Client, fields: &str| client.ask("INFO memory").contains(fields);
     assert!(has(&mut client, "number_of_functions:0\r\nnumber_of_libraries:0\r\nused_memory_vm_functions:0\r\n"));

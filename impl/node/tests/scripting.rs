@@ -9,7 +9,7 @@ mod support;
 use std::{thread::sleep, time::Duration};
 use support::{
     Client, NODE, REDIS, Server,
-    pair::{Pair, bytes_of, words_of},
+    pair::{Pair, ask, bytes_of, send, words_of},
     shards::Shard,
     text, wait_for,
 };
@@ -17,19 +17,6 @@ use support::{
 /// The bytes of a line's request.
 fn request(line: &str) -> Vec<u8> {
     bytes_of(&words_of(line))
-}
-
-fn send(client: &mut Client, line: &str) {
-    client.send(&request(line));
-}
-
-fn ask(client: &mut Client, line: &str) -> String {
-    send(client, line);
-    client.reply().map_or_else(|| "nothing: the connection ended".to_owned(), |reply| text(&reply))
-}
-
-fn alone(program: &str) -> Server {
-    Server::start(program, &[])
 }
 
 const LISTS: [&str; 4] = [
@@ -41,36 +28,27 @@ const LISTS: [&str; 4] = [
 
 #[test]
 fn scripts_do_the_same_as_those_of_redis_server() {
-    let mut pair = Pair::start(alone);
+    let mut pair = Pair::start(Server::single);
     LISTS.iter().for_each(|list| pair.compare(list));
 }
 
 #[test]
 fn scripts_do_the_same_in_the_newer_protocol() {
-    let mut pair = Pair::start(alone);
+    let mut pair = Pair::start(Server::single);
     pair.speak_newer();
     LISTS.iter().for_each(|list| pair.compare(list));
 }
 
-/// A server of all slots but the last two.
-fn almost_whole(program: &str) -> Server {
-    let server = Server::start(program, &["--cluster-enabled", "yes", "--cluster-require-full-coverage", "no"]);
-    let mut client = server.client();
-    assert_eq!(client.ask("CLUSTER ADDSLOTSRANGE 0 16381"), "+OK\r\n");
-    wait_for("the cluster to be up", || client.ask("CLUSTER INFO").contains("cluster_state:ok").then_some(()));
-    server
-}
-
 #[test]
 fn scripts_stay_within_what_a_node_of_a_cluster_serves() {
-    let mut pair = Pair::start(almost_whole);
+    let mut pair = Pair::start(Server::almost_whole);
     pair.compare(include_str!("scripts/lua_cluster.txt"));
     pair.compare(include_str!("scripts/lua.txt"));
 }
 
 #[test]
 fn requests_of_scripts_are_those_of_their_users() {
-    Pair::start(alone).compare(
+    Pair::start(Server::single).compare(
         "
         acl setuser u on nopass ~k* &ch* +get +set +publish +@scripting
         acl setuser v on nopass ~* +@read -get
@@ -97,7 +75,7 @@ fn requests_of_scripts_are_those_of_their_users() {
 
 #[test]
 fn nothing_that_a_script_does_harms_the_node_or_the_next_script() {
-    let node = alone(NODE);
+    let node = Server::single(NODE);
     let mut client = node.client();
     for (line, beginning) in [
         ("eval 'local t = {} for i = 1, 1e9 do t[i] = string.rep(\"x\", 2^20) .. i end' 0", "-ERR not enough memory"),
@@ -137,7 +115,7 @@ fn nothing_that_a_script_does_harms_the_node_or_the_next_script() {
 #[test]
 fn scripts_may_hold_more_values_than_the_machine_lends_at_once() {
     const MANY: usize = 9000;
-    let (node, server) = (alone(NODE), alone(REDIS));
+    let (node, server) = (Server::single(NODE), Server::single(REDIS));
     let told = [node, server].map(|server| {
         let mut client = server.client();
         let words: Vec<String> = (0..MANY).map(|number| format!("word{number}")).collect();
@@ -295,7 +273,7 @@ fn a_node_whose_script_hangs_goes_on_answering_its_peers() {
 
 #[test]
 fn the_node_tells_what_scripts_hold() {
-    let node = alone(NODE);
+    let node = Server::single(NODE);
     let mut client = node.client();
     let info = |client: &mut Client| client.ask("INFO memory");
     assert!(info(&mut client).contains("number_of_cached_scripts:0\r\nnumber_of_functions:0\r\n"));
@@ -314,7 +292,7 @@ fn the_node_tells_what_scripts_hold() {
 #[test]
 fn a_script_that_asks_may_use_an_imported_slot_to_its_end() {
     for program in [NODE, REDIS] {
-        let server = almost_whole(program);
+        let server = Server::almost_whole(program);
         let mut client = server.client();
         let owner = Server::start(NODE, &["--cluster-enabled", "yes", "--cluster-require-full-coverage", "no"]);
         let id = owner.client().ask("CLUSTER MYID").lines().nth(1).unwrap_or_default().to_owned();

@@ -159,10 +159,27 @@ impl Server {
     /// A cluster of one, with every slot, that serves.
     pub(crate) fn alone(program: &str) -> Self {
         let server = Self::clustered(program);
-        let mut client = server.client();
-        assert_eq!(client.ask("CLUSTER ADDSLOTSRANGE 0 16383"), "+OK\r\n");
-        wait_for("the cluster to be up", || client.ask("CLUSTER INFO").contains("cluster_state:ok").then_some(()));
+        server.serve_slots("0 16383");
         server
+    }
+
+    /// A server outside of clusters.
+    pub(crate) fn single(program: &str) -> Self {
+        Self::start(program, &[])
+    }
+
+    /// A cluster of one, with every slot but the last two, that serves.
+    pub(crate) fn almost_whole(program: &str) -> Self {
+        let server = Self::start(program, &["--cluster-enabled", "yes", "--cluster-require-full-coverage", "no"]);
+        server.serve_slots("0 16381");
+        server
+    }
+
+    /// Gives it slots and waits until it serves.
+    fn serve_slots(&self, range: &str) {
+        let mut client = self.client();
+        assert_eq!(client.ask(&format!("CLUSTER ADDSLOTSRANGE {range}")), "+OK\r\n");
+        wait_for("the cluster to be up", || client.ask("CLUSTER INFO").contains("cluster_state:ok").then_some(()));
     }
 
     pub(crate) fn client(&self) -> Client {

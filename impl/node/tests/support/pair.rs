@@ -152,6 +152,17 @@ pub(crate) fn words_of(line: &str) -> Request {
     words::split(line.as_bytes()).unwrap_or_else(|error| panic!("{line}: {error}"))
 }
 
+/// Sends a line in the syntax of redis-cli.
+pub(crate) fn send(client: &mut Client, line: &str) {
+    client.send(&bytes_of(&words_of(line)));
+}
+
+/// Sends such a line; what is answered.
+pub(crate) fn ask(client: &mut Client, line: &str) -> String {
+    send(client, line);
+    client.reply().map_or_else(|| "nothing: the connection ended".to_owned(), |reply| text(&reply))
+}
+
 /// The line of a request.
 pub(crate) fn line_of(request: &Request) -> String {
     let quoted = |word: &Vec<u8>| match word.iter().all(|byte| byte.is_ascii_graphic()) && !word.is_empty() {
